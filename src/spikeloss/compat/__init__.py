@@ -1,0 +1,1 @@
+"""The peers' names and signatures, with the documented meaning: drop-in modules."""

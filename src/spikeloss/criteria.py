@@ -1,0 +1,168 @@
+"""Criteria: decision x target -> each. z (S, *B, C), y -> elements (S, *B, 1) or (S, *B, C).
+
+S is the leading axis of readouts that keep time or spikes, absent otherwise; y is the encoded
+target, w_c a class weight (1 without). Elements come multiplied by their weight.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from . import _door
+from ._backend import kind, log_softmax, namespace, pick
+from ._shapes import Array, Labels
+from .readouts import Reading
+
+
+class Elements(NamedTuple):
+    """What a criterion gives; every part has the axes of the decision, the last one maybe 1."""
+
+    value: Array
+    weight: Array | None = None
+    """The weight of a row, by which `value` is multiplied already; None: 1."""
+    kept: Array | None = None
+    """The rows that count; None: all."""
+
+
+class Criterion(ABC):
+    """What every criterion can do."""
+
+    per_class: ClassVar[bool] = False
+    """Whether an element is a class rather than a row of the decision."""
+    ignore_index: int | None = None
+    """The label of elements to leave out."""
+
+    @abstractmethod
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Elements:
+        """The formula. `label`: the class labels behind `y`, where there are any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossEntropy(Criterion):
+    """-sum_c q_c w_c log softmax(z)_c, q the target distribution.
+
+    The target is a class index y (q is one-hot) or the probabilities q themselves, which need not
+    sum to 1; for readouts that keep time, one for the sample or one per step. A class index with
+    weights means w_y log softmax(z)_y. The derivative is softmax(z)_c sum_k q_k w_k - q_c w_c.
+
+    Args:
+        label_smoothing: e from 0 to 1; q becomes (1 - e) q + e / C.
+        ignore_index: a label whose step or sample is left out, as if it were padding.
+
+    Everything is as in `torch.nn.functional.cross_entropy`, soft targets with weights included.
+
+    >>> import numpy, spikeloss
+    >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), CrossEntropy())
+    >>> round(float(loss(numpy.array([[0.0, 0.0]]), numpy.array([1]))), 6)  # ln 2
+    0.693147
+    """
+
+    label_smoothing: float = 0.0
+    ignore_index: int | None = None
+
+    def __post_init__(self) -> None:
+        _door.number("label_smoothing", self.label_smoothing, low=0.0, high=1.0)
+        if self.ignore_index is not None:
+            _door.whole("ignore_index", self.ignore_index)
+
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Elements:
+        z, xp = reading.z, namespace(reading.z)
+        y = _door.class_target(y, reading, self.ignore_index)
+        log_p, smoothing, classes = log_softmax(z), self.label_smoothing, z.shape[-1]
+        if kind(y) == "float":
+            return Elements(
+                _expected((1 - smoothing) * y + smoothing / classes, log_p, class_weight)
+            )
+        kept = None if self.ignore_index is None else (y != self.ignore_index)[..., None]
+        if kept is not None:
+            y = xp.where(kept[..., 0], y, 0)
+        value, weight = -pick(log_p, y), None
+        if class_weight is not None:
+            weight = class_weight[y][..., None]
+            value = value * weight
+        if smoothing:
+            uniform = xp.full_like(log_p, 1 / classes)
+            value = (1 - smoothing) * value + smoothing * _expected(uniform, log_p, class_weight)
+        return Elements(value, weight, kept)
+
+
+def _expected(q: Array, log_p: Array, class_weight: Array | None) -> Array:
+    """-sum_c q_c w_c log p_c; a class with q_c = 0 costs nothing however unlikely it is."""
+    xp = namespace(log_p)
+    if class_weight is not None:
+        q = q * class_weight
+    log_p = xp.where((q == 0) & (log_p == -xp.inf), 0, log_p)
+    return -xp.sum(q * log_p, axis=-1, keepdims=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SquaredError(Criterion):
+    """w e_c^2 / n^k, e = z - y; 0 where |e| < tolerance.
+
+    w is the class weight of the sample's label. For spike times with k = 2 it is the squared error
+    of t/n; for counts with k = 1 it is the squared error per step.
+
+    Args:
+        tolerance: in the units of the decision, 0 or more; the comparison is strict, and inside
+            there is neither loss nor derivative.
+        delta: above 0; from |e| = delta on the error grows linearly, 2 delta |e| - delta^2 (twice
+            the Huber loss of torch).
+        steps_power: k, 0, 1 or 2.
+
+    Source of the Huber form: P. Huber, Robust estimation of a location parameter (1964).
+
+    >>> import numpy, spikeloss
+    >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), SquaredError())
+    >>> float(loss(numpy.array([[0.5, 0.0]]), numpy.array([[0.0, 0.0]])))  # (0.25 + 0) / 2
+    0.125
+    """
+
+    tolerance: float = 0.0
+    delta: float | None = None
+    steps_power: int = 0
+    per_class: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _door.number("tolerance", self.tolerance, low=0.0)
+        if self.delta is not None:
+            _door.number("delta", self.delta, above=0.0)
+        _door.choice("steps_power", self.steps_power, (0, 1, 2))
+
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Elements:
+        z, xp = reading.z, namespace(reading.z)
+        error = z - _door.values(y, reading)
+        if self.tolerance:
+            error = xp.where(xp.abs(error) < self.tolerance, 0, error)
+        value = error * error
+        if self.delta is not None:
+            size = xp.abs(error)
+            value = xp.where(size <= self.delta, value, self.delta * (2 * size - self.delta))
+        if self.steps_power:
+            value = value / reading.steps**self.steps_power
+        if class_weight is None:
+            return Elements(value)
+        if label is None:
+            _door.no_labels()
+        weight = class_weight[label][..., None]
+        return Elements(value * weight, weight)

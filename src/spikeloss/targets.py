@@ -1,0 +1,158 @@
+"""Targets: what the user has -> what the criterion compares with. label -> y, broadcast against z.
+
+y is the class index of a sample; n the number of its valid steps. A target encoding turns class
+labels (*B) or, for readouts that keep time, (T, *B) into numbers (*B, C) or (T, *B, C).
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from . import _door
+from ._backend import arange, concrete, like, namespace
+from ._shapes import Array, Decision, Labels, Steps
+from .readouts import Reading
+
+
+class Target(ABC):
+    """What every target encoding can do."""
+
+    labelled: ClassVar[bool] = True
+    """Whether the user gives class labels."""
+
+    @abstractmethod
+    def encode(self, target: Labels, reading: Reading) -> Array:
+        """What the user gives, encoded for a reading."""
+
+
+@dataclass(frozen=True)
+class Given(Target):
+    """y as it is: class indices or probabilities for cross-entropy, numbers for squared error.
+
+    >>> import numpy
+    """
+
+    labelled: ClassVar[bool] = False
+
+    def encode(self, target: Labels, reading: Reading) -> Array:
+        return target
+
+
+@dataclass(frozen=True)
+class GivenTime(Target):
+    """y = t where t >= 0, n + t where t < 0: spike times in steps, negative ones from the end.
+
+    Times (N), (*B, N) or, for `SpikeTimes(F)`, (F, *B, N), of an integer or floating dtype.
+
+    Raises:
+        ValueError: if a time lies outside the record of its sample.
+
+    >>> import numpy
+    >>> reading = Reading(numpy.zeros((1, 2)), keeps=None, steps=5, full=None)
+    >>> GivenTime().encode(numpy.array([[0, -1]]), reading)
+    array([[0., 4.]])
+    """
+
+    labelled: ClassVar[bool] = False
+
+    def encode(self, target: Labels, reading: Reading) -> Array:
+        z, steps = reading.z, reading.steps
+        xp = namespace(z)
+        time = _door.spike_times(target, reading)
+        time = xp.where(time < 0, time + steps, time)
+        _door.times_inside(time, steps)
+        return time
+
+
+@dataclass(frozen=True)
+class OnOff(Target):
+    """y_c = on if c is the label, else off: a value for the decision, in its units.
+
+    >>> import numpy
+    >>> reading = Reading(numpy.zeros((1, 3)), keeps=None, steps=5, full=1.0)
+    >>> OnOff(on=1.0, off=-1.0).encode(numpy.array([1]), reading)
+    array([[-1.,  1., -1.]])
+    """
+
+    on: float = 1.0
+    off: float = 0.0
+
+    def __post_init__(self) -> None:
+        _door.number("on", self.on)
+        _door.number("off", self.off)
+
+    def encode(self, target: Labels, reading: Reading) -> Array:
+        return _by_class(target, reading.z, self.on, self.off)
+
+
+@dataclass(frozen=True)
+class OnOffRate(Target):
+    """y_c = r_c full, r = on for the label, else off; full is what firing at every step reads.
+
+    A rate in spikes per step and neuron, from 0 to 1. For `Count` full = n, so that the target is
+    the real number r n (12.5 for half of 25 steps); for `Mean` it is r; for a population that sums
+    counts r n N/C.
+
+    >>> import numpy
+    >>> reading = Reading(numpy.zeros((1, 3)), keeps=None, steps=25, full=25)
+    >>> OnOffRate(on=0.5).encode(numpy.array([1]), reading)
+    array([[ 0. , 12.5,  0. ]])
+    """
+
+    on: float = 1.0
+    off: float = 0.0
+
+    def __post_init__(self) -> None:
+        _door.number("on", self.on, low=0.0, high=1.0)
+        _door.number("off", self.off, low=0.0, high=1.0)
+
+    def encode(self, target: Labels, reading: Reading) -> Array:
+        full = _door.rate(reading.full)
+        return _by_class(target, reading.z, self.on, self.off) * full
+
+
+@dataclass(frozen=True)
+class OnOffTime(Target):
+    """y_c = t_c, t = on for the label, else off: a spike time in steps; n + t if t is negative.
+
+    Args:
+        on, off: steps from 0, or negative from the end of each sample (-1 is its last step); for
+            `SpikeTimes(F)` a tuple of F of them each.
+
+    Raises:
+        ValueError: if a time lies outside the record of a sample.
+
+    >>> import numpy
+    >>> reading = Reading(numpy.zeros((1, 3)), keeps=None, steps=5, full=None)
+    >>> OnOffTime(on=0, off=-1).encode(numpy.array([1]), reading)
+    array([[4., 0., 4.]])
+    """
+
+    on: int | tuple[int, ...] = 0
+    off: int | tuple[int, ...] = -1
+
+    def __post_init__(self) -> None:
+        _door.spike_steps(self.on, self.off)
+
+    def encode(self, target: Labels, reading: Reading) -> Array:
+        z, steps = reading.z, reading.steps
+        several = reading.keeps == "spikes"
+        pairs = _door.spike_pairs(self.on, self.off, z.shape[0] if several else 1)
+        _door.steps_inside(pairs, steps)
+        times = [_by_class(target, z, _step(on, steps), _step(off, steps)) for on, off in pairs]
+        return namespace(z).stack(times) if several else times[0]
+
+
+def _step(step: int, steps: Steps) -> Any:
+    return steps + step if step < 0 else step
+
+
+def _by_class(label: Labels, z: Decision, on: Any, off: Any) -> Array:
+    """on where the class is the label, else off; nan for a traced label that is no class."""
+    xp = namespace(z)
+    classes = z.shape[-1]
+    label = label[..., None]
+    y = xp.where(label == arange(classes, z), like(on, z), like(off, z))
+    if concrete(label):
+        return y
+    return xp.where((label >= 0) & (label < classes), y, xp.nan)

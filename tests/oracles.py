@@ -1,0 +1,602 @@
+"""Every objective once more, as float64 loops: the numbers that other tests compare with.
+
+One sample at a time: crop it to its n valid steps, then
+
+    x (n,N) --readout--> z (n,C) | (C,) | (F,N) --criterion, against y--> each () | (C,) per row
+      --mean over the counted steps--> loss () | (C,) | (F,N) --reduction over the batch--> value
+
+Each function returns its value and its derivative, written by hand; ``dz`` has the shape of z and
+then that of x. Nothing here imports the library or an automatic differentiation, so that a slip
+there cannot hide here. Padding needs no rule: a sample is cropped before anything is computed.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+Stage = tuple[str, dict[str, Any]]  # the name of a stage, and its options
+
+
+# Readouts: x (n,N) -> z, dz
+
+
+def every_step(x: Array) -> tuple[Array, Array]:
+    """z_t = x_t."""
+    n, neurons = x.shape
+    z, dz = np.zeros((n, neurons)), np.zeros((n, neurons, n, neurons))
+    for t in range(n):
+        for i in range(neurons):
+            z[t, i] = x[t, i]
+            dz[t, i, t, i] = 1.0
+    return z, dz
+
+
+def count(x: Array) -> tuple[Array, Array]:
+    """z = sum_t x_t."""
+    n, neurons = x.shape
+    z, dz = np.zeros(neurons), np.zeros((neurons, n, neurons))
+    for t in range(n):
+        for i in range(neurons):
+            z[i] += x[t, i]
+            dz[i, t, i] = 1.0
+    return z, dz
+
+
+def mean(x: Array) -> tuple[Array, Array]:
+    """z = sum_t x_t / n."""
+    z, dz = count(x)
+    return z / len(x), dz / len(x)
+
+
+def maximum(x: Array) -> tuple[Array, Array]:
+    """z = max_t x_t; the derivative belongs to the first step that reaches it."""
+    n, neurons = x.shape
+    z, dz = np.zeros(neurons), np.zeros((neurons, n, neurons))
+    for i in range(neurons):
+        best = 0
+        for t in range(1, n):
+            if x[t, i] > x[best, i]:
+                best = t
+        z[i] = x[best, i]
+        dz[i, best, i] = 1.0
+    return z, dz
+
+
+def last_step(x: Array) -> tuple[Array, Array]:
+    """z = x_{n-1}."""
+    n, neurons = x.shape
+    z, dz = np.zeros(neurons), np.zeros((neurons, n, neurons))
+    for i in range(neurons):
+        z[i] = x[n - 1, i]
+        dz[i, n - 1, i] = 1.0
+    return z, dz
+
+
+def decided(x: Array) -> tuple[Array, Array]:
+    """z = x_0, for a record of one step: the scores of a network without a time axis."""
+    if len(x) != 1:
+        raise ValueError(f"x: expected one step, got {len(x)}. Read it with LastStep.")
+    return last_step(x)
+
+
+def coded(time: float, code: str) -> tuple[float, float]:
+    """The code of a time, t | -t | 1/(t+1), and its derivative with respect to t."""
+    if code == "time":
+        return time, 1.0
+    if code == "negative":
+        return -time, -1.0
+    if code == "reciprocal":
+        return 1.0 / (time + 1.0), -1.0 / (time + 1.0) ** 2
+    raise ValueError(f"code: expected time, negative or reciprocal, got {code!r}.")
+
+
+def spike_times(
+    x: Array,
+    *,
+    count: int = 1,
+    code: str = "time",
+    silent_delay: float = 0.0,
+    silent_gradient: bool = True,
+) -> tuple[Array, Array]:
+    """z_f = the step of the neuron's own f-th non-zero entry; n - 1 + silent_delay if it has none.
+
+    The derivative is an estimate: dt/dx = -1 at the step of that spike. A missing spike has its -1
+    at the last step, or nowhere without silent_gradient.
+    """
+    n, neurons = x.shape
+    z, dz = np.zeros((count, neurons)), np.zeros((count, neurons, n, neurons))
+    for i in range(neurons):
+        fired = [t for t in range(n) if x[t, i] != 0]
+        for f in range(count):
+            if f < len(fired):
+                step, time, slope = fired[f], float(fired[f]), -1.0
+            else:
+                step, time = n - 1, n - 1 + silent_delay
+                slope = -1.0 if silent_gradient else 0.0
+            z[f, i], derivative = coded(time, code)
+            dz[f, i, step, i] = derivative * slope
+    return z, dz
+
+
+def first_spike(
+    x: Array,
+    *,
+    code: str = "time",
+    silent_delay: float = 0.0,
+    silent_gradient: bool = True,
+) -> tuple[Array, Array]:
+    """z = min{t : x_t != 0}: the only row of ``spike_times`` for one spike."""
+    z, dz = spike_times(
+        x, count=1, code=code, silent_delay=silent_delay, silent_gradient=silent_gradient
+    )
+    return z[0], dz[0]
+
+
+def population(x: Array, *, of: Stage, classes: int, pool: str = "sum") -> tuple[Array, Array]:
+    """z_c = sum | mean of what ``of`` gives for the c-th of ``classes`` equal contiguous groups."""
+    inner, dinner = read(of, x)
+    neurons = inner.shape[-1]
+    if neurons % classes:
+        raise ValueError(f"classes: expected a divisor of {neurons} neurons, got {classes}.")
+    size = neurons // classes
+    z = np.zeros((*inner.shape[:-1], classes))
+    dz = np.zeros(z.shape + x.shape)
+    for i in range(neurons):
+        z[..., i // size] += inner[..., i]
+        dz[..., i // size, :, :] += dinner[..., i, :, :]
+    if pool == "mean":
+        return z / size, dz / size
+    if pool == "sum":
+        return z, dz
+    raise ValueError(f"pool: expected sum or mean, got {pool!r}.")
+
+
+def temperature(x: Array, *, of: Stage, scale: float) -> tuple[Array, Array]:
+    """z = (what ``of`` gives) / scale."""
+    z, dz = read(of, x)
+    return z / scale, dz / scale
+
+
+READOUTS: dict[str, Callable[..., tuple[Array, Array]]] = {
+    "EveryStep": every_step,
+    "Count": count,
+    "Mean": mean,
+    "Maximum": maximum,
+    "LastStep": last_step,
+    "Decided": decided,
+    "FirstSpike": first_spike,
+    "SpikeTimes": spike_times,
+    "Population": population,
+    "Temperature": temperature,
+}
+
+
+def read(readout: Stage, x: Array) -> tuple[Array, Array]:
+    """The value and the derivative of a named readout."""
+    name, options = readout
+    return READOUTS[name](x, **options)
+
+
+def innermost(readout: Stage) -> Stage:
+    """The readout inside all of its wrappers."""
+    name, options = readout
+    return innermost(options["of"]) if "of" in options else (name, options)
+
+
+# Criteria: one row of z (C,) and its target -> each, and its derivative with respect to z
+
+
+def log_softmax(z: Array) -> list[float]:
+    """log p_c = z_c - m - log sum_k exp(z_k - m), with m = max_k z_k."""
+    top = max(z)
+    total = 0.0
+    for value in z:
+        total += math.exp(value - top)
+    return [float(value - top) - math.log(total) for value in z]
+
+
+def distribution(y: int | ArrayLike, classes: int) -> Array:
+    """One-hot for a label, otherwise the given probabilities."""
+    if np.ndim(y) == 0:
+        return np.array([1.0 if c == y else 0.0 for c in range(classes)])
+    return np.asarray(y, np.float64)
+
+
+def cross_entropy(
+    z: Array,
+    y: int | ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    label_smoothing: float = 0.0,
+) -> tuple[float, Array]:
+    """each = -sum_c q_c w_c log p_c;  d each / dz_k = p_k sum_c q_c w_c - q_k w_k.
+
+    q is one-hot or the given probabilities, smoothed to (1 - s) q + s/C, s = label_smoothing. A
+    class with q_c w_c = 0 adds nothing, even where log p_c is minus infinity.
+    """
+    classes = len(z)
+    w = np.ones(classes) if weight is None else np.asarray(weight, np.float64)
+    logs = log_softmax(z)
+    q = distribution(y, classes)
+    qw = [
+        ((1.0 - label_smoothing) * q[c] + label_smoothing / classes) * w[c] for c in range(classes)
+    ]
+    each = 0.0
+    for c in range(classes):
+        if qw[c] != 0:
+            each -= qw[c] * logs[c]
+    return each, np.array([math.exp(logs[k]) * sum(qw) - qw[k] for k in range(classes)])
+
+
+def squared_error(
+    z: Array,
+    y: ArrayLike,
+    *,
+    n: int,
+    tolerance: float = 0.0,
+    delta: float | None = None,
+    steps_power: int = 0,
+) -> tuple[Array, Array]:
+    """each_c = e_c^2 / n^steps_power with e = z - y, and 0 where |e_c| < tolerance.
+
+    With delta, an |e| above it costs 2 delta |e| - delta^2 for e^2. The derivative is its diagonal.
+    """
+    target = np.asarray(y, np.float64)
+    each, slope = np.zeros(len(z)), np.zeros(len(z))
+    for c in range(len(z)):
+        e = z[c] - target[c]
+        if abs(e) < tolerance:
+            continue
+        if delta is None or abs(e) <= delta:
+            each[c], slope[c] = e**2, 2.0 * e
+        else:
+            each[c] = 2.0 * delta * abs(e) - delta**2
+            slope[c] = 2.0 * delta * math.copysign(1.0, e)
+    return each / n**steps_power, slope / n**steps_power
+
+
+CRITERIA: dict[str, Callable[..., tuple[Any, Array]]] = {
+    "CrossEntropy": cross_entropy,
+    "SquaredError": squared_error,
+}
+
+
+# Targets: a label -> what the squared error compares with
+
+
+def on_off(
+    label: int, classes: int, n: int, scale: float, *, on: float = 1.0, off: float = 0.0
+) -> Array:
+    """y_c = on for the class of the label, off for the others."""
+    return np.array([on if c == label else off for c in range(classes)], np.float64)
+
+
+def on_off_rate(
+    label: int, classes: int, n: int, scale: float, *, on: float = 1.0, off: float = 0.0
+) -> Array:
+    """y_c = scale * (on | off), scale being what a neuron gives that fires at every step."""
+    return scale * on_off(label, classes, n, scale, on=on, off=off)
+
+
+def times(label: int, classes: int, n: int, on: Any, off: Any) -> Array:
+    """y_c = on | off in steps, of n steps, a negative one counted from the end."""
+    y = on_off(label, classes, n, 1.0, on=on, off=off)
+    return np.array([time + n if time < 0 else time for time in y])
+
+
+def on_off_time(
+    label: int,
+    classes: int,
+    n: int,
+    scale: float,
+    *,
+    on: int | tuple[int, ...] = 0,
+    off: int | tuple[int, ...] = -1,
+) -> Array:
+    """y_c = on | off in steps, -1 being the last: (C,), or (F,C) for a tuple of F times each."""
+    if isinstance(on, tuple) and isinstance(off, tuple):
+        return np.array([times(label, classes, n, *each) for each in zip(on, off, strict=True)])
+    return times(label, classes, n, on, off)
+
+
+TARGETS: dict[str, Callable[..., Array]] = {
+    "OnOff": on_off,
+    "OnOffRate": on_off_rate,
+    "OnOffTime": on_off_time,
+}
+
+
+def full_rate(readout: Stage, x: Array) -> float:
+    """What the readout gives for a neuron that fires at every step of x."""
+    z, _ = read(readout, np.ones(x.shape))
+    return float(z.flat[0])
+
+
+# Objectives
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A readout, a criterion and a target encoding, each by its name and its options."""
+
+    readout: Stage
+    criterion: Stage
+    target: Stage = ("Given", {})
+
+
+def has_labels(objective: Objective, target: Any) -> bool:
+    """Whether the user's target is made of class labels; otherwise it is compared as it is."""
+    if objective.target[0] != "Given":
+        return True
+    integers = np.issubdtype(np.asarray(target).dtype, np.integer)
+    return objective.criterion[0] == "CrossEntropy" and bool(integers)
+
+
+def label_at(objective: Objective, target: Any, s: int) -> int | None:
+    """The label at row s of the decision, None for a target without labels."""
+    if not has_labels(objective, target):
+        return None
+    labels = np.asarray(target)
+    return int(labels) if labels.ndim == 0 else int(labels[s])
+
+
+def target_at(objective: Objective, target: Any, s: int, classes: int, x: Array) -> int | Array:
+    """What the criterion compares row s of the decision with: a label, or numbers (C,)."""
+    label = label_at(objective, target, s)
+    encoding, options = objective.target
+    if label is None:
+        y = np.asarray(target, np.float64)
+    elif encoding == "Given":
+        return label
+    else:
+        scale = full_rate(objective.readout, x)
+        y = TARGETS[encoding](label, classes, len(x), scale, **options)
+    return y if y.ndim == 1 else y[s]
+
+
+def row_loss(
+    objective: Objective,
+    x: Array,
+    z: Array,
+    dz: Array,
+    target: Any,
+    s: int,
+    class_weight: ArrayLike | None,
+) -> tuple[Array, Array, float]:
+    """The weighted loss of row s, () or (C,), its gradient, and the weight of its label."""
+    name, options = objective.criterion
+    label = label_at(objective, target, s)
+    if label is not None and not 0 <= label < len(z):
+        raise ValueError(f"target: expected labels from 0 to {len(z) - 1}, got {label}.")
+    y = target_at(objective, target, s, len(z), x)
+    weighted = class_weight is not None and label is not None
+    weight = float(np.asarray(class_weight)[label]) if weighted else 1.0
+    if name == "CrossEntropy":
+        smoothing = options.get("label_smoothing", 0.0)
+        loss, pull = cross_entropy(z, y, weight=class_weight, label_smoothing=smoothing)
+        return np.asarray(loss), np.tensordot(pull, dz, 1), weight
+    if class_weight is not None and label is None:
+        raise ValueError("class_weight: expected a target with labels, got numbers.")
+    each, slope = squared_error(z, y, n=len(x), **options)
+    return weight * each, np.array([weight * slope[k] * dz[k] for k in range(len(z))]), weight
+
+
+def sample(
+    objective: Objective, x: Array, target: Any, *, class_weight: ArrayLike | None = None
+) -> tuple[Any, Array, float, bool]:
+    """The loss of one cropped sample, its gradient, its element weight, and whether it counts.
+
+    The loss is the mean over the steps whose label is not ignored; spike times keep their rows.
+    """
+    z, dz = read(objective.readout, x)
+    per_row = np.ndim(target) == (1 if has_labels(objective, target) else 2)
+    if per_row and z.shape[:-1] != np.shape(target)[:1]:
+        raise ValueError(f"target: expected one row, got {np.shape(target)}. Use EveryStep.")
+    if z.ndim == 1:
+        z, dz = z[None], dz[None]
+    ignore = objective.criterion[1].get("ignore_index")
+    rows = [
+        row_loss(objective, x, z[s], dz[s], target, s, class_weight)
+        for s in range(len(z))
+        if ignore is None or label_at(objective, target, s) != ignore
+    ]
+    if not rows:
+        return 0.0, np.zeros(x.shape), 0.0, False
+    losses, grads, weights = zip(*rows, strict=True)
+    weight = sum(weights) / len(rows)
+    if innermost(objective.readout)[0] == "SpikeTimes":
+        if objective.criterion[0] == "CrossEntropy":
+            raise ValueError("readout: expected one row of scores, got SpikeTimes. Use FirstSpike.")
+        return np.stack(losses), np.stack(grads), weight, True
+    loss = sum(losses) / len(rows)
+    grad = sum(grads) / len(rows)
+    return (float(loss) if loss.ndim == 0 else loss), grad, weight, True
+
+
+def sample_target(objective: Objective, target: Any, b: int, n: int) -> Any:
+    """The target of sample b, cropped to n steps, out of the target of the batch.
+
+    Labels are (B,) or (T,B). Numbers are (N,) for every sample, (B,C), (T,B,C), or (F,B,N) for
+    spike times, which have no steps to crop.
+    """
+    y = np.asarray(target)
+    if has_labels(objective, y):
+        return int(y[b]) if y.ndim == 1 else y[:n, b]
+    if y.ndim == 1:
+        return y
+    if y.ndim == 2:
+        return y[b]
+    return y[:, b] if innermost(objective.readout)[0] == "SpikeTimes" else y[:n, b]
+
+
+def loss_shape(objective: Objective, steps: int, neurons: int) -> tuple[int, ...]:
+    """The shape of one sample's loss: () for cross-entropy, else (C,); (F,N) for spike times."""
+    if objective.criterion[0] == "CrossEntropy":
+        return ()
+    z, _ = read(objective.readout, np.zeros((steps, neurons)))
+    return z.shape if innermost(objective.readout)[0] == "SpikeTimes" else z.shape[-1:]
+
+
+def batch(
+    objective: Objective,
+    record: ArrayLike,
+    target: Any,
+    *,
+    lengths: ArrayLike | None = None,
+    reduction: str = "samples",
+    class_weight: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> tuple[Array, Array]:
+    """The loss of a record (T,B,N), and the gradient (T,B,N) of its sum.
+
+    samples: sum(w l) / number of counted elements; weights: sum(w l) / sum(w); sum: sum(w l);
+    none: w l, (B,) | (B,C) | (F,B,N). A sample that does not count has the loss 0.
+    """
+    record = np.asarray(record, np.float64)
+    steps, size, neurons = record.shape
+    shape = loss_shape(objective, steps, neurons)
+    losses, grad, counted, weights = [], np.zeros(record.shape), 0, 0.0
+    for b in range(size):
+        n = steps if lengths is None else int(np.asarray(lengths)[b])
+        own = 1.0 if sample_weight is None else float(np.asarray(sample_weight)[b])
+        y = sample_target(objective, target, b, n)
+        loss, dloss, weight, counts = sample(objective, record[:n, b], y, class_weight=class_weight)
+        losses.append(own * np.asarray(loss))
+        grad[:n, b] = own * dloss.reshape(-1, n, neurons).sum(0)
+        counted += counts
+        weights += own * weight
+    axis = max(len(shape) - 1, 0)  # samples stand before the neurons
+    empty = np.zeros((*shape[:axis], 0, *shape[axis:]))
+    value = np.stack(losses, axis) if losses else empty
+    if reduction == "none":
+        return value, grad
+    total = np.asarray(value.sum())
+    if reduction == "sum":
+        return total, grad
+    elements = math.prod(shape) * {"samples": counted, "weights": weights}[reduction]
+    if elements == 0:
+        return np.asarray(np.nan), np.zeros(record.shape)
+    return total / elements, grad / elements
+
+
+# Decisions
+
+
+def scores(objective: Objective, x: Array) -> Array:
+    """One number per class: the readout, its mean over the steps, or its first spike."""
+    z, _ = read(objective.readout, x)
+    if z.ndim == 1:
+        return z
+    rows = z[:1] if innermost(objective.readout)[0] == "SpikeTimes" else z
+    total = np.zeros(z.shape[1])
+    for row in rows:
+        total += row
+    return total / len(rows)
+
+
+def smaller_is_better(readout: Stage) -> bool:
+    """Whether the readout gives times, of which the earliest wins."""
+    name, options = innermost(readout)
+    return name in ("FirstSpike", "SpikeTimes") and options.get("code", "time") == "time"
+
+
+def predict(
+    objective: Objective, record: ArrayLike, lengths: ArrayLike | None = None
+) -> NDArray[np.int64]:
+    """The best class of each sample, the lowest of equals; -1 where every valid step is zero."""
+    record = np.asarray(record, np.float64)
+    steps, size, _ = record.shape
+    classes = np.full(size, -1)
+    for b in range(size):
+        x = record[: steps if lengths is None else int(np.asarray(lengths)[b]), b]
+        if not np.any(x != 0):
+            continue
+        z = scores(objective, x)
+        if smaller_is_better(objective.readout):
+            z = -z
+        best = 0
+        for c in range(1, len(z)):
+            if z[c] > z[best]:
+                best = c
+        classes[b] = best
+    return classes
+
+
+# Presets: options -> the objective, and the name of its usual reduction
+
+
+def grouped(name: str, classes: int | None) -> Stage:
+    """The readout, summed over the neurons of each class where ``classes`` is given."""
+    plain: Stage = (name, {})
+    return plain if classes is None else ("Population", {"of": plain, "classes": classes})
+
+
+def ce_rate(classes: int | None = None) -> tuple[Objective, str]:
+    """Cross-entropy at every step, averaged over the steps."""
+    return Objective(grouped("EveryStep", classes), ("CrossEntropy", {})), "samples"
+
+
+def ce_count(classes: int | None = None) -> tuple[Objective, str]:
+    """Cross-entropy of the spike counts."""
+    return Objective(grouped("Count", classes), ("CrossEntropy", {})), "samples"
+
+
+def ce_max_membrane() -> tuple[Objective, str]:
+    """Cross-entropy of the largest membrane potentials."""
+    return Objective(("Maximum", {}), ("CrossEntropy", {})), "samples"
+
+
+def mse_count(
+    on: float = 1.0, off: float = 0.0, classes: int | None = None
+) -> tuple[Objective, str]:
+    """(count - n rate)^2 / n, rates times the size of a group in a population code."""
+    criterion = ("SquaredError", {"steps_power": 1})
+    target = ("OnOffRate", {"on": on, "off": off})
+    return Objective(grouped("Count", classes), criterion, target), "samples"
+
+
+def mse_membrane(on: float = 1.0, off: float = 0.0) -> tuple[Objective, str]:
+    """(u_t - level)^2 at every step, averaged over the steps."""
+    target = ("OnOff", {"on": on, "off": off})
+    return Objective(("EveryStep", {}), ("SquaredError", {}), target), "samples"
+
+
+def mse_temporal(
+    on: int | tuple[int, ...] = 0, off: int | tuple[int, ...] = -1, tolerance: float = 0.0
+) -> tuple[Objective, str]:
+    """(t/n - time/n)^2, 0 for less than ``tolerance`` steps; tuples of times are for F spikes."""
+    readout: Stage = ("FirstSpike", {})
+    if isinstance(on, tuple):
+        readout = ("SpikeTimes", {"count": len(on)})
+    criterion = ("SquaredError", {"steps_power": 2, "tolerance": tolerance})
+    return Objective(readout, criterion, ("OnOffTime", {"on": on, "off": off})), "samples"
+
+
+def ce_temporal(code: str = "negative") -> tuple[Objective, str]:
+    """Cross-entropy of the first spike times, negated or as 1/(t+1)."""
+    return Objective(("FirstSpike", {"code": code}), ("CrossEntropy", {})), "weights"
+
+
+def cross_entropy_preset(
+    label_smoothing: float = 0.0, ignore_index: int | None = None
+) -> tuple[Objective, str]:
+    """Cross-entropy of scores, a record of one step."""
+    options = {"label_smoothing": label_smoothing, "ignore_index": ignore_index}
+    return Objective(("Decided", {}), ("CrossEntropy", options)), "weights"
+
+
+PRESETS: dict[str, Callable[..., tuple[Objective, str]]] = {
+    "ce_rate": ce_rate,
+    "ce_count": ce_count,
+    "ce_max_membrane": ce_max_membrane,
+    "mse_count": mse_count,
+    "mse_membrane": mse_membrane,
+    "mse_temporal": mse_temporal,
+    "ce_temporal": ce_temporal,
+    "cross_entropy": cross_entropy_preset,
+}
