@@ -5,9 +5,7 @@ The mathematics of spikeloss is written in the vocabulary of the Python array AP
 few operations that the standard lacks. A further library is one more class and one more table row.
 """
 
-import importlib
 import os
-from functools import cached_property
 from typing import Any
 
 from ._shapes import Array
@@ -18,11 +16,10 @@ _HALVES = ("bfloat16", "float16")
 class _Library:
     """What spikeloss needs of an array library; NumPy's answers are the defaults."""
 
-    compat = "array_api_compat.numpy"
+    def __init__(self) -> None:
+        import array_api_compat.numpy as xp
 
-    @cached_property
-    def xp(self) -> Any:
-        return importlib.import_module(self.compat)
+        self.xp: Any = xp
 
     def unwrap(self, x: Array) -> Array:
         return x
@@ -63,6 +60,9 @@ class _Library:
     def as_array(self, x: Array, dtype: Any) -> Array:
         return self.xp.asarray(x, dtype=dtype)
 
+    def running_sum(self, x: Array) -> Array:
+        return self.xp.cumulative_sum(x, axis=0)
+
     def index(self, label: Array) -> Array:
         return self.xp.astype(label, int, copy=False)
 
@@ -75,11 +75,11 @@ class _Library:
 
 
 class _Jax(_Library):
-    compat = "jax.numpy"
+    def __init__(self) -> None:
+        import jax
 
-    @cached_property
-    def jax(self) -> Any:
-        return importlib.import_module("jax")
+        self.jax: Any = jax
+        self.xp = jax.numpy
 
     def unwrap(self, x: Array) -> Array:
         """Containers such as brainpy's `Array` give their JAX array by the `__jax_array__` rule."""
@@ -111,11 +111,12 @@ class _Jax(_Library):
 
 
 class _Torch(_Library):
-    compat = "array_api_compat.torch"
+    def __init__(self) -> None:
+        import array_api_compat.torch as xp
+        import torch
 
-    @cached_property
-    def torch(self) -> Any:
-        return importlib.import_module("torch")
+        self.torch: Any = torch
+        self.xp = xp
 
     def kind(self, x: Array) -> str:
         if x.dtype in (self.torch.bfloat16, self.torch.float16):
@@ -150,6 +151,10 @@ class _Torch(_Library):
     def as_array(self, x: Array, dtype: Any) -> Array:
         return x.to(dtype)
 
+    def running_sum(self, x: Array) -> Array:
+        # Not the compatibility layer's, which warns under torch.compile.
+        return self.torch.cumsum(x, 0)
+
     def index(self, label: Array) -> Array:
         return label.long()
 
@@ -160,7 +165,7 @@ class _Torch(_Library):
         return self.torch.gather(x, 0, step.long())
 
 
-_LIBRARIES = {"numpy": _Library(), "torch": _Torch(), "jax": _Jax(), "jaxlib": _Jax()}
+_LIBRARIES = {"numpy": _Library, "torch": _Torch, "jax": _Jax, "jaxlib": _Jax}
 _BY_TYPE: dict[type, _Library] = {}
 
 
@@ -176,8 +181,8 @@ def _learn(kind: type) -> _Library:
         named = _LIBRARIES["jax"]
     if named is None:
         raise TypeError(f"not an array: {kind.__name__}")
-    _BY_TYPE[kind] = named
-    return named
+    _BY_TYPE[kind] = named()
+    return _BY_TYPE[kind]
 
 
 def is_array(x: Any) -> bool:
@@ -285,6 +290,11 @@ def at(x: Array, step: Array) -> Array:
     """x[step] over the first axis; `step` is (*rest) or, for several steps, (F, *rest)."""
     found = _library(x).at(x, step if step.ndim == x.ndim else step[None])
     return found if step.ndim == x.ndim else found[0]
+
+
+def running_sum(x: Array) -> Array:
+    """sum_{s <= t} x_s over the first axis."""
+    return _library(x).running_sum(x)
 
 
 def first_true(mask: Array) -> Array:

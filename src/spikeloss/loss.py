@@ -143,7 +143,7 @@ class Loss(_Objective):
         right = namespace(evidence).astype(_classes(evidence, frame) == labels, evidence.dtype)
         kept = None if frame.kept is None else frame.kept[..., 0]
         kept = _and(kept, None if ignore is None else labels != ignore)
-        return as_array(Mean().reduce(right, None, kept), frame.dtype)
+        return as_array(Mean().reduce(right, None, kept), evidence.dtype)
 
     def replace(self, **changes: Any) -> Self:
         """A loss with other parts: `loss.replace(reduction=Each())`."""

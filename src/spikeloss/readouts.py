@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Unpack
 
 from . import _door
-from ._backend import at, constant, first_true, namespace, surrogate
+from ._backend import at, constant, first_true, namespace, running_sum, surrogate
 from ._shapes import Array, Decision, Evidence, Layout, Record, Steps, Valid
 
 Keeps = Literal["time", "spikes"] | None
@@ -281,7 +281,7 @@ class SpikeTimes(_Times):
     def read(self, x: Record, valid: Valid | None, steps: Steps) -> Decision:
         _door.spikes(x)
         xp = namespace(x)
-        seen = xp.cumulative_sum(xp.astype(x != 0, xp.int32), axis=0)
+        seen = running_sum(xp.astype(x != 0, xp.int32))
         # The k-th spike comes after as many steps as have seen fewer than k.
         steps_before = [xp.sum(seen <= k, axis=0, dtype=xp.int32) for k in range(self.count)]
         return self._coded(x, xp.stack(steps_before), steps)
