@@ -16,6 +16,8 @@ _HALVES = ("bfloat16", "float16")
 class _Library:
     """What spikeloss needs of an array library; NumPy's answers are the defaults."""
 
+    name = "numpy"
+
     def __init__(self) -> None:
         import array_api_compat.numpy as xp
 
@@ -48,8 +50,27 @@ class _Library:
         """Where `x` lives, in words; empty where the library decides that itself."""
         return "cpu"
 
+    def dense(self, x: Array) -> bool:
+        return True
+
+    def extent(self, x: Array) -> tuple[Any, Any]:
+        read = x.__array__()
+        return read.min().item(), read.max().item()
+
     def constant(self, x: Array) -> Array:
         return x
+
+    def arange(self, count: int, x: Array) -> Array:
+        return self.xp.arange(count, device=self.place(x))
+
+    def scalar(self, value: Any, x: Array, dtype: Any) -> Array:
+        return self.xp.asarray(value, dtype=dtype, device=self.place(x))
+
+    def by_class(self, label: Array, z: Array, on: Any, off: Any) -> Array:
+        return self.xp.where(label[..., None] == arange(z.shape[-1], z), like(on, z), like(off, z))
+
+    def squared_difference(self, z: Array, y: Array) -> Array:
+        return (z - y) ** 2
 
     def log_softmax(self, z: Array) -> Array:
         xp = self.xp
@@ -66,15 +87,26 @@ class _Library:
     def index(self, label: Array) -> Array:
         return self.xp.astype(label, int, copy=False)
 
-    def pick(self, z: Array, index: Array) -> Array:
-        index = self.xp.broadcast_to(index[..., None], (*z.shape[:-1], 1))
-        return self.xp.take_along_axis(z, index, axis=-1)
+    def surprise(self, log_p: Array, label: Array) -> Array:
+        label = self.xp.broadcast_to(label[..., None], (*log_p.shape[:-1], 1))
+        return -self.xp.take_along_axis(log_p, label, axis=-1)
 
     def at(self, x: Array, step: Array) -> Array:
         return self.xp.take_along_axis(x, step, axis=0)
 
+    def maximum(self, x: Array) -> Array:
+        return self.xp.max(x, axis=0)
+
+    def first_nonzero(self, x: Array) -> Array:
+        xp, steps = self.xp, x.shape[0]
+        t = xp.arange(steps, dtype=xp.int32, device=self.place(x))
+        t = xp.reshape(t, (steps,) + (1,) * (x.ndim - 1))
+        return xp.min(xp.where(x != 0, t, steps), axis=0)
+
 
 class _Jax(_Library):
+    name = "jax"
+
     def __init__(self) -> None:
         import jax
 
@@ -103,50 +135,97 @@ class _Jax(_Library):
     def log_softmax(self, z: Array) -> Array:
         return self.jax.nn.log_softmax(z, axis=-1)
 
-    def pick(self, z: Array, index: Array) -> Array:
+    def maximum(self, x: Array) -> Array:
+        # The maximum's own derivative is shared among ties; this is twice as fast as `argmax`.
+        top = self.constant(self.xp.max(x, axis=0))
+        first = self.first_nonzero(x == top)
+        # A column with nan has no step that equals its maximum, nan; any index will do.
+        slope = self.at(x, self.xp.where(first < x.shape[0], first, 0)[None])[0]
+        return top + (slope - self.constant(slope))
+
+    def surprise(self, log_p: Array, label: Array) -> Array:
         # Traced labels cannot be checked; one that is out of range gives nan, not another class.
-        index = self.xp.where(index < 0, z.shape[-1], index)
-        index = self.xp.broadcast_to(index[..., None], (*z.shape[:-1], 1))
-        return self.xp.take_along_axis(z, index, axis=-1, mode="fill")
+        label = self.xp.where(label < 0, log_p.shape[-1], label)
+        label = self.xp.broadcast_to(label[..., None], (*log_p.shape[:-1], 1))
+        return -self.xp.take_along_axis(log_p, label, axis=-1, mode="fill")
 
 
 class _Torch(_Library):
+    name = "torch"
+
     def __init__(self) -> None:
         import array_api_compat.torch as xp
         import torch
 
         self.torch: Any = torch
         self.xp = xp
+        self._kinds = {
+            torch.float32: "float",
+            torch.float64: "float",
+            torch.float16: "half",
+            torch.bfloat16: "half",
+            torch.bool: "bool",
+        }
+        self._no_label = torch.iinfo(torch.int64).min
+        self._compiling = torch.compiler.is_compiling
+        self._wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+        self._fake = torch._subclasses.fake_tensor.FakeTensor
 
     def kind(self, x: Array) -> str:
-        if x.dtype in (self.torch.bfloat16, self.torch.float16):
-            return "half"
-        if x.dtype in (self.torch.float32, self.torch.float64):
-            return "float"
-        if x.dtype == self.torch.bool:
-            return "bool"
+        known = self._kinds.get(x.dtype)
+        if known is not None:
+            return known
         return "other" if x.dtype.is_floating_point or x.dtype.is_complex else "integer"
 
     def readable(self, x: Array) -> bool:
-        return bool(x.device.type == "cpu") and self.concrete(x)
+        return bool(x.is_cpu) and self.concrete(x)
 
     def concrete(self, x: Array) -> bool:
-        if self.torch.compiler.is_compiling():
+        if self._compiling() or self._wrapped(x) or isinstance(x, self._fake):
             return False
-        fake = self.torch._subclasses.fake_tensor.FakeTensor
-        return not (self.torch._C._functorch.is_functorch_wrapped_tensor(x) or isinstance(x, fake))
+        return not x.is_meta
 
     def place(self, x: Array) -> Any:
         return x.device
 
     def device(self, x: Array) -> str:
-        return str(x.device)
+        return "cpu" if x.is_cpu else str(x.device)
+
+    def dense(self, x: Array) -> bool:
+        return bool(x.layout == self.torch.strided)
+
+    def extent(self, x: Array) -> tuple[Any, Any]:
+        low, high = x.aminmax()
+        return low.item(), high.item()
 
     def constant(self, x: Array) -> Array:
         return x.detach()
 
+    def arange(self, count: int, x: Array) -> Array:
+        return self.torch.arange(count, device=x.device)
+
+    def scalar(self, value: Any, x: Array, dtype: Any) -> Array:
+        return x.new_full((), value, dtype=dtype)
+
+    def by_class(self, label: Array, z: Array, on: Any, off: Any) -> Array:
+        plain = isinstance(on, (int, float)) and isinstance(off, (int, float))
+        if not (plain and self.concrete(label)):
+            return super().by_class(label, z, on, off)
+        y = self.torch.full((*label.shape, z.shape[-1]), off, dtype=z.dtype, device=z.device)
+        return y.scatter_(-1, label[..., None], on)
+
+    def squared_difference(self, z: Array, y: Array) -> Array:
+        # One pass forward and one backward, where (z - y) ** 2 takes two and four.
+        return self.torch.nn.functional.mse_loss(z, y.expand_as(z), reduction="none")
+
     def log_softmax(self, z: Array) -> Array:
-        return self.torch.log_softmax(z, -1)
+        # On the CPU rows shorter than a vector register take the library's scalar path, several
+        # times slower than along the first axis of a transposed copy.
+        if z.shape[-1] >= 16 or not z.is_cpu:
+            return self.torch.log_softmax(z, -1)
+        if z.ndim != 2:
+            return self.log_softmax(z.reshape(-1, z.shape[-1])).view(z.shape)
+        return self.torch.log_softmax(z.T.contiguous(), 0).T
 
     def as_array(self, x: Array, dtype: Any) -> Array:
         return x.to(dtype)
@@ -158,11 +237,31 @@ class _Torch(_Library):
     def index(self, label: Array) -> Array:
         return label.long()
 
-    def pick(self, z: Array, index: Array) -> Array:
-        return self.torch.gather(z, -1, index[..., None].expand(*z.shape[:-1], 1))
+    def surprise(self, log_p: Array, label: Array) -> Array:
+        if log_p.ndim != 2 or label.ndim != 1:
+            rows = log_p.shape[:-1]
+            flat = log_p.reshape(-1, log_p.shape[-1]), label.expand(rows).reshape(-1)
+            return self.surprise(*flat).view(*rows, 1)
+        # The default of ignore_index is a number that a slip can produce.
+        nll, never = self.torch.nn.functional.nll_loss, self._no_label
+        return nll(log_p, label, ignore_index=never, reduction="none").unsqueeze(-1)
 
     def at(self, x: Array, step: Array) -> Array:
         return self.torch.gather(x, 0, step.long())
+
+    def maximum(self, x: Array) -> Array:
+        return self.torch.max(x, 0).values  # those of the first maxima, as is documented
+
+    def first_nonzero(self, x: Array) -> Array:
+        # Compilers fuse the plain form, and `vmap` has no rule for comparisons in place.
+        if not self.concrete(x):
+            return super().first_nonzero(x)
+        # T + min_t (t - T) spike_t, spike_t = 0 or 1 in the dtype of the record: on the CPU a mask
+        # of bools and a selection by it are each 5 to 20 times slower than a multiplication.
+        steps = x.shape[0]
+        before = self.torch.arange(-steps, 0, dtype=x.dtype, device=x.device)
+        before = before.view(-1, *(1,) * (x.ndim - 1))
+        return x.detach().clone().ne_(0).mul_(before).amin(0).add_(steps).long()
 
 
 _LIBRARIES = {"numpy": _Library, "torch": _Torch, "jax": _Jax, "jaxlib": _Jax}
@@ -179,7 +278,7 @@ def _learn(kind: type) -> _Library:
     named = next((_LIBRARIES[root] for root in roots if root in _LIBRARIES), None)
     if named is None and hasattr(kind, "__jax_array__"):
         named = _LIBRARIES["jax"]
-    if named is None:
+    if named is None or not hasattr(kind, "__array__"):  # a dtype, a sparse matrix
         raise TypeError(f"not an array: {kind.__name__}")
     _BY_TYPE[kind] = named()
     return _BY_TYPE[kind]
@@ -187,11 +286,13 @@ def _learn(kind: type) -> _Library:
 
 def is_array(x: Any) -> bool:
     """Whether `x` is an array of a supported library."""
+    if isinstance(x, (tuple, list)):  # torch.compile cannot look into the types of Python's own
+        return False
     try:
         _library(x)
     except TypeError:
         return False
-    return hasattr(x, "shape")
+    return True
 
 
 def unwrap(x: Array) -> Array:
@@ -206,7 +307,7 @@ def namespace(x: Array) -> Any:
 
 def library(x: Array) -> str:
     """The name of the library of `x`: "torch", "jax" or "numpy"."""
-    return {"_Torch": "torch", "_Jax": "jax"}.get(type(_library(x)).__name__, "numpy")
+    return _library(x).name
 
 
 def kind(x: Array) -> str:
@@ -219,16 +320,29 @@ def device(x: Array) -> str:
     return _library(x).device(x)
 
 
+def dense(x: Array) -> bool:
+    """Whether every entry of `x` is stored."""
+    return _library(x).dense(x)
+
+
+def beside(values: Any, x: Array) -> Array:
+    """Numbers as an array of the library of `x`, beside `x`, of a dtype of their own."""
+    lib = _library(x)
+    return lib.xp.asarray(values, device=lib.place(x))
+
+
 def like(values: Any, x: Array, dtype: Any = None) -> Array:
     """`values` as an array of the library of `x`, beside `x`; of the dtype of `x` unless told."""
     lib = _library(x)
-    return lib.xp.asarray(values, dtype=x.dtype if dtype is None else dtype, device=lib.place(x))
+    dtype = x.dtype if dtype is None else dtype
+    if isinstance(values, (int, float)):
+        return lib.scalar(values, x, dtype)
+    return lib.xp.asarray(values, dtype=dtype, device=lib.place(x))
 
 
 def arange(count: int, x: Array) -> Array:
-    """0, 1, ... count - 1 as int32 beside `x`."""
-    lib = _library(x)
-    return lib.xp.arange(count, dtype=lib.xp.int32, device=lib.place(x))
+    """0, 1, ... count - 1 beside `x`, in the dtype of `as_index`."""
+    return _library(x).arange(count, x)
 
 
 def concrete(x: Array) -> bool:
@@ -249,7 +363,12 @@ def checks_values(*arrays: Array) -> bool:
     if switch == "off":
         return False
     test = concrete if switch == "on" else _readable
-    return all(test(x) for x in arrays)
+    return all(map(test, arrays))
+
+
+def extent(x: Array) -> tuple[Any, Any]:
+    """The smallest and the largest entry as Python numbers; nan if there is any."""
+    return _library(x).extent(x)
 
 
 def _readable(x: Array) -> bool:
@@ -264,6 +383,16 @@ def constant(x: Array) -> Array:
 def surrogate(value: Array, slope: Array) -> Array:
     """`value` with the derivative of `slope`: constant(value) + (slope - constant(slope))."""
     return constant(value) + (slope - constant(slope))
+
+
+def by_class(label: Array, z: Array, on: Any, off: Any) -> Array:
+    """on where the class is the label, else off: (*S) to (*S, C), beside the decision `z`."""
+    return _library(z).by_class(label, z, on, off)
+
+
+def squared_difference(z: Array, y: Array) -> Array:
+    """(z - y)^2."""
+    return _library(z).squared_difference(z, y)
 
 
 def log_softmax(z: Array) -> Array:
@@ -281,9 +410,9 @@ def as_index(label: Array) -> Array:
     return _library(label).index(label)
 
 
-def pick(z: Array, index: Array) -> Array:
-    """z[..., index], keeping the last axis; `index` broadcasts against z.shape[:-1]."""
-    return _library(z).pick(z, index)
+def surprise(log_p: Array, label: Array) -> Array:
+    """-log_p[..., label], keeping the last axis; `label` broadcasts against log_p.shape[:-1]."""
+    return _library(log_p).surprise(log_p, label)
 
 
 def at(x: Array, step: Array) -> Array:
@@ -297,9 +426,11 @@ def running_sum(x: Array) -> Array:
     return _library(x).running_sum(x)
 
 
-def first_true(mask: Array) -> Array:
-    """min{t: mask_t} over the first axis, as integers; T where there is none."""
-    xp = namespace(mask)
-    steps = mask.shape[0]
-    t = xp.reshape(arange(steps, mask), (steps,) + (1,) * (mask.ndim - 1))
-    return xp.min(xp.where(mask, t, steps), axis=0)
+def first_nonzero(x: Array) -> Array:
+    """min{t: x_t != 0} over the first axis, as integers; T where there is none."""
+    return _library(x).first_nonzero(x)
+
+
+def maximum(x: Array) -> Array:
+    """max_t x_t over the first axis; the derivative goes to the first step that reaches it."""
+    return _library(x).maximum(x)

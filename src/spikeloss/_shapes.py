@@ -17,7 +17,7 @@ Decision = Annotated[Array, "S *B C"]
 Evidence = Annotated[Array, "*B C"]
 Classes = Annotated[Array, "*B"]
 Labels = Annotated[Array, "S *B"]
-Loss = Annotated[Array, "() | *B | S *B C"]
+Loss = Annotated[Array, "() | *B | *B C | F *B C"]
 
 
 class Layout(TypedDict, total=False):

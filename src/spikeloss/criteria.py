@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from . import _door
-from ._backend import kind, log_softmax, namespace, pick
+from ._backend import kind, log_softmax, namespace, squared_difference, surprise
 from ._shapes import Array, Labels
 from .readouts import Reading
 
@@ -68,9 +68,9 @@ class CrossEntropy(Criterion):
     ignore_index: int | None = None
 
     def __post_init__(self) -> None:
-        _door.number("label_smoothing", self.label_smoothing, low=0.0, high=1.0)
+        _door.option(self, "label_smoothing", _door.number, low=0.0, high=1.0)
         if self.ignore_index is not None:
-            _door.whole("ignore_index", self.ignore_index)
+            _door.option(self, "ignore_index", _door.whole)
 
     def elements(
         self,
@@ -90,9 +90,9 @@ class CrossEntropy(Criterion):
         kept = None if self.ignore_index is None else (y != self.ignore_index)[..., None]
         if kept is not None:
             y = xp.where(kept[..., 0], y, 0)
-        value, weight = -pick(log_p, y), None
+        value, weight = surprise(log_p, y), None
         if class_weight is not None:
-            weight = class_weight[y][..., None]
+            weight = class_weight[y[..., None]]
             value = value * weight
         if smoothing:
             uniform = xp.full_like(log_p, 1 / classes)
@@ -137,10 +137,10 @@ class SquaredError(Criterion):
     per_class: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _door.number("tolerance", self.tolerance, low=0.0)
+        _door.option(self, "tolerance", _door.number, low=0.0)
         if self.delta is not None:
-            _door.number("delta", self.delta, above=0.0)
-        _door.choice("steps_power", self.steps_power, (0, 1, 2))
+            _door.option(self, "delta", _door.number, above=0.0)
+        _door.option(self, "steps_power", _door.choice, (0, 1, 2))
 
     def elements(
         self,
@@ -151,18 +151,18 @@ class SquaredError(Criterion):
         class_weight: Array | None = None,
     ) -> Elements:
         z, xp = reading.z, namespace(reading.z)
-        error = z - _door.values(y, reading)
-        if self.tolerance:
-            error = xp.where(xp.abs(error) < self.tolerance, 0, error)
-        value = error * error
+        y = _door.values(y, reading)
+        value = squared_difference(z, y)
         if self.delta is not None:
-            size = xp.abs(error)
+            size = xp.abs(z - y)
             value = xp.where(size <= self.delta, value, self.delta * (2 * size - self.delta))
+        if self.tolerance:
+            value = xp.where(xp.abs(z - y) < self.tolerance, 0, value)
         if self.steps_power:
             value = value / reading.steps**self.steps_power
         if class_weight is None:
             return Elements(value)
         if label is None:
             _door.no_labels()
-        weight = class_weight[label][..., None]
+        weight = class_weight[label[..., None]]
         return Elements(value * weight, weight)

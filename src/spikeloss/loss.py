@@ -6,6 +6,7 @@ record (T, *B, N) --readout--> decision (S, *B, C) --criterion, against the targ
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, Literal, Self, Unpack
 
 from . import _door
@@ -23,6 +24,8 @@ Reads = Literal["spikes", "membrane", "either"]
 class _Objective:
     """Sums and multiples: `loss + 0.1 * other`."""
 
+    __array_ufunc__ = None  # NumPy numbers and arrays leave `0.1 * loss` to the loss
+
     @property
     def _terms(self) -> tuple[tuple[float, "Loss"], ...]:
         raise NotImplementedError
@@ -33,7 +36,7 @@ class _Objective:
         return Total(self._terms + other._terms)
 
     def __mul__(self, factor: float) -> "Total":
-        if isinstance(factor, bool) or not isinstance(factor, (int, float)):
+        if isinstance(factor, bool) or not isinstance(factor, Real):
             return NotImplemented
         return Total(tuple((factor * weight, term) for weight, term in self._terms))
 
@@ -69,13 +72,14 @@ class Loss(_Objective):
     reads: Reads = "either"
 
     def __post_init__(self) -> None:
-        _door.stage("readout", self.readout, Readout, "Count()")
-        _door.stage("criterion", self.criterion, Criterion, "CrossEntropy()")
-        _door.stage("target", self.target, Target, "Given()")
-        _door.stage("reduction", self.reduction, Reduction, "Mean()")
-        _door.choice("reads", self.reads, ("spikes", "membrane", "either"))
-        if self.class_weight is not None:
-            object.__setattr__(self, "class_weight", _door.weights_option(self.class_weight))
+        _door.option(self, "readout", _door.stage, Readout, "readouts.Count()")
+        _door.option(self, "criterion", _door.stage, Criterion, "criteria.CrossEntropy()")
+        _door.option(self, "target", _door.stage, Target, "targets.Given()")
+        _door.option(self, "reduction", _door.stage, Reduction, "reductions.Mean()")
+        _door.option(self, "class_weight", _door.weights_option)
+        _door.option(self, "reads", _door.choice, ("spikes", "membrane", "either"))
+        if self.target.timed:
+            _door.times_read(self.readout)
 
     def __call__(
         self,
@@ -139,7 +143,8 @@ class Loss(_Objective):
         frame = _door.open_record(record, timeless=self.readout.timeless, **layout)
         evidence = self.readout.evidence(frame)
         ignore = self.criterion.ignore_index
-        labels = _door.class_labels(labels, Reading(evidence, None, frame.steps, None), ignore)
+        reading = Reading(evidence, None, frame.steps, None)
+        labels = _door.class_labels(labels, reading, ignore, "labels")
         right = namespace(evidence).astype(_classes(evidence, frame) == labels, evidence.dtype)
         kept = None if frame.kept is None else frame.kept[..., 0]
         kept = _and(kept, None if ignore is None else labels != ignore)
@@ -166,14 +171,16 @@ class Total(_Objective):
     terms: tuple[tuple[float, Loss], ...]
 
     def __post_init__(self) -> None:
-        _door.terms(self.terms, Loss)
+        _door.option(self, "terms", _door.terms, Loss)
 
     def __call__(self, record: shapes.Record, target: Array, **options: Any) -> shapes.Loss:
         """The weighted sum of the losses, each called with the same arguments."""
         (factor, first), *rest = self.terms
         total = factor * first(record, target, **options)
         for factor, term in rest:
-            total = total + factor * term(record, target, **options)
+            value = factor * term(record, target, **options)
+            _door.summable(total, value)
+            total = total + value
         return total
 
     def predict(self, record: shapes.Record, **layout: Unpack[Layout]) -> shapes.Classes:

@@ -173,9 +173,10 @@ def mse_temporal(
     or take less than `tolerance` steps. Tuples of F steps aim at the first F spikes. For given
     times: `mse_temporal().replace(target=GivenTime())`.
     """
+    target = OnOffTime(on, off)
     readout = SpikeTimes(count=len(on)) if isinstance(on, tuple) else FirstSpike()
     criterion = SquaredError(tolerance=tolerance, steps_power=2)
-    return Loss(readout, criterion, OnOffTime(on, off), reads="spikes", **options)
+    return Loss(readout, criterion, target, reads="spikes", **options)
 
 
 @_preset(source=_SNNTORCH.format("ce_temporal_loss"), decides="the class that fires first")

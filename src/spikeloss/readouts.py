@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Unpack
 
 from . import _door
-from ._backend import at, constant, first_true, namespace, running_sum, surrogate
+from ._backend import (
+    at,
+    first_nonzero,
+    maximum,
+    namespace,
+    running_sum,
+    surrogate,
+)
 from ._shapes import Array, Decision, Evidence, Layout, Record, Steps, Valid
 
 Keeps = Literal["time", "spikes"] | None
@@ -167,11 +174,7 @@ class Maximum(Readout):
 
     def read(self, x: Record, valid: Valid | None, steps: Steps) -> Decision:
         xp = namespace(x)
-        seen = x if valid is None else xp.where(valid, x, -xp.inf)
-        top = xp.max(constant(seen), axis=0)
-        # A column with nan has no step that equals its maximum, nan; any index will do.
-        first = xp.clip(first_true(seen == top), max=x.shape[0] - 1)
-        return surrogate(top, at(x, first))
+        return maximum(x if valid is None else xp.where(valid, x, -xp.inf))
 
 
 @dataclass(frozen=True)
@@ -199,9 +202,9 @@ class _Times(Readout):
     silent_gradient: bool = True
 
     def __post_init__(self) -> None:
-        _door.choice("code", self.code, ("time", "negative", "reciprocal"))
-        _door.number("silent_delay", self.silent_delay, low=0.0)
-        _door.flag("silent_gradient", self.silent_gradient)
+        _door.option(self, "code", _door.choice, ("time", "negative", "reciprocal"))
+        _door.option(self, "silent_delay", _door.number, low=0.0)
+        _door.option(self, "silent_gradient", _door.flag)
 
     @property
     def smaller_decides(self) -> bool:
@@ -213,13 +216,14 @@ class _Times(Readout):
     def _coded(self, x: Record, step: Array, steps: Steps) -> Decision:
         """Integer spike steps, T where there is no spike, to coded times with their derivative."""
         xp = namespace(x)
-        silent = step == x.shape[0]
-        last = steps - 1 if isinstance(steps, int) else xp.astype(steps - 1, xp.int32)
-        time = xp.where(silent, last + self.silent_delay, xp.astype(step, x.dtype))
-        slope = -at(x, xp.where(silent, last, step))
+        last = steps - 1 if isinstance(steps, int) else xp.astype(steps - 1, step.dtype)
+        event = xp.where(step > last, last, step)
+        time, slope = xp.astype(event, x.dtype), -at(x, event)
+        if self.silent_delay:
+            time = time + self.silent_delay * xp.astype(step > last, x.dtype)
         if not self.silent_gradient:
-            slope = xp.where(silent, 0, slope)
-        time = surrogate(xp.astype(time, x.dtype, copy=False), slope)
+            slope = xp.where(step > last, 0, slope)
+        time = surrogate(time, slope)
         if self.code == "negative":
             return -time
         return time if self.code == "time" else 1 / (time + 1)
@@ -249,7 +253,7 @@ class FirstSpike(_Times):
 
     def read(self, x: Record, valid: Valid | None, steps: Steps) -> Decision:
         _door.spikes(x)
-        return self._coded(x, first_true(x != 0), steps)
+        return self._coded(x, first_nonzero(x), steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,7 +276,7 @@ class SpikeTimes(_Times):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _door.whole("count", self.count, low=1)
+        _door.option(self, "count", _door.whole, low=1)
 
     @property
     def keeps(self) -> Keeps:
@@ -294,7 +298,7 @@ class _Wrapper(Readout):
     of: Readout
 
     def __post_init__(self) -> None:
-        _door.stage("of", self.of, Readout, "Count()")
+        _door.option(self, "of", _door.stage, Readout, "readouts.Count()")
 
     @property
     def keeps(self) -> Keeps:
@@ -333,8 +337,8 @@ class Population(_Wrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _door.whole("classes", self.classes, low=1)
-        _door.choice("pool", self.pool, ("sum", "mean"))
+        _door.option(self, "classes", _door.whole, low=1)
+        _door.option(self, "pool", _door.choice, ("sum", "mean"))
 
     def read(self, x: Record, valid: Valid | None, steps: Steps) -> Decision:
         size = _door.groups(x.shape[-1], self.classes)
@@ -366,7 +370,7 @@ class Temperature(_Wrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _door.number("scale", self.scale, above=0.0)
+        _door.option(self, "scale", _door.number, above=0.0)
 
     def read(self, x: Record, valid: Valid | None, steps: Steps) -> Decision:
         return self.of.read(x, valid, steps) / self.scale

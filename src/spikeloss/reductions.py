@@ -39,13 +39,13 @@ class Mean(Reduction):
     over: Literal["samples", "weights"] = "samples"
 
     def __post_init__(self) -> None:
-        _door.choice("over", self.over, ("samples", "weights"))
+        _door.option(self, "over", _door.choice, ("samples", "weights"))
 
     def reduce(self, value: Array, weight: Array | None, kept: Array | None) -> Array:
         xp = namespace(value)
         if self.over == "samples" or weight is None:
             if kept is None:
-                return xp.sum(value) / (math.prod(value.shape) or math.nan)
+                return xp.mean(value) if math.prod(value.shape) else xp.sum(value) / math.nan
             weight = xp.ones_like(value)
         if kept is not None:
             weight = xp.where(kept, weight, 0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from . import _door
-from ._backend import arange, concrete, like, namespace
+from ._backend import by_class, concrete, namespace
 from ._shapes import Array, Decision, Labels, Steps
 from .readouts import Reading
 
@@ -19,9 +19,11 @@ class Target(ABC):
 
     labelled: ClassVar[bool] = True
     """Whether the user gives class labels."""
+    timed: ClassVar[bool] = False
+    """Whether it gives spike times, to compare with a readout of them."""
 
     @abstractmethod
-    def encode(self, target: Labels, reading: Reading) -> Array:
+    def encode(self, target: Array, reading: Reading) -> Array:
         """What the user gives, encoded for a reading."""
 
 
@@ -30,11 +32,14 @@ class Given(Target):
     """y as it is: class indices or probabilities for cross-entropy, numbers for squared error.
 
     >>> import numpy
+    >>> reading = Reading(numpy.zeros((1, 3)), keeps=None, steps=5, full=1.0)
+    >>> Given().encode(numpy.array([[0.0, 0.5, 2.0]]), reading)
+    array([[0. , 0.5, 2. ]])
     """
 
     labelled: ClassVar[bool] = False
 
-    def encode(self, target: Labels, reading: Reading) -> Array:
+    def encode(self, target: Array, reading: Reading) -> Array:
         return target
 
 
@@ -54,14 +59,11 @@ class GivenTime(Target):
     """
 
     labelled: ClassVar[bool] = False
+    timed: ClassVar[bool] = True
 
-    def encode(self, target: Labels, reading: Reading) -> Array:
-        z, steps = reading.z, reading.steps
-        xp = namespace(z)
+    def encode(self, target: Array, reading: Reading) -> Array:
         time = _door.spike_times(target, reading)
-        time = xp.where(time < 0, time + steps, time)
-        _door.times_inside(time, steps)
-        return time
+        return namespace(time).where(time < 0, time + reading.steps, time)
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ class OnOff(Target):
     off: float = 0.0
 
     def __post_init__(self) -> None:
-        _door.number("on", self.on)
-        _door.number("off", self.off)
+        _door.option(self, "on", _door.number)
+        _door.option(self, "off", _door.number)
 
     def encode(self, target: Labels, reading: Reading) -> Array:
         return _by_class(target, reading.z, self.on, self.off)
@@ -103,12 +105,12 @@ class OnOffRate(Target):
     off: float = 0.0
 
     def __post_init__(self) -> None:
-        _door.number("on", self.on, low=0.0, high=1.0)
-        _door.number("off", self.off, low=0.0, high=1.0)
+        _door.option(self, "on", _door.number, low=0.0, high=1.0)
+        _door.option(self, "off", _door.number, low=0.0, high=1.0)
 
     def encode(self, target: Labels, reading: Reading) -> Array:
         full = _door.rate(reading.full)
-        return _by_class(target, reading.z, self.on, self.off) * full
+        return _by_class(target, reading.z, self.on * full, self.off * full)
 
 
 @dataclass(frozen=True)
@@ -130,9 +132,12 @@ class OnOffTime(Target):
 
     on: int | tuple[int, ...] = 0
     off: int | tuple[int, ...] = -1
+    timed: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _door.spike_steps(self.on, self.off)
+        _door.option(self, "on", _door.steps_option)
+        _door.option(self, "off", _door.steps_option)
+        _door.pairs_option(self.on, self.off)
 
     def encode(self, target: Labels, reading: Reading) -> Array:
         z, steps = reading.z, reading.steps
@@ -151,8 +156,8 @@ def _by_class(label: Labels, z: Decision, on: Any, off: Any) -> Array:
     """on where the class is the label, else off; nan for a traced label that is no class."""
     xp = namespace(z)
     classes = z.shape[-1]
-    label = label[..., None]
-    y = xp.where(label == arange(classes, z), like(on, z), like(off, z))
+    y = by_class(label, z, on, off)
     if concrete(label):
         return y
+    label = label[..., None]
     return xp.where((label >= 0) & (label < classes), y, xp.nan)

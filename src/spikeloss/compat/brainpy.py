@@ -10,9 +10,12 @@ from typing import Any
 from spikeloss import presets
 from spikeloss._door import choice
 from spikeloss._shapes import Array
+from spikeloss.criteria import CrossEntropy
 from spikeloss.reductions import Each, Mean, Reduction, Sum
 
 _REDUCTIONS: dict[str, Reduction] = {"mean": Mean(over="weights"), "sum": Sum(), "none": Each()}
+# Within torch.compile a loss can be changed but not made.
+_LOSS = presets.cross_entropy()
 
 
 def cross_entropy_loss(
@@ -20,7 +23,6 @@ def cross_entropy_loss(
     targets: Array,
     weight: Any = None,
     reduction: str = "mean",
-    *,
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
 ) -> Array:
@@ -31,7 +33,7 @@ def cross_entropy_loss(
         targets: class indices (N) or (d1..dK, N), or probabilities of the shape of `predicts`.
         weight: (C), a weight per class; an array, which may be traced, or a sequence.
         reduction: "mean" (sum of w l over sum of w), "sum" or "none" (all axes but the last).
-        ignore_index: a label to leave out.
+        ignore_index: a label to leave out; BrainPy leaves out -100 by default.
         label_smoothing: from 0 to 1.
 
     Raises:
@@ -39,9 +41,6 @@ def cross_entropy_loss(
             range; under tracing, where labels cannot be read, such a label gives nan.
     """
     choice("reduction", reduction, tuple(_REDUCTIONS))
-    loss = presets.cross_entropy(
-        label_smoothing=label_smoothing,
-        ignore_index=ignore_index,
-        reduction=_REDUCTIONS[reduction],
-    )
+    criterion = CrossEntropy(label_smoothing=label_smoothing, ignore_index=ignore_index)
+    loss = _LOSS.replace(criterion=criterion, reduction=_REDUCTIONS[reduction])
     return loss(predicts, targets, class_weight=weight)

@@ -13,12 +13,23 @@ from typing import Any, Literal
 import numpy as np
 
 from spikeloss import presets, readouts
-from spikeloss._backend import as_array, constant, is_array, namespace
-from spikeloss._door import choice, class_labels, flag, number, open_record, refuse, whole
+from spikeloss._backend import as_array, device, is_array, library, like, namespace
+from spikeloss._door import (
+    array,
+    beside_record,
+    choice,
+    flag,
+    number,
+    open_record,
+    refuse,
+    whole,
+)
 from spikeloss._shapes import Array
 from spikeloss.loss import Loss
 from spikeloss.reductions import Each, Mean, Reduction, Sum
-from spikeloss.targets import Given, GivenTime, OnOff, OnOffTime
+from spikeloss.targets import Given
+
+from ._spike_time import SpikeTime
 
 __all__ = [
     "LossFunctions",
@@ -39,7 +50,10 @@ _REDUCTIONS: dict[str, Reduction] = {"mean": Mean(), "sum": Sum(), "none": Each(
 
 
 class LossFunctions:
-    """A reduction and class weights; a loss of your own gives `_compute_loss`.
+    """A reduction and class weights; a loss of your own gives `_compute_loss(spk_out, targets)`.
+
+    With weights, `_compute_loss` may leave its elements unreduced, as `_intermediate_reduction()`
+    tells it to; they are reduced afterwards.
 
     Args:
         reduction: "mean", "sum" or "none".
@@ -61,6 +75,25 @@ class LossFunctions:
     def _compute_loss(self, spk_out: Array, targets: Array) -> Array:
         raise NotImplementedError("a loss gives _compute_loss(spk_out, targets)")
 
+    def _prediction_check(self, spk_out: Array) -> tuple[Any, int, int]:
+        """The device, the steps and the neurons of a record."""
+        return spk_out.device, spk_out.shape[0], spk_out.shape[-1]
+
+    def _population_code(
+        self, spk_out: Array, num_classes: int | Literal[False], num_outputs: int
+    ) -> Array:
+        """The spikes (B, C) of the neurons of each class."""
+        return readouts.Population(readouts.Count(), _given(num_classes))(spk_out)
+
+    def _weight_beside(self, record: Array) -> Any:
+        """The weights; an array of them follows the record to its device."""
+        arrays = is_array(self.weight) and is_array(record)
+        if not arrays or library(self.weight) != library(record):
+            return self.weight
+        if device(self.weight) == device(record):
+            return self.weight
+        return like(self.weight, record, self.weight.dtype)
+
     def _intermediate_reduction(self) -> str:
         return self.reduction if self.weight is None else "none"
 
@@ -72,16 +105,16 @@ class LossFunctions:
 
 
 class _Composed(LossFunctions):
-    """A loss of this library behind the peer's signature."""
+    """A loss of this library behind the peer's signature; its own mean stands for "mean"."""
 
     def __init__(self, loss: Loss, reduction: str, weight: Any) -> None:
         super().__init__(reduction, weight)
         self.__name__ = type(self).__name__
-        mean = isinstance(loss.reduction, Mean) and reduction == "mean"
+        mean = reduction == "mean"
         self._loss = loss if mean else loss.replace(reduction=_REDUCTIONS[reduction])
 
     def _compute_loss(self, spk_out: Array, targets: Array) -> Array:
-        return self._loss(spk_out, targets, class_weight=self.weight)
+        return self._loss(spk_out, targets, class_weight=self._weight_beside(spk_out))
 
 
 class ce_rate_loss(_Composed):  # noqa: N801
@@ -161,121 +194,32 @@ class mse_membrane_loss(_Composed):  # noqa: N801
         weight: Any = None,
     ) -> None:
         flag("time_var_targets", time_var_targets)
+        number("on_target", on_target)
+        number("off_target", off_target)
         loss = presets.mse_membrane(on=on_target, off=off_target)
         super().__init__(loss, reduction, weight)
         self.time_var_targets = time_var_targets
         self.on_target, self.off_target = on_target, off_target
 
     def _compute_loss(self, mem_out: Array, targets: Array) -> Array:
-        loss = self._loss
-        if self.time_var_targets and targets.ndim == mem_out.ndim:
-            loss = loss.replace(target=Given())
-        elif self.time_var_targets and targets.ndim == 1:
-            xp = namespace(targets)
-            targets = xp.broadcast_to(targets[:, None], mem_out.shape[:-1])
-        elif not self.time_var_targets and targets.ndim != 1:
-            fix = "Pass time_var_targets=True for labels of each step."
-            got = f"shape {tuple(targets.shape)}"
-            refuse("targets", "labels of shape (B,)", got, fix, ValueError)
-        return loss(mem_out, targets, class_weight=self.weight)
-
-
-class SpikeTime:
-    """Spike times of a record, and its targets as spike times.
-
-    Args:
-        target_is_time: whether targets are times (F, B, N), (B, N) or (N) rather than labels (B).
-        on_target, off_target: steps, one or with `multi_spike` F each; negative from the end.
-        tolerance: in steps; a time nearer to its target than this is replaced by the target.
-        multi_spike: whether to read F spikes of a neuron rather than the first.
-    """
-
-    class FirstSpike:
-        """First spike times (B, N) of a record (T, B, N)."""
-
-        @staticmethod
-        def apply(spk_rec: Array, device: object = None) -> Array:
-            """The times; `device` is that of the record."""
-            return readouts.FirstSpike()(spk_rec)
-
-    class MultiSpike:
-        """The first F spike times (F, B, N) of a record (T, B, N)."""
-
-        @staticmethod
-        def apply(spk_rec: Array, spk_count: int, device: object = None) -> Array:
-            """The times; `device` is that of the record."""
-            return readouts.SpikeTimes(count=spk_count)(spk_rec)
-
-    class Tolerance:
-        """Times that are close enough to their targets, replaced by them."""
-
-        @staticmethod
-        def apply(spk_time: Array, target: Array, tolerance: float) -> Array:
-            """The target, without derivative, where it is nearer than `tolerance`."""
-            xp = namespace(spk_time)
-            target = xp.astype(target, spk_time.dtype, copy=False)
-            return xp.where(xp.abs(spk_time - target) < tolerance, constant(target), spk_time)
-
-    def __init__(
-        self,
-        target_is_time: bool = False,
-        on_target: int | Iterable[int] = 0,
-        off_target: int | Iterable[int] = -1,
-        tolerance: float = 0,
-        multi_spike: bool = False,
-    ) -> None:
-        flag("target_is_time", target_is_time)
-        flag("multi_spike", multi_spike)
-        number("tolerance", tolerance, low=0.0)
-        self.target_is_time = target_is_time
-        self.tolerance, self.tolerance_fn = tolerance, self.Tolerance.apply
-        self.multi_spike = multi_spike
-        self.first_spike_fn = self.MultiSpike.apply if multi_spike else self.FirstSpike.apply
-        if not target_is_time:
-            self.on_target = _steps("on_target", on_target, multi_spike)
-            self.off_target = _steps("off_target", off_target, multi_spike)
-        self._target = GivenTime() if target_is_time else OnOffTime(self.on_target, self.off_target)
-
-    def __call__(self, spk_out: Array, targets: Array) -> tuple[Array, Array]:
-        """Times of the record and targets, both (B, N) or (F, B, N); see `forward`."""
-        return self.forward(spk_out, targets)
-
-    def forward(self, spk_out: Array, targets: Array) -> tuple[Array, Array]:
-        """Times of the record and targets, both (B, N) or (F, B, N), in float32 or float64."""
-        reading = self._readout(targets).reading(open_record(spk_out))
-        if not self.target_is_time:
-            targets = class_labels(targets, reading)
-        goal = self._target.encode(targets, reading)
-        time = reading.z
-        return self.tolerance_fn(time, goal, self.tolerance) if self.tolerance else time, goal
-
-    def labels_to_spike_times(self, targets: Array, num_outputs: int) -> Array:
-        """Labels (B) to times (B, N) or, with `multi_spike`, (F, B, N); negative ones stay so."""
-        if self.multi_spike:
-            return self.label_to_multi_spike(targets, num_outputs)
-        return self.label_to_single_spike(targets, num_outputs)
-
-    def label_to_single_spike(self, targets: Array, num_outputs: int) -> Array:
-        """Labels (B) to times (B, N)."""
-        return _on_off(targets, num_outputs, self.on_target, self.off_target)
-
-    def label_to_multi_spike(self, targets: Array, num_outputs: int) -> Array:
-        """Labels (B) to times (F, B, N)."""
-        pairs = zip(self.on_target, self.off_target, strict=True)
-        return namespace(targets).stack([_on_off(targets, num_outputs, *pair) for pair in pairs])
-
-    def _readout(self, targets: Array) -> readouts.Readout:
-        if not self.multi_spike:
-            return readouts.FirstSpike()
-        return readouts.SpikeTimes(
-            count=targets.shape[0] if self.target_is_time else len(self.on_target)
-        )
+        if self.time_var_targets and _axes(targets) == _axes(mem_out):
+            given = self._loss.replace(target=Given())
+            return given(mem_out, targets, class_weight=self.weight)
+        if self.time_var_targets:
+            targets = _of_every_step(targets, mem_out)
+        elif _axes(targets) == _axes(mem_out) - 1:
+            fix = "Pass time_var_targets=True."
+            refuse("targets", "one label per sample", "labels of each step", fix, ValueError)
+        return super()._compute_loss(mem_out, targets)
 
 
 class mse_temporal_loss(LossFunctions):  # noqa: N801
     """((t - d) / n)^2, t spike times, d target times; see `spikeloss.presets.mse_temporal`.
 
     The arguments are those of `SpikeTime`, with `reduction` and `weight`.
+
+    Raises:
+        ValueError: for class weights with `target_is_time`: spike times have no labels to weigh.
     """
 
     def __init__(
@@ -291,12 +235,19 @@ class mse_temporal_loss(LossFunctions):  # noqa: N801
         super().__init__(reduction, weight)
         self.spk_time_fn = SpikeTime(target_is_time, on_target, off_target, tolerance, multi_spike)
         self.__name__ = "mse_temporal_loss"
+        if target_is_time and weight is not None:
+            rule = "None with target_is_time, as spike times have no class labels"
+            refuse("weight", rule, "class weights", "Drop it, or pass labels.", ValueError)
         loss = presets.mse_temporal(tolerance=float(tolerance))
-        self._loss = loss.replace(target=self.spk_time_fn._target, reduction=_REDUCTIONS[reduction])
+        self._loss = loss.replace(target=self.spk_time_fn.target, reduction=_REDUCTIONS[reduction])
+
+    def __call__(self, spk_rec: Array, targets: Array) -> Array:
+        """The loss of a record (T, B, N) against labels (B) or times (F, B, N), (B, N) or (N)."""
+        return super().__call__(spk_rec, targets)
 
     def _compute_loss(self, spk_rec: Array, targets: Array) -> Array:
-        loss = self._loss.replace(readout=self.spk_time_fn._readout(targets))
-        return loss(spk_rec, targets, class_weight=self.weight)
+        loss = self._loss.replace(readout=self.spk_time_fn.readout(targets))
+        return loss(spk_rec, targets, class_weight=self._weight_beside(spk_rec))
 
 
 class ce_temporal_loss(_Composed):  # noqa: N801
@@ -310,6 +261,10 @@ class ce_temporal_loss(_Composed):  # noqa: N801
         super().__init__(presets.ce_temporal(code=code), reduction, weight)
         self.inverse = inverse
         self.spk_time_fn = SpikeTime(target_is_time=False)
+
+    def __call__(self, spk_rec: Array, targets: Array) -> Array:
+        """The loss of a record (T, B, N) against labels (B)."""
+        return super().__call__(spk_rec, targets)
 
 
 def accuracy_rate(
@@ -337,6 +292,8 @@ def accuracy_temporal(spk_out: Array, targets: Array) -> np.float64:
 class l1_rate_sparsity:  # noqa: N801
     """Lambda sum |s| / B: the spikes of a sample; with per="batch" Lambda sum |s|.
 
+    The derivative of |s| is 1 at s = 0, as that of a spike count.
+
     Args:
         Lambda: the factor, in loss per spike.
         per: "sample", so that the penalty does not grow with the batch, or "batch".
@@ -351,15 +308,18 @@ class l1_rate_sparsity:  # noqa: N801
     def __call__(self, spk_out: Array) -> Array:
         """The penalty of a record (T, B, N), 0-d."""
         frame = open_record(spk_out)
-        samples = math.prod(frame.x.shape[1:-1]) if self.per == "sample" else 1
-        xp = namespace(frame.x)
-        return as_array(self.Lambda * xp.sum(xp.abs(frame.x)) / (samples or math.nan), frame.dtype)
+        x, xp = frame.x, namespace(frame.x)
+        samples = math.prod(x.shape[1:-1]) if self.per == "sample" else 1
+        total = xp.sum(xp.where(x < 0, -x, x))
+        return as_array(self.Lambda * total / (samples or math.nan), frame.dtype)
 
 
 def _classes(population_code: bool, num_classes: int | Literal[False]) -> int | None:
     flag("population_code", population_code)
-    if not population_code:
-        return None
+    return _given(num_classes) if population_code else None
+
+
+def _given(num_classes: int | Literal[False]) -> int:
     if not num_classes:
         fix = "Pass num_classes=10, say, for ten classes."
         refuse("num_classes", "the number of classes", num_classes, fix, ValueError)
@@ -367,26 +327,27 @@ def _classes(population_code: bool, num_classes: int | Literal[False]) -> int | 
     return num_classes
 
 
-def _steps(argument: str, steps: Any, many: bool) -> Any:
-    """A step as int or, with `many`, steps as a tuple of int; arrays of integers too."""
-    values = steps.tolist() if is_array(steps) else steps
-    values = tuple(values) if isinstance(values, Iterable) else values
-    if many:
-        return values if isinstance(values, tuple) else (values,)
-    if isinstance(values, tuple):
-        fix = "Pass multi_spike=True for several spikes."
-        refuse(argument, "one step", values, fix, ValueError)
-    return values
+def _axes(x: Array) -> int:
+    return int(x.ndim) if is_array(x) else np.ndim(x)
 
 
-def _on_off(labels: Array, classes: int, on: float, off: float) -> Array:
-    xp = namespace(labels)
-    z = xp.zeros((*labels.shape, classes), dtype=xp.float32)
-    reading = readouts.Reading(z, None, 1, None)
-    return OnOff(on, off).encode(class_labels(labels, reading), reading)
+def _of_every_step(labels: Array, record: Array) -> Array:
+    """Labels (T, *B), or (T) of the whole batch, as labels (T, *B)."""
+    record = array("record", record)
+    labels = beside_record("targets", labels, record)
+    shape, xp = record.shape[:-1], namespace(record)
+    if labels.shape == shape[:1]:
+        labels = xp.reshape(labels, shape[:1] + (1,) * (len(shape) - 1))
+        return xp.broadcast_to(labels, shape)
+    if labels.shape != shape:
+        rule = f"labels (T, B) or (T), or membranes (T, B, N), of a record {tuple(record.shape)}"
+        fix = "Pass time_var_targets=False for one label per sample."
+        refuse("targets", rule, f"shape {tuple(labels.shape)}", fix, ValueError)
+    return labels
 
 
 def _accuracy(loss: Loss, spk_out: Array, targets: Array) -> np.float64:
-    samples = math.prod(targets.shape)
-    right = round(float(loss.accuracy(spk_out, targets)) * samples) if samples else math.nan
+    share = float(loss.accuracy(spk_out, targets))
+    samples = math.prod(spk_out.shape[1:-1])
+    right = round(share * samples) if samples else math.nan
     return np.float64(right / (samples or math.nan))
