@@ -289,6 +289,11 @@ def times(label: int, classes: int, n: int, on: Any, off: Any) -> Array:
     return np.array([time + n if time < 0 else time for time in y])
 
 
+def given_time(time: Array, n: int) -> Array:
+    """y = t, of n steps, a negative one counted from the end."""
+    return np.array([t + n if t < 0 else t for t in time.flat]).reshape(time.shape)
+
+
 def on_off_time(
     label: int,
     classes: int,
@@ -331,7 +336,7 @@ class Objective:
 
 def has_labels(objective: Objective, target: Any) -> bool:
     """Whether the user's target is made of class labels; otherwise it is compared as it is."""
-    if objective.target[0] != "Given":
+    if objective.target[0] in TARGETS:
         return True
     integers = np.issubdtype(np.asarray(target).dtype, np.integer)
     return objective.criterion[0] == "CrossEntropy" and bool(integers)
@@ -351,6 +356,7 @@ def target_at(objective: Objective, target: Any, s: int, classes: int, x: Array)
     encoding, options = objective.target
     if label is None:
         y = np.asarray(target, np.float64)
+        y = given_time(y, len(x)) if encoding == "GivenTime" else y
     elif encoding == "Given":
         return label
     else:

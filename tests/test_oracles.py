@@ -58,7 +58,7 @@ SMOOTH: dict[str, tuple[Stage, int]] = {
     "Mean": (("Mean", {}), T),
     "Maximum": (("Maximum", {}), T),
     "LastStep": (("LastStep", {}), T),
-    "Decision": (("Decision", {}), 1),
+    "Decided": (("Decided", {}), 1),
     "sum of counts": (("Population", {"of": ("Count", {}), "classes": C}), T),
     "mean of steps": (
         ("Population", {"of": ("EveryStep", {}), "classes": C, "pool": "mean"}),
@@ -88,10 +88,10 @@ def test_readouts_by_hand() -> None:
     assert_array_equal(dz[0], [[0, 0], [1, 0], [0, 0]])  # the first of two equal maxima
 
 
-def test_decision_has_one_step() -> None:
-    assert_array_equal(READOUTS["Decision"](np.array([[5.0, 6.0]]))[0], [5, 6])
+def test_decided_has_one_step() -> None:
+    assert_array_equal(READOUTS["Decided"](np.array([[5.0, 6.0]]))[0], [5, 6])
     with pytest.raises(ValueError, match="one step"):
-        READOUTS["Decision"](np.zeros((2, N)))
+        READOUTS["Decided"](np.zeros((2, N)))
 
 
 # Neurons: fires at 1 and 3; at 0 with other amplitudes; at the last step; never.

@@ -1,0 +1,333 @@
+"""What every public name must have, and what may import what.
+
+A new readout, criterion, target, reduction or preset without a case, an oracle, a formula or an
+example fails here.
+"""
+
+import ast
+import doctest
+import functools
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import numpy as np
+import oracles
+import pytest
+from cases import CASES, TOTALS, Case, case
+from libraries import TORCH
+
+import spikeloss
+from spikeloss import Loss, Total, criteria, loss, presets, readouts, reductions, targets
+from spikeloss.criteria import Criterion
+from spikeloss.presets import Preset, catalogue
+from spikeloss.readouts import Readout
+from spikeloss.reductions import Reduction
+from spikeloss.targets import Target
+
+SOURCE = Path(spikeloss.__file__).parent
+STAGES: dict[ModuleType, type] = {
+    readouts: Readout,
+    criteria: Criterion,
+    targets: Target,
+    reductions: Reduction,
+}
+# What stages are made of: no objectives, so without a case or an oracle.
+PARTS = {
+    "Readout",
+    "Reading",
+    "mean_over_time",
+    "Criterion",
+    "Elements",
+    "Target",
+    "Reduction",
+    "Preset",
+    "Options",
+    "catalogue",
+}
+
+
+def public(module: ModuleType) -> list[Any]:
+    """The classes and functions that a module defines for others."""
+    return [
+        value
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and (inspect.isclass(value) or inspect.isfunction(value))
+        and value.__module__ == module.__name__
+    ]
+
+
+def named(value: Any) -> str:
+    return f"{value.__module__.rpartition('.')[2]}.{value.__name__}"
+
+
+STAGE_TYPES = [kind for module in STAGES for kind in public(module) if kind.__name__ not in PARTS]
+PRESETS = [build for build in public(presets) if build.__name__ not in PARTS]
+LOSSES = [kind for kind in public(loss) if kind.__name__ not in PARTS]
+
+
+def parts(stage: Any) -> Iterator[Any]:
+    """A stage and those inside it."""
+    yield stage
+    if hasattr(stage, "of"):
+        yield from parts(stage.of)
+
+
+USED = [
+    part
+    for row in CASES
+    for stage in (row.loss.readout, row.loss.criterion, row.loss.target, row.loss.reduction)
+    for part in parts(stage)
+]
+
+# An equation, a power, a sum, a logarithm, a call, or a symbol of the module ("y as it is").
+FORMULA = re.compile(r"=|\^|\bsum|\blog |^[a-z]( |_)|\w\(")
+
+
+def first_line(value: Any) -> str:
+    return (inspect.getdoc(value) or "").partition("\n")[0]
+
+
+# Names
+
+
+def test_names_are_found() -> None:
+    assert len(STAGE_TYPES) >= 20
+    assert len(PRESETS) >= 8
+    assert [Loss, Total] == LOSSES
+    everything = {value.__name__ for module in (*STAGES, presets, loss) for value in public(module)}
+    assert everything >= PARTS
+
+
+@pytest.mark.parametrize("kind", STAGE_TYPES, ids=named)
+def test_stage_is_complete(kind: type) -> None:
+    base = STAGES[sys.modules[kind.__module__]]
+    assert issubclass(kind, base), "a stage of this module, or a name that wants an underscore"
+    assert any(type(part) is kind for part in USED), "no case in tests/cases.py"
+    known = {
+        readouts: set(oracles.READOUTS),
+        criteria: set(oracles.CRITERIA),
+        targets: {*oracles.TARGETS, "Given", "GivenTime"},
+        reductions: {"Mean", "Sum", "Each"},
+    }[sys.modules[kind.__module__]]
+    assert kind.__name__ in known, "no oracle in tests/oracles.py"
+    assert FORMULA.search(first_line(kind)), "no formula in the first line of the docstring"
+    examples = doctest.DocTestParser().get_examples(inspect.getdoc(kind) or "")
+    assert any(example.want for example in examples), "no doctest with a result"
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"),
+    [
+        pytest.param(kind, field, id=f"{named(kind)}.{field.name}")
+        for kind in STAGE_TYPES
+        for field in fields(kind)
+    ],
+)
+def test_option_has_a_case(kind: type, option: Any) -> None:
+    values = [getattr(part, option.name) for part in USED if type(part) is kind]
+    assert any(value != option.default for value in values), "no case in tests/cases.py"
+
+
+@pytest.mark.parametrize("build", PRESETS, ids=named)
+def test_preset_is_complete(build: Callable[..., Loss]) -> None:
+    name = build.__name__
+    rows = [dict(row.preset[1]) for row in CASES if row.preset and row.preset[0] == name]
+    assert rows, "no case in tests/cases.py"
+    assert name in oracles.PRESETS, "no oracle in tests/oracles.py"
+    options = [
+        option
+        for option, parameter in inspect.signature(build).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
+    missing = [option for option in options if not any(option in row for row in rows)]
+    assert not missing, "no case in tests/cases.py"
+    assert name in catalogue(), "not in the catalogue"
+    assert FORMULA.search(first_line(build)), "no formula in the first line of the docstring"
+
+
+@pytest.mark.parametrize("preset", catalogue().values(), ids=lambda preset: preset.name)
+def test_catalogue_is_complete(preset: Preset) -> None:
+    assert getattr(presets, preset.name) is preset.build
+    assert isinstance(preset.build(), Loss)
+    assert preset.reads == preset.build().reads
+    assert preset.source
+    assert preset.decides
+    assert FORMULA.search(preset.formula)
+    assert preset.summary.endswith(".")
+    assert "\n" not in preset.formula + preset.summary
+
+
+@pytest.mark.parametrize("kind", LOSSES, ids=named)
+def test_loss_is_complete(kind: type) -> None:
+    assert FORMULA.search(first_line(kind)), "no formula in the first line of the docstring"
+    examples = doctest.DocTestParser().get_examples(inspect.getdoc(kind) or "")
+    assert any(example.want for example in examples), "no doctest with a result"
+    assert TOTALS
+
+
+@pytest.mark.parametrize("option", [field.name for field in fields(Loss)])
+def test_option_of_loss_has_a_case(option: str) -> None:
+    assert len({getattr(row.loss, option) for row in CASES}) > 1
+
+
+@pytest.mark.parametrize("module", [*STAGES, presets, loss], ids=lambda module: module.__name__)
+def test_everything_public_is_documented(module: ModuleType) -> None:
+    assert inspect.getdoc(module)
+    assert [named(value) for value in public(module) if not value.__doc__] == []
+
+
+def test_cases_are_distinct() -> None:
+    names = [row.name for row in CASES]
+    assert sorted(set(names)) == sorted(names)
+    assert len({(row.loss, row.record, row.target) for row in CASES}) > 0.9 * len(CASES)
+
+
+# Shapes: what the annotations say, on a real call
+
+
+def sizes(row: Case, fixture: str) -> dict[str, tuple[int, ...]]:
+    """The axes that a symbol stands for; S stands for none, or for what the readout keeps."""
+    record = row.record_of(fixture)
+    steps, *batch, neurons = (1, *record.shape) if row.timeless else record.shape
+    keeps = {"time": (steps,), "spikes": (row.count or 0,), None: ()}
+    return {
+        "T": (steps,),
+        "*B": tuple(batch),
+        "N": (neurons,),
+        "C": (row.classes(fixture),),
+        "F": (row.count or 0,),
+        "S": keeps[row.loss.readout.keeps],
+    }
+
+
+def shapes(text: str, known: dict[str, tuple[int, ...]]) -> set[tuple[int, ...]]:
+    """The shapes that an annotation such as "() | *B | S *B C" allows."""
+    allowed = set()
+    for choice in text.split("|"):
+        words = [] if choice.strip() == "()" else choice.split()
+        axes = [known.get(word, ()) if not word.isdigit() else (int(word),) for word in words]
+        assert all(word in known or word.isdigit() for word in words), f"unknown axis in {text!r}"
+        allowed.add(sum(axes, ()))
+    return allowed
+
+
+def hinted(hint: Any) -> str | None:
+    """The shape in an annotation, Annotated[..., "*B C"] or a union with one."""
+    if get_origin(hint) is Annotated:
+        return str(get_args(hint)[1])
+    found = [text for text in map(hinted, get_args(hint)) if text]
+    return found[0] if found else None
+
+
+def wrong_shapes(
+    where: str, hints: dict[str, Any], values: dict[str, Any], known: dict[str, tuple[int, ...]]
+) -> tuple[list[str], int]:
+    """What is not as annotated, and how many arrays were looked at; fields of tuples count too."""
+    wrong, seen = [], 0
+    for name, value in values.items():
+        text = hinted(hints.get(name))
+        if text is not None and hasattr(value, "shape"):
+            seen += 1
+            loose = known
+            # Labels of samples serve readouts that keep time; a timeless record has no time axis.
+            if text == "S *B" or (name == "record" and known["T"] == (1,)):
+                loose = known | {"S": (), "T": ()}
+            if tuple(value.shape) not in shapes(text, known) | shapes(text, loose):
+                wrong.append(f"{where}.{name}: expected {text}, got {tuple(value.shape)}, {known}")
+        elif isinstance(value, tuple) and hasattr(value, "_asdict"):
+            kind = type(value)
+            inner = get_type_hints(kind, include_extras=True)
+            found, more = wrong_shapes(kind.__name__, inner, value._asdict(), known)
+            wrong, seen = wrong + found, seen + more
+    return wrong, seen
+
+
+METHODS = ("read", "reading", "evidence", "encode", "elements", "reduce", "__call__", "predict")
+
+
+@pytest.mark.parametrize("row", CASES, ids=str)
+def test_shapes_are_as_annotated(row: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong: list[str] = []
+    seen = 0
+    known = sizes(row, "random")
+
+    def watched(kind: type, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        hints = get_type_hints(method, include_extras=True)
+        signature = inspect.signature(method)
+
+        @functools.wraps(method)
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            nonlocal seen
+            result = method(self, *args, **kwargs)
+            if kind is Loss or self in inside:
+                values = dict(signature.bind(self, *args, **kwargs).arguments)
+                values |= {"return": result, **values.pop("layout", {})}
+                found, more = wrong_shapes(f"{kind.__name__}.{name}", hints, values, known)
+                wrong.extend(found)
+                seen += more
+            return result
+
+        return call
+
+    loss = row.loss
+    inside = [loss.readout, loss.criterion, loss.target, loss.reduction]
+    for kind in {base for part in (*inside, loss) for base in type(part).__mro__[:-1]}:
+        for name in METHODS:
+            if name in vars(kind) and not getattr(vars(kind)[name], "__isabstractmethod__", False):
+                monkeypatch.setattr(kind, name, watched(kind, name, vars(kind)[name]))
+    x, y = TORCH.array(row.record_of()), TORCH.array(row.target_of())
+    layouts = [{}] if row.timeless else [{}, {"lengths": TORCH.array(row.lengths)}]
+    for layout in layouts:
+        loss(x, y, **layout)
+        loss.predict(x, **layout)
+        loss.readout(x, **layout)
+    assert not wrong
+    assert seen >= 10
+
+
+def test_a_wrong_shape_is_seen() -> None:
+    row = case("EveryStep")
+    known = sizes(row, "random")
+    assert shapes("S *B C", known) == {(7, 5, 6)}
+    assert shapes("() | *B | *B 1", known) == {(), (5,), (5, 1)}
+    hints = get_type_hints(readouts.EveryStep.read, include_extras=True)
+    right = {"x": np.zeros((7, 5, 6)), "valid": np.zeros((7, 5, 1)), "steps": 7}
+    assert wrong_shapes("EveryStep.read", hints, right, known) == ([], 2)
+    for name, value in (("x", (5, 7, 6)), ("valid", (7, 5)), ("return", (5, 6)), ("steps", (5,))):
+        wrong, _ = wrong_shapes("EveryStep.read", hints, {name: np.zeros(value)}, known)
+        assert len(wrong) == 1
+
+
+# Imports
+
+LIBRARIES = {"torch", "jax", "jaxlib", "numpy", "array_api_compat", "ml_dtypes", "brainpy"}
+ALLOWED = {"_backend.py", "compat", "lab", "cli.py"}  # the mathematics is written without them
+
+
+def imported(path: Path) -> set[str]:
+    """The packages that a file imports anywhere in it."""
+    roots = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            roots.add((node.module or "").partition(".")[0])
+    return roots
+
+
+def test_only_the_backend_knows_the_libraries() -> None:
+    files = [
+        path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts[0] not in ALLOWED
+    ]
+    assert {"readouts.py", "criteria.py", "_door.py", "loss.py"} <= {path.name for path in files}
+    assert {
+        path.name: imported(path) & LIBRARIES for path in files if imported(path) & LIBRARIES
+    } == {}
+    assert imported(SOURCE / "_backend.py") & LIBRARIES == {"torch", "jax", "array_api_compat"}
