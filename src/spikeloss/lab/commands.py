@@ -1,0 +1,215 @@
+"""The commands of `spikeloss`: they take options, call the workbench, and print."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from . import console, options, results, score, summary
+from .data import load
+from .describe import details, overview
+from .environment import about
+from .errors import InputError, TrainingError
+from .objectives import Objective, defaults, find
+from .recipe import Comparison, Recipe
+from .recording import read
+from .store import Folder, write
+
+LAB = ("torch", "snntorch", "sklearn", "matplotlib", "jinja2")
+WORKERS = min(4, os.cpu_count() or 1)
+DEFAULT = Recipe()
+UsageError: Any = typer.BadParameter.__base__  # typer has no public name for it
+
+
+class Commands(TyperGroup):
+    """Commands that print a mistake as one line on stderr and exit with 2."""
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Run the command line, whoever calls it."""
+        try:
+            code = super().main(*args, **extra | {"standalone_mode": False})
+        except InputError as wrong:
+            code = _complain(2, str(wrong))
+        except TrainingError as failed:
+            code = _complain(1, str(failed))
+        except UsageError as wrong:
+            code = _complain(2, _usage(wrong))
+        sys.exit(code)
+
+
+def _complain(code: int, message: str) -> int:
+    print("error:", " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+def _usage(wrong: Any) -> str:
+    """What is wrong with a command line, in the form of all errors."""
+    command = wrong.ctx.command_path if wrong.ctx else "spikeloss"
+    said = wrong.format_message().rstrip(".")
+    end = "" if said.endswith("?") else "."
+    return f"arguments: expected those of {command}, got: {said}{end} See {command} --help."
+
+
+app = typer.Typer(cls=Commands, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True)
+def spikeloss(context: typer.Context) -> None:
+    """Objectives for spiking neural networks: look them up, score recordings, compare them."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command("list")
+def list_(as_json: options.AsJson = False) -> None:
+    """List the objectives."""
+    if as_json:
+        _print_json(overview())
+    else:
+        console.show_overview(overview())
+
+
+@app.command()
+def show(name: options.Name, as_json: options.AsJson = False) -> None:
+    """Show an objective: formula, stages, source, options, and an example that runs."""
+    known = details(find(name))
+    if as_json:
+        _print_json(known)
+    else:
+        console.show_details(known)
+
+
+@app.command("score")
+def score_(
+    file: Annotated[Path, typer.Argument(metavar="FILE.npz", help="What was recorded.")],
+    as_json: options.AsJson = False,
+) -> None:
+    """Score recorded activity of any simulator with every objective that applies.
+
+    FILE.npz holds `spikes` and/or `membrane` (steps, samples, neurons), `labels` (samples), or
+    (steps, samples), and optionally `lengths` (samples): valid steps, counted from the start.
+    """
+    recording = read(file)
+    scores, activity = score.scores(recording), score.activity(recording)
+    if as_json:
+        _print_json({
+            "shape": recording.shape,
+            "activity": None if activity is None else asdict(activity),
+            "scores": [asdict(row) for row in scores],
+        })  # fmt: skip
+    else:
+        console.show_scores(recording, scores, activity)
+
+
+@app.command()
+def train(
+    objective: Annotated[str, typer.Option("--objective", metavar="NAME", help="What to train.")],
+    seed: options.Seed = 0,
+    epochs: options.Epochs = DEFAULT.epochs,
+    steps: options.Steps = DEFAULT.steps,
+    hidden: options.Hidden = DEFAULT.hidden,
+    batch_size: options.BatchSize = DEFAULT.batch_size,
+    learning_rate: options.LearningRate = DEFAULT.learning_rate,
+    beta: options.Beta = DEFAULT.beta,
+    data: options.Data = DEFAULT.data,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Save the result as JSON.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Train one network with one objective, and print how it learns."""
+    _need_lab("train")
+    recipe = Recipe(data, epochs, steps, hidden, batch_size, learning_rate, beta)
+    (chosen,) = _chosen([objective], recipe)
+    from .training import fit
+
+    watch = console.epochs_on(sys.stderr if as_json else sys.stdout, recipe.epochs)
+    run = fit(recipe, chosen, seed, watch=watch)
+    result = {"recipe": asdict(recipe), **about(), "run": run.as_dict()}
+    if as_json:
+        _print_json(result)
+    else:
+        console.show_summary(summary.summarise([run]))
+    if out is not None:
+        write(out, json.dumps(result, indent=2))
+
+
+@app.command()
+def compare(
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--objective",
+            metavar="NAME",
+            help="An objective to compare; may be repeated.",
+            show_default="snnTorch's seven",
+        ),
+    ] = None,
+    seeds: options.Seeds = 3,
+    epochs: options.Epochs = DEFAULT.epochs,
+    steps: options.Steps = DEFAULT.steps,
+    hidden: options.Hidden = DEFAULT.hidden,
+    batch_size: options.BatchSize = DEFAULT.batch_size,
+    learning_rate: options.LearningRate = DEFAULT.learning_rate,
+    beta: options.Beta = DEFAULT.beta,
+    data: options.Data = DEFAULT.data,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Where runs and report are kept.")
+    ] = Path("runs/compare"),
+    workers: options.Workers = WORKERS,
+    as_json: options.AsJson = False,
+) -> None:
+    """Train the same network once per objective and seed, and say which objective does what.
+
+    Interrupt it at any time: the same command continues where it stopped.
+    """
+    _need_lab("compare")
+    from .crew import train
+    from .report import publish
+
+    recipe = Recipe(data, epochs, steps, hidden, batch_size, learning_rate, beta)
+    names = dict.fromkeys(found.spelling for found in _chosen(objective or defaults(), recipe))
+    comparison = Comparison(recipe, tuple(names), seeds)
+    folder = Folder.open(out, comparison)
+    try:
+        with console.progress(comparison, len(folder.missing())) as watch:
+            train(folder, workers, watch)
+        publish(folder)
+    except KeyboardInterrupt:
+        total = len(comparison.runs())
+        kept = f"{total - len(folder.missing())} of {total} runs are finished and kept in {out}"
+        print(f"interrupted: {kept}; the same command continues.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if as_json:
+        _print_json(results.as_dict(comparison, folder.runs()) | {"out": str(out)})
+    else:
+        console.show_summary(summary.summarise(folder.runs()))
+        print(f"report: {out / 'report.html'}")
+
+
+def _chosen(texts: Sequence[str], recipe: Recipe) -> list[Objective]:
+    """The objectives that the texts spell, if they can learn the data."""
+    chosen = [find(text) for text in texts]
+    classes = load(recipe.data, recipe.steps).classes
+    for objective in chosen:
+        objective.check(recipe.steps, classes)
+    return chosen
+
+
+def _need_lab(command: str) -> None:
+    missing = [name for name in LAB if find_spec(name) is None]
+    if missing:
+        fix = 'Install it with: pip install "spikeloss[lab]".'
+        rule = "the packages of the workbench"
+        raise InputError(f"spikeloss {command}", rule, f"no {missing[0]}", fix)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))

@@ -1,0 +1,142 @@
+"""What the commands print: tables on stdout, progress on stderr."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, TextIO
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from .crew import Watch
+from .recipe import Comparison
+from .recording import Recording
+from .runs import Epoch
+from .score import Activity, Score
+from .summary import COLUMNS, Summary, cells, findings, percent
+
+
+def _table(*columns: str, words: int = 1) -> Table:
+    """An empty table: `words` columns of words, then columns of numbers."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold")
+    for index, column in enumerate(columns):
+        if index < words:
+            table.add_column(column, overflow="fold")
+        else:
+            table.add_column(column.replace(" ", "\n"), justify="right")
+    return table
+
+
+def _row(table: Table, *values: str) -> None:
+    """A row of plain text: square brackets in it are no markup."""
+    name, *others = values
+    table.add_row(Text(name, style="cyan"), *(Text(value) for value in others))
+
+
+def show_overview(presets: Sequence[dict[str, str]]) -> None:
+    """`spikeloss list`."""
+    columns = ("name", "reads", "formula", "source")
+    table = _table(*columns, words=4)
+    for preset in presets:
+        _row(table, *(preset[column] for column in columns))
+    Console().print(table)
+
+
+def show_details(about: dict[str, Any]) -> None:
+    """`spikeloss show`."""
+    console = Console()
+    facts = {
+        "formula": about["formula"],
+        "rewards": about["summary"],
+        "reads": about["reads"],
+        "decides": about["decides"],
+        "source": about["source"],
+        **about["stages"],
+    }
+    options = [f"{name} = {default}" for name, default in about["options"].items()]
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    for name, value in (facts | {"options": "\n".join(options)}).items():
+        table.add_row(name, Text(value))
+    console.print(Text(about["name"], style="bold cyan"), table, sep="\n")
+    python = Syntax("", "python", theme="ansi_dark")
+    console.print("", python.highlight(about["example"]), sep="\n", soft_wrap=True)
+
+
+def show_summary(rows: Sequence[Summary]) -> None:
+    """The end of `spikeloss compare`: a row per objective, what the columns mean, findings."""
+    console = Console()
+    table = _table("objective", *COLUMNS)
+    for row in rows:
+        _row(table, *cells(row))
+    console.print(table)
+    for column, meaning in COLUMNS.items():
+        console.print(Text.assemble((column, "bold"), f": {meaning}", style="dim"))
+    if len(rows) > 1:
+        console.print()
+        for question, answer in findings(rows):
+            console.print(Text.assemble((f"{question}: ", "bold"), answer))
+
+
+def show_scores(recording: Recording, scores: Sequence[Score], activity: Activity | None) -> None:
+    """`spikeloss score`."""
+    console = Console()
+    steps, samples, neurons = recording.shape
+    console.print(f"{steps} steps, {samples} samples, {neurons} neurons")
+    if activity is not None:
+        console.print(f"firing rate {activity.firing_rate:.4f} spikes per neuron and step")
+        console.print(f"silent {percent(activity.silent_fraction)} of pairs of sample and neuron")
+    table = _table("objective", "reads", "loss", "accuracy", "abstained", words=2)
+    for score in scores:
+        if score.why_not is None:
+            shares = (score.accuracy, score.abstained)
+            loss = "not finite" if score.loss is None else f"{score.loss:.6g}"
+            shown = ("-" if share is None else percent(share) for share in shares)
+            _row(table, score.objective, score.reads, loss, *shown)
+    console.print(table)
+    for score in scores:
+        if score.why_not is not None:
+            console.print(Text(f"{score.objective} does not apply: {score.why_not}", style="dim"))
+
+
+def epochs_on(stream: TextIO, epochs: int) -> Callable[[Epoch], None]:
+    """A watch that prints a line per epoch: loss and test accuracy."""
+    console, numbers = Console(file=stream), count(1)
+
+    def watch(epoch: Epoch) -> None:
+        number = f"{next(numbers):>{len(str(epochs))}}/{epochs}"
+        bar = "█" * round(30 * epoch.accuracy)
+        words = f"epoch {number}   loss {epoch.loss:<10.5g} accuracy {percent(epoch.accuracy):>7} "
+        console.print(Text.assemble(words, (bar, "cyan")))
+
+    return watch
+
+
+@contextmanager
+def progress(comparison: Comparison, missing: int) -> Iterator[Watch]:
+    """Bars on stderr, one for all runs and one for each in training; yields their watch."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    runs, epochs = len(comparison.runs()), comparison.recipe.epochs
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        whole = bars.add_task("runs", total=runs, completed=runs - missing, note="")
+        current: dict[tuple[str, int], TaskID] = {}
+
+        def watch(name: str, seed: int, epoch: Epoch) -> None:
+            run = name, seed
+            if run not in current:
+                current[run] = bars.add_task(f"{name}, seed {seed}", total=epochs, note="")
+            bars.update(current[run], advance=1, note=percent(epoch.accuracy))
+            if bars.tasks[bars.task_ids.index(current[run])].finished:
+                bars.remove_task(current.pop(run))
+                bars.advance(whole)
+
+        yield watch

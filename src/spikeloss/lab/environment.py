@@ -1,0 +1,42 @@
+"""Where a comparison ran: what its numbers and its times depend on besides the recipe."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+PACKAGES = ("spikeloss", "torch", "snntorch", "scikit-learn", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that the numbers depend on."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def about() -> dict[str, Any]:
+    """All of it, for the files that hold results."""
+    return {"versions": versions(), "commit": commit(), "machine": machine()}
+
+
+def machine() -> str:
+    """The processor and its number of cores, for the measured times."""
+    model = platform.processor() or platform.machine()
+    return f"{platform.system()}, {model}, {os.cpu_count()} cores"
+
+
+def commit() -> str | None:
+    """The git commit of the working directory, marked -dirty if files differ from it."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,12 @@
+"""What the workbench says when something is wrong."""
+
+
+class InputError(Exception):
+    """A mistake of the user: `<argument>: expected <rule>, got <what>. <one fix>`."""
+
+    def __init__(self, argument: object, rule: str, got: object, fix: str) -> None:
+        super().__init__(f"{argument}: expected {rule}, got {got}. {fix}")
+
+
+class TrainingError(Exception):
+    """A training that stopped although its input was right."""

@@ -1,0 +1,169 @@
+"""The one training function: recipe, objective, seed -> Run.
+
+The same recipe, objective and seed give the same numbers, bit for bit on the same machine: weights
+and the order of samples come from the seed, and PyTorch works in one thread.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .data import Split, load
+from .errors import TrainingError
+from .metrics import decision_steps, firing_rate
+from .network import Activity, Network
+from .objectives import Objective
+from .recipe import Recipe
+from .runs import Epoch, Run, Sample
+
+Criterion = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""record (T, B, N), labels (B,), lengths (B,) | None -> loss ()"""
+
+
+def fit(
+    recipe: Recipe,
+    objective: Objective,
+    seed: int,
+    *,
+    watch: Callable[[Epoch], None] = lambda epoch: None,
+    criterion: Criterion | None = None,
+) -> Run:
+    """Train a fresh network with Adam, and measure it on the test samples.
+
+    `watch` is called after every epoch. `criterion` replaces the objective's loss during training,
+    not its decisions: so other implementations of a loss are compared under equal conditions.
+    """
+    data = load(recipe.data, recipe.steps)
+    training, test = _tensors(data.train), _tensors(data.test)
+    criterion = criterion or (lambda x, y, n: objective.loss(x, y, lengths=n))
+    with _reproducible(seed):
+        features = training.inputs.shape[-1]
+        network = Network(features, recipe.hidden, data.classes, recipe.steps, recipe.beta)
+        optimiser = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
+        curve = []
+        for _ in range(recipe.epochs):
+            loss, seconds, inside = _train(
+                network, optimiser, _batches(training, recipe.batch_size), objective, criterion
+            )
+            if not math.isfinite(loss):
+                what = f"{objective.spelling}, seed {seed}: the loss became {loss}"
+                raise TrainingError(f"{what}. Lower --learning-rate.")
+            activity = _respond(network, test)
+            accuracy = _accuracy(objective, activity, test)
+            curve.append(Epoch(loss, accuracy, seconds, inside))
+            watch(curve[-1])
+    return _measure(objective, seed, tuple(curve), activity, test)
+
+
+@contextmanager
+def _reproducible(seed: int) -> Iterator[None]:
+    """One thread and a seeded generator; both as before afterwards."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _tensors(split: Split) -> Split:
+    return Split(*(None if array is None else torch.from_numpy(array) for array in split))
+
+
+def _batches(split: Split, size: int) -> Iterator[Split]:
+    """The samples in a random order, in batches."""
+    for index in torch.split(torch.randperm(len(split.labels)), size):
+        yield split.take(index)
+
+
+def _train(
+    network: Network,
+    optimiser: torch.optim.Optimizer,
+    batches: Iterator[Split],
+    objective: Objective,
+    criterion: Criterion,
+) -> tuple[float, float, float]:
+    """One epoch: mean loss per sample, seconds, and seconds of these in the objective.
+
+    The gradient is taken in two parts, first of the loss with respect to the record, then of the
+    record with respect to the weights, so that the objective can be timed apart from the network.
+    """
+    total, samples, inside = 0.0, 0, 0.0
+    start = time.process_time()
+    for batch in batches:
+        record = network(batch.inputs).record(objective.reads)
+        before = time.process_time()
+        loss = criterion(record, batch.labels, batch.lengths)
+        (gradient,) = torch.autograd.grad(loss, record)
+        inside += time.process_time() - before
+        optimiser.zero_grad()
+        record.backward(gradient)
+        optimiser.step()
+        total += loss.item() * len(batch.labels)
+        samples += len(batch.labels)
+    return total / samples, time.process_time() - start, inside
+
+
+@torch.no_grad()
+def _respond(network: Network, split: Split) -> Activity:
+    """What the network does with every sample, in chunks that fit into memory."""
+    chunks = torch.split(torch.arange(len(split.labels)), 512)
+    parts = [network(split.take(index).inputs) for index in chunks]
+    return Activity(*(torch.cat(layer, dim=1) for layer in zip(*parts, strict=True)))
+
+
+def _accuracy(objective: Objective, activity: Activity, split: Split) -> float:
+    decided = objective.loss.predict(activity.record(objective.reads), lengths=split.lengths)
+    return int((decided == split.labels).sum()) / len(split.labels)
+
+
+def _measure(
+    objective: Objective, seed: int, curve: tuple[Epoch, ...], activity: Activity, test: Split
+) -> Run:
+    """Everything that a run reports, from the activity of the trained network."""
+    lengths = None if test.lengths is None else test.lengths.numpy()
+    record = activity.record(objective.reads).numpy()
+    decided_at = decision_steps(objective.loss, record, lengths)
+    decided = decided_at >= 0
+    seconds = sum(epoch.seconds for epoch in curve)
+    return Run(
+        objective=objective.spelling,
+        seed=seed,
+        accuracy=curve[-1].accuracy,
+        abstained=float(1 - decided.mean()),
+        firing_rate=firing_rate(activity.spikes.numpy(), lengths),
+        hidden_rate=firing_rate(activity.hidden.numpy(), lengths),
+        decision_step=float(decided_at[decided].mean()) if decided.any() else None,
+        seconds_per_epoch=seconds / len(curve),
+        objective_share=sum(epoch.objective_seconds for epoch in curve) / seconds,
+        curve=curve,
+        sample=_sample(objective, activity, test, int(decided_at[0])),
+    )
+
+
+def _sample(objective: Objective, activity: Activity, test: Split, decided_at: int) -> Sample:
+    """The first test sample, cut to its valid steps."""
+    steps = len(activity.spikes) if test.lengths is None else int(test.lengths[0])
+    one = Activity(*(layer[:steps, 0] for layer in activity))
+    return Sample(
+        label=int(test.labels[0]),
+        decision=int(objective.loss.predict(one.record(objective.reads))),
+        decision_step=decided_at,
+        steps=steps,
+        hidden_neurons=one.hidden.shape[-1],
+        hidden=_events(one.hidden),
+        output=_events(one.spikes),
+        membrane=np.round(one.membrane.numpy().astype(float), 4).tolist(),
+    )
+
+
+def _events(spikes: Tensor) -> Any:
+    return spikes.nonzero().tolist()

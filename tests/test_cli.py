@@ -1,0 +1,401 @@
+"""The command line: what it prints, and every mistake in one line with exit code 2."""
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import spikeloss as sl
+from spikeloss.lab.commands import app
+from spikeloss.presets import catalogue
+
+TINY = ["--epochs", "1", "--steps", "3", "--hidden", "4", "--batch-size", "512"]
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def printed(*words):
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def said(*words):
+    """The one line that a mistake is answered with."""
+    result = run(*words)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+# ---- list and show
+
+
+def test_list_shows_every_preset():
+    presets = json.loads(printed("list", "--json"))
+    assert [preset["name"] for preset in presets] == list(catalogue())
+    assert all(preset["formula"] and preset["source"] for preset in presets)
+    text = printed("list")
+    assert all(name in text for name in catalogue())
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_the_example_of_every_preset_runs(name):
+    example = json.loads(printed("show", name, "--json"))["example"]
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(example, {})
+    loss, classes = out.getvalue().splitlines()
+    assert np.isfinite(float(loss))
+    assert len(classes.split()) == 4
+
+
+def test_show_tells_stages_and_options():
+    about = json.loads(printed("show", "mse_count(on=0.8)", "--json"))
+    loss = sl.presets.mse_count(on=0.8)
+    assert about["stages"] == {
+        "readout": repr(loss.readout),
+        "criterion": repr(loss.criterion),
+        "target": repr(loss.target),
+        "reduction": repr(loss.reduction),
+    }
+    assert about["options"] == {
+        "on": "1.0",
+        "off": "0.0",
+        "classes": "None",
+        "reduction": "Mean(over='samples')",
+        "class_weight": "None",
+    }
+    text = printed("show", "mse_count(on=0.8)")
+    assert about["formula"] in text
+    assert "sl.presets.mse_count()" in text
+
+
+def test_without_a_command_it_prints_its_help():
+    assert "compare" in printed()
+
+
+# ---- score
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """T=7 B=5 N=6; sample 3 is silent."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "spikes": rng.random((7, 5, 6)) < 0.3,
+        "membrane": rng.normal(size=(7, 5, 6)),
+        "labels": rng.integers(0, 6, 5),
+        "lengths": np.array([7, 3, 5, 7, 1]),
+    }
+    arrays["spikes"][:, 3] = False
+    return tmp_path / "record.npz", arrays
+
+
+def save(recording, **changes):
+    file, arrays = recording
+    np.savez(file, **{k: v for k, v in (arrays | changes).items() if v is not None})
+    return file
+
+
+@pytest.mark.parametrize("lengths", [True, False])
+def test_score_is_what_the_loss_says(recording, lengths):
+    file = save(recording) if lengths else save(recording, lengths=None)
+    arrays = recording[1]
+    n = {"lengths": arrays["lengths"]} if lengths else {}
+    rows = {row["objective"]: row for row in json.loads(printed("score", file, "--json"))["scores"]}
+    assert list(rows) == list(catalogue())
+    for name in ("ce_rate", "ce_count", "ce_max_membrane", "mse_membrane", "ce_temporal"):
+        loss, row = catalogue()[name].build(), rows[name]
+        record = arrays[loss.reads]
+        assert row["loss"] == float(loss(record, arrays["labels"], **n))
+        assert row["accuracy"] == pytest.approx(float(loss.accuracy(record, arrays["labels"], **n)))
+        assert row["abstained"] == np.mean(loss.predict(record, **n) == -1)
+        assert row["why_not"] is None
+    assert rows["ce_count"]["abstained"] >= 0.2
+
+
+def test_score_says_why_an_objective_does_not_apply(recording):
+    file = save(recording, membrane=None, labels=np.zeros((7, 5), int))
+    result = json.loads(printed("score", file, "--json"))
+    reasons = {row["objective"]: row["why_not"] for row in result["scores"]}
+    assert reasons["ce_rate"] is None
+    assert reasons["ce_max_membrane"] == "it reads membrane, which the file does not hold"
+    assert reasons["cross_entropy"] == "its record has no time axis"
+    assert reasons["ce_count"].startswith("target: expected 5 labels")
+    text = printed("score", file)
+    assert "ce_max_membrane does not apply: it reads membrane" in text
+
+
+def test_score_measures_activity(recording):
+    result = json.loads(printed("score", save(recording, lengths=None), "--json"))
+    spikes = recording[1]["spikes"]
+    assert result["shape"] == [7, 5, 6]
+    assert result["activity"] == {
+        "firing_rate": pytest.approx(spikes.mean()),
+        "silent_fraction": pytest.approx(1 - spikes.any(axis=0).mean()),
+    }
+    without = json.loads(printed("score", save(recording, spikes=None), "--json"))
+    assert without["activity"] is None
+
+
+BAD_ARRAYS = [
+    (
+        {"spikes": np.zeros((7, 30))},
+        "spikes: expected shape (steps, samples, neurons), got shape (7, 30). "
+        "Reorder or add axes with numpy.moveaxis or numpy.expand_dims.",
+    ),
+    (
+        {"spikes": np.zeros((7, 0, 6))},
+        "spikes: expected shape (steps, samples, neurons), got shape (7, 0, 6). "
+        "Reorder or add axes with numpy.moveaxis or numpy.expand_dims.",
+    ),
+    (
+        {"spikes": np.zeros((7, 5, 6), complex)},
+        "spikes: expected real numbers, got complex128. Cast it with astype(float).",
+    ),
+    (
+        {"membrane": np.zeros((7, 5, 9))},
+        "membrane: expected shape (7, 5, 6) like spikes, got shape (7, 5, 9). "
+        "Record both from the same samples.",
+    ),
+    (
+        {"labels": np.zeros(4, int)},
+        "labels: expected shape (5,) or (7, 5), got shape (4,). Save one per sample.",
+    ),
+    ({"labels": np.zeros(5)}, "labels: expected integers, got float64. Cast it with astype(int)."),
+    (
+        {"labels": np.array([0, 1, 2, 3, 6])},
+        "labels: expected values from 0 to 5, got 0 to 6. "
+        "Neurons are numbered from 0, steps counted from 1.",
+    ),
+    (
+        {"lengths": np.array([7, 7, 7, 7, 0])},
+        "lengths: expected values from 1 to 7, got 0 to 7. "
+        "Neurons are numbered from 0, steps counted from 1.",
+    ),
+    (
+        {"lengths": np.full(3, 7)},
+        "lengths: expected shape (5,), got shape (3,). Save one per sample.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD_ARRAYS)
+def test_a_wrong_array_is_named(recording, changes, message):
+    assert said("score", save(recording, **changes)) == f"error: {message}"
+
+
+def test_a_missing_array_is_named(recording):
+    fix = "Add it in numpy.savez under that name."
+    file = save(recording, labels=None, lengths=None)
+    got = "got spikes, membrane."
+    assert said("score", file) == f"error: {file}: expected an array `labels`, {got} {fix}"
+    file = save(recording, spikes=None, membrane=None)
+    rule = "expected an array `spikes` or `membrane`, got labels, lengths."
+    assert said("score", file) == f"error: {file}: {rule} {fix}"
+
+
+def test_a_file_that_is_no_archive_is_refused(tmp_path):
+    fix = "Write it with numpy.savez(FILE, spikes=..., labels=...)."
+    files = [tmp_path / name for name in ("text.npz", "array.npy", "pickle.npz", "empty.npz")]
+    files[0].write_text("not an archive")
+    np.save(files[1], np.zeros(3))
+    np.savez(files[2], spikes=np.array([{}], dtype=object))
+    files[3].write_bytes(b"")
+    for file in files:
+        rule = "expected an .npz archive of plain arrays, got something else."
+        assert said("score", file) == f"error: {file}: {rule} {fix}"
+
+
+def test_a_missing_file_is_named(tmp_path):
+    for file, got in (
+        (tmp_path / "none.npz", "no such file or directory"),
+        (tmp_path, "is a directory"),
+    ):
+        message = f"error: {file}: expected a file to read, got {got}. Check the path."
+        assert said("score", file) == message
+
+
+# ---- mistakes in options
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["show", "ce_rat"],
+            "objective: expected a name that `spikeloss list` shows, got 'ce_rat'. "
+            "Did you mean ce_rate?",
+        ),
+        (
+            ["show", "ce-count"],
+            "objective: expected a name that `spikeloss list` shows, got 'ce-count'. "
+            "Did you mean ce_count?",
+        ),
+        (
+            ["train", "--objective", "zzz"],
+            "objective: expected a name that `spikeloss list` shows, got 'zzz'. "
+            "See all with `spikeloss list`.",
+        ),
+        (
+            ["show", "mse_count(0.5"],
+            "objective: expected a name, or a name with options, got 'mse_count(0.5'. "
+            "Quote it for the shell: 'mse_count(on=0.8, off=0.2)'.",
+        ),
+        (
+            ["show", "mse_count(on=print())"],
+            "objective: expected a name, or a name with options, got 'mse_count(on=print())'. "
+            "Quote it for the shell: 'mse_count(on=0.8, off=0.2)'.",
+        ),
+        (
+            ["compare", "--objective", "cross_entropy"],
+            "objective: expected one that learns labels from records of 25 steps and 10 neurons, "
+            "got cross_entropy (its record has no time axis). Choose another with "
+            "`spikeloss list`.",
+        ),
+        (
+            ["compare", "--data", "mnist"],
+            "--data: expected digits or digits-cut, got 'mnist'. Name one of these data sets.",
+        ),
+        (
+            ["compare", "--learning-rate", "2"],
+            "--learning-rate: expected a number from 1e-06 to 1, got 2. Try --learning-rate 1e-06.",
+        ),
+        (
+            ["train", "--objective", "ce_rate", "--seed", "-1"],
+            "--seed: expected a whole number of at least 0, got -1. Try --seed 0.",
+        ),
+        (
+            ["train"],
+            "arguments: expected those of spikeloss train, got: Missing option '--objective'. "
+            "See spikeloss train --help.",
+        ),
+        (
+            ["zzz"],
+            "arguments: expected those of spikeloss, got: No such command 'zzz'. "
+            "See spikeloss --help.",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(words, message):
+    result = CliRunner().invoke(app, words, prog_name="spikeloss")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr == f"error: {message}\n"
+
+
+def test_an_option_that_does_not_fit_is_explained_by_the_library():
+    with pytest.raises(ValueError, match=r"^on: expected") as wrong:
+        sl.presets.mse_count(on=2)
+    assert said("show", "mse_count(on=2)") == (
+        f"error: objective: expected options that fit, got mse_count(on=2) "
+        f"({str(wrong.value).rstrip('.')}). See `spikeloss show mse_count`."
+    )
+
+
+@pytest.mark.parametrize("option", ["seeds", "epochs", "steps", "hidden", "batch-size", "workers"])
+@pytest.mark.parametrize("value", ["0", "-3", "many", "1.5"])
+def test_counts_are_whole_and_positive(option, value):
+    assert said("compare", f"--{option}", value) == (
+        f"error: --{option}: expected a whole number of at least 1, got {value}. Try --{option} 1."
+    )
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    (tmp_path / "sub").mkdir()
+    new = "--out: expected a new or empty folder"
+    fix = "Name another folder with --out."
+    assert said("compare", "--out", file) == f"error: {new}, got the file {file}. {fix}"
+    got = f"{tmp_path}, which holds other files"
+    assert said("compare", "--out", tmp_path) == f"error: {new}, got {got}. {fix}"
+    got = f"{file / 'out' / 'config.json'} (Not a directory)"
+    assert said("compare", "--out", file / "out") == (
+        f"error: --out: expected a place that can be written, got {got}. "
+        "Name another place with --out."
+    )
+    assert file.read_text() == "mine"
+
+
+# ---- train and compare
+
+
+def test_train_prints_a_learning_curve_and_saves_it(tmp_path):
+    file = tmp_path / "run.json"
+    text = printed("train", "--objective", "ce_count", *TINY, "--out", file)
+    assert "epoch 1/1" in text
+    saved = json.loads(file.read_text())
+    again = json.loads(printed("train", "--objective", "ce_count", *TINY, "--json"))
+    assert saved["run"]["accuracy"] == again["run"]["accuracy"]
+    assert saved["run"]["curve"][0]["loss"] == again["run"]["curve"][0]["loss"]
+    assert saved["recipe"] == again["recipe"]
+    assert saved["recipe"]["epochs"] == 1
+
+
+def test_compare_prints_its_result_and_continues(tmp_path):
+    words = ["--objective", "ce_count", "--seeds", "1", "--workers", "1", "--out", tmp_path / "out"]
+    result = json.loads(printed("compare", *words, *TINY, "--json"))
+    assert [row["objective"] for row in result["summary"]] == ["ce_count"]
+    assert result == json.loads((tmp_path / "out" / "results.json").read_text()) | {
+        "out": str(tmp_path / "out")
+    }
+    text = printed("compare", *words, *TINY)
+    assert "accuracy" in text
+    assert f"report: {tmp_path / 'out' / 'report.html'}" in text.replace("\n", "")
+    assert said("compare", *words, *TINY, "--epochs", "2") == (
+        "error: --out: expected a new folder or one of this very comparison, got "
+        f"{tmp_path / 'out'}, made with epochs 1 (now 2). Name another folder with --out, or "
+        "repeat what made this one."
+    )
+
+
+# ---- what must be installed
+
+
+def without(modules, *words):
+    """The command line in a Python that lacks some modules."""
+    code = (
+        f"import sys\nfor name in {modules!r}: sys.modules[name] = None\n"
+        f"sys.argv = {['spikeloss', *map(str, words)]!r}\n"
+        "from spikeloss.cli import main\nmain()"
+    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+LAB = ["torch", "snntorch", "sklearn", "matplotlib", "jinja2", "jax"]
+
+
+@pytest.mark.parametrize("words", [["list"], ["show", "ce_rate"], ["score", None]])
+def test_looking_up_and_scoring_need_numpy_only(recording, words):
+    words = [word or save(recording) for word in words]
+    result = without(LAB, *words)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "ce_rate" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("missing", "words", "what"),
+    [
+        ("torch", ["compare"], "spikeloss compare: expected the packages of the workbench"),
+        ("jinja2", ["train", "--objective", "ce_rate"],
+         "spikeloss train: expected the packages of the workbench"),
+        ("typer", ["list"], "spikeloss: expected the packages of its command line"),
+        ("rich", ["list"], "spikeloss: expected the packages of its command line"),
+    ],
+)  # fmt: skip
+def test_a_missing_extra_names_its_install(missing, words, what):
+    result = without([missing], *words)
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == [
+        f'error: {what}, got no {missing}. Install it with: pip install "spikeloss[lab]".'
+    ]

@@ -1,0 +1,370 @@
+"""The workbench: the same seed gives the same numbers, and no finished run is ever lost."""
+
+import csv
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import spikeloss as sl
+from spikeloss.lab import data, metrics, store, summary
+from spikeloss.lab.errors import InputError, TrainingError
+from spikeloss.lab.objectives import defaults, find
+from spikeloss.lab.recipe import Comparison, Recipe
+from spikeloss.lab.runs import Run
+from spikeloss.lab.training import fit
+
+QUICK = Recipe(epochs=2, steps=5, hidden=16, batch_size=128)
+COMPARISON = Comparison(
+    Recipe(epochs=6, steps=5, hidden=16), ("ce_count", "mse_membrane(on=1, off=-1)"), seeds=3
+)
+
+
+def numbers(run):
+    """A run without its times, which differ whenever it is repeated."""
+    curve = tuple(replace(epoch, seconds=0.0, objective_seconds=0.0) for epoch in run.curve)
+    return replace(run, curve=curve, seconds_per_epoch=0.0, objective_share=0.0)
+
+
+# ---- training
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    first, again, other = (fit(QUICK, find("ce_count"), seed) for seed in (0, 0, 1))
+    assert numbers(first) == numbers(again)
+    assert first.curve[-1].loss != other.curve[-1].loss
+
+
+def test_training_leaves_the_global_generator_and_threads_alone():
+    threads, state = torch.get_num_threads(), torch.random.get_rng_state()
+    fit(QUICK, find("ce_count"), 0)
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("name", defaults())
+def test_every_objective_learns(name):
+    run = fit(replace(QUICK, epochs=3, steps=8, hidden=32, batch_size=64), find(name), 0)
+    assert run.curve[-1].loss < run.curve[0].loss
+    assert run.accuracy > 0.5
+    assert run.accuracy == run.curve[-1].accuracy
+    assert 0 < run.firing_rate < 1
+    assert 0 < run.hidden_rate < 1
+    assert 0 <= run.decision_step < 8
+    assert 0 < run.objective_share < 1
+
+
+def test_another_criterion_is_trained_under_equal_conditions():
+    same = fit(QUICK, find("mse_count"), 0, criterion=lambda x, y, n: sl.presets.mse_count()(x, y))
+    assert numbers(same) == numbers(fit(QUICK, find("mse_count"), 0))
+
+
+def test_steps_after_the_length_do_not_count():
+    seen = []
+
+    def criterion(record, labels, lengths):
+        seen.append((record.shape, lengths.min().item(), lengths.max().item()))
+        return sl.presets.ce_count()(record, labels, lengths=lengths)
+
+    run = fit(replace(QUICK, data="digits-cut"), find("ce_count"), 0, criterion=criterion)
+    assert {(shape[0], low, high) for shape, low, high in seen} == {(5, 3, 5)}
+    assert run.sample.steps == data.load("digits-cut", 5).test.lengths[0]
+    assert len(run.sample.membrane) == run.sample.steps
+    assert all(step < run.sample.steps for step, _ in run.sample.hidden + run.sample.output)
+
+
+def test_a_diverging_training_says_so():
+    with pytest.raises(TrainingError) as raised:
+        fit(QUICK, find("ce_count"), 3, criterion=lambda x, y, n: x.sum() * float("nan"))
+    message = "ce_count, seed 3: the loss became nan. Lower --learning-rate."
+    assert str(raised.value) == message
+
+
+def test_a_run_survives_json():
+    run = fit(replace(QUICK, epochs=1), find("ce_temporal"), 0)
+    assert Run.from_dict(json.loads(json.dumps(run.as_dict()))) == run
+
+
+# ---- objectives, data, metrics
+
+
+def test_the_default_objectives_are_those_of_snntorch():
+    assert set(defaults()) == {
+        "ce_rate", "ce_count", "ce_max_membrane", "mse_count", "mse_membrane", "mse_temporal",
+        "ce_temporal",
+    }  # fmt: skip
+
+
+def test_an_objective_is_spelled_with_its_options():
+    objective = find(" mse_temporal( tolerance=2.0,on=(0, 3), off=(-2, -1)) ")
+    assert objective.spelling == "mse_temporal(tolerance=2.0, on=(0, 3), off=(-2, -1))"
+    assert objective.loss == sl.presets.mse_temporal(on=(0, 3), off=(-2, -1), tolerance=2.0)
+    assert find(objective.spelling) == objective
+    assert find("mse_membrane").reads == "membrane"
+    assert find("ce_count").reads == "spikes"
+
+
+def test_the_digits_are_standardised_and_always_the_same():
+    first, again = data.load("digits", 25), data.load("digits", 3)
+    assert first.train.inputs.shape == (1, 1437, 64)
+    assert first.test.inputs.shape == (1, 360, 64)
+    assert first.train.inputs.mean() == pytest.approx(0, abs=1e-5)
+    assert first.train.inputs.std() == pytest.approx(1, abs=1e-5)
+    assert np.array_equal(first.test.inputs, again.test.inputs)
+    assert np.array_equal(first.test.labels, again.test.labels)
+    assert set(first.test.labels) == set(range(first.classes))
+
+
+def test_rates_count_valid_steps_only():
+    spikes = np.zeros((4, 2, 3))
+    spikes[:, 0, 0] = 2.5  # any non-zero entry is one spike
+    spikes[3, 1, 2] = 1
+    lengths = np.array([4, 2])
+    assert metrics.firing_rate(spikes) == pytest.approx(5 / 24)
+    assert metrics.firing_rate(spikes, lengths) == pytest.approx(4 / 18)
+    assert metrics.silent_fraction(spikes) == pytest.approx(4 / 6)
+    assert metrics.silent_fraction(spikes, lengths) == pytest.approx(5 / 6)
+
+
+def test_the_decision_step_is_where_the_anytime_decision_stops_changing():
+    spikes = np.zeros((6, 4, 2))
+    spikes[2:, 0, 1] = 1  # silent, then class 1: decided from step 2
+    spikes[[0, 3, 4], 1, [0, 1, 1]] = 1  # class 0, a tie at 3, then class 1: decided from step 4
+    spikes[:, 2, 0] = 1  # class 0 from the start; sample 3 never fires
+    count = sl.presets.ce_count()
+    assert metrics.decision_steps(count, spikes).tolist() == [2, 4, 0, -1]
+    cut = np.array([6, 4, 1, 6])  # sample 1 ends with the tie: class 0 from the start
+    assert metrics.decision_steps(count, spikes, cut).tolist() == [2, 0, 0, -1]
+
+
+# ---- the folder
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    store.write(tmp_path / "a.json", "old")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store.write(tmp_path / "a.json", "new")
+    assert (tmp_path / "a.json").read_text() == "old"
+    assert [file.name for file in tmp_path.glob("*.json")] == ["a.json"]
+
+
+def test_a_finished_run_is_found_again(tmp_path):
+    comparison = Comparison(replace(QUICK, epochs=1), ("ce_count", "mse_count(on=0.8)"), seeds=1)
+    folder = store.Folder.open(tmp_path / "new" / "folder", comparison)
+    assert folder.missing() == [("ce_count", 0), ("mse_count(on=0.8)", 0)]
+    run = fit(comparison.recipe, find("mse_count(on=0.8)"), 0)
+    folder.save(run)
+    again = store.Folder.open(folder.path, comparison)
+    assert again.missing() == [("ce_count", 0)]
+    assert (folder.path / "runs" / "mse_count-on=0.8-0.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "differs"),
+    [
+        (replace(COMPARISON, seeds=5), "seeds 3 (now 5)"),
+        (replace(COMPARISON, recipe=replace(COMPARISON.recipe, steps=9)), "steps 5 (now 9)"),
+    ],
+)
+def test_another_comparison_is_never_mixed_in(tmp_path, asked, differs):
+    store.Folder.open(tmp_path, COMPARISON)
+    before = (tmp_path / "config.json").read_bytes()
+    with pytest.raises(InputError) as raised:
+        store.Folder.open(tmp_path, asked)
+    assert str(raised.value) == (
+        f"--out: expected a new folder or one of this very comparison, got {tmp_path}, made with "
+        f"{differs}. Name another folder with --out, or repeat what made this one."
+    )
+    assert (tmp_path / "config.json").read_bytes() == before
+
+
+def test_other_versions_are_another_comparison(tmp_path, monkeypatch):
+    store.Folder.open(tmp_path, COMPARISON)
+    monkeypatch.setattr(store, "versions", lambda: {"torch": "0.0"})
+    with pytest.raises(InputError, match=re.escape("(now 0.0)")):
+        store.Folder.open(tmp_path, COMPARISON)
+
+
+def test_a_damaged_run_is_named(tmp_path):
+    folder = store.Folder.open(tmp_path, replace(COMPARISON, objectives=("ce_count",), seeds=1))
+    file = tmp_path / "runs" / "ce_count-0.json"
+    store.write(file, "{")
+    with pytest.raises(InputError) as raised:
+        folder.runs()
+    assert str(raised.value) == (
+        f"--out: expected files of a comparison, got {file}, damaged. "
+        "Delete that file and start again."
+    )
+
+
+# ---- a whole comparison, in processes of its own
+
+
+def command(out, *more):
+    words = shlex.split(COMPARISON.command())[1:]
+    return [sys.executable, "-m", "spikeloss.cli", *words, "--out", str(out), *more]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A comparison that nothing interrupted."""
+    out = tmp_path_factory.mktemp("comparison") / "out"
+    subprocess.run(command(out), check=True, capture_output=True)
+    return out
+
+
+def runs_in(out):
+    return {
+        file.name: numbers(Run.from_dict(json.loads(file.read_text())))
+        for file in (out / "runs").glob("*.json")
+    }
+
+
+def wait_for(condition, seconds=300):
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "waited in vain"
+        time.sleep(0.02)
+
+
+def children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+@contextmanager
+def started(words):
+    """A process, killed if the test fails before it ends."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, text=True, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks processes up in /proc")
+def test_an_interrupted_comparison_continues_to_the_same_result(finished, tmp_path):
+    out = tmp_path / "out"
+
+    def kept():
+        return {file: file.stat().st_mtime_ns for file in (out / "runs").glob("*.json")}
+
+    with started(command(out, "--workers", "1")) as killed:
+        wait_for(kept)
+        orphans = children(killed.pid)
+        killed.kill()
+        killed.wait()
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans))
+    after_kill = kept()
+    assert 0 < len(after_kill) < 6
+
+    with started(command(out, "--workers", "1")) as stopped:
+        wait_for(lambda: len(kept()) > len(after_kill))
+        stopped.send_signal(signal.SIGINT)
+        printed, complaint = stopped.communicate()
+    after_interrupt = kept()
+    assert stopped.returncode == 130
+    assert printed == ""
+    assert complaint.splitlines()[-1] == (
+        f"interrupted: {len(after_interrupt)} of 6 runs are finished and kept in {out}; "
+        "the same command continues."
+    )
+    assert "Traceback" not in complaint
+
+    subprocess.run(command(out, "--workers", "1"), check=True, capture_output=True)
+    assert kept().items() >= after_interrupt.items() >= after_kill.items()
+    assert len(kept()) == 6
+    assert runs_in(out) == runs_in(finished)
+
+
+def test_results_hold_everything_needed_to_repeat_them(finished):
+    result = json.loads((finished / "results.json").read_text())
+    assert result["config"]["recipe"]["epochs"] == 6
+    assert result["config"]["seeds"] == 3
+    assert result["command"] == COMPARISON.command()
+    assert result["versions"]["torch"] == torch.__version__
+    assert set(result) >= {"commit", "machine", "summary", "runs"}
+    assert [(run["objective"], run["seed"]) for run in result["runs"]] == [
+        (name, seed) for name in COMPARISON.objectives for seed in range(3)
+    ]
+    assert [len(run["curve"]) for run in result["runs"]] == [6] * 6
+    best = result["summary"][0]
+    own = [run["accuracy"] for run in result["runs"][:3]]
+    assert best["accuracy"] == pytest.approx(np.mean(own))
+    assert best["accuracy_spread"] == pytest.approx(np.std(own, ddof=1))
+
+
+def test_the_table_is_tidy(finished):
+    with (finished / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    result = json.loads((finished / "results.json").read_text())
+    assert [float(row["accuracy"]) for row in rows] == [run["accuracy"] for run in result["runs"]]
+    for row in rows:
+        assert row["hidden"] == "16"
+        assert row["torch"] == torch.__version__
+        assert len(row["curve"].split()) == len(row["loss_curve"].split()) == 6
+
+
+class Page(HTMLParser):
+    """Collects what a page loads, and its words."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.tags, self.words = [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [v for k, v in attrs if k in ("src", "href", "srcset", "data", "action")]
+
+    def handle_data(self, data):
+        self.words += data
+
+
+def test_the_report_needs_nothing_else(finished):
+    text = (finished / "report.html").read_text()
+    page = Page(text)
+    assert page.tags.count("img") == 3  # curves, and a raster per objective
+    assert page.links
+    assert all(link.startswith("data:image/png;base64,") for link in page.links)
+    assert not re.search(r"https?://|@import|url\(|<script|<link", text)
+    for name in COMPARISON.objectives:
+        assert name in page.words
+        assert find(name).preset.formula in page.words
+    assert COMPARISON.command() in page.words
+
+
+def test_the_pictures_are_pictures(finished):
+    names = {file.name for file in finished.glob("*.png")}
+    assert names == {"curves.png", "raster-ce_count.png", "raster-mse_membrane-on=1,off=-1.png"}
+    for name in names:
+        assert (finished / name).read_bytes().startswith(b"\x89PNG")
+
+
+# ---- summaries
+
+
+def test_one_seed_has_no_spread_and_silence_no_decision_step():
+    run = fit(replace(QUICK, epochs=1), find("ce_count"), 0)
+    (row,) = summary.summarise([replace(run, decision_step=None, accuracy=0.5)])
+    assert row.accuracy_spread is None
+    assert summary.cells(row)[1] == "50.0"
+    assert summary.cells(row)[4] == "never"
+    assert ("earliest decision", "none decides") in summary.findings([row])
