@@ -1,0 +1,145 @@
+"""Every page is true: its blocks run, and print what it shows; its tables are the catalogue's.
+
+A page is run from top to bottom in one namespace. What stands in a `text` block right below a
+`python` block is what that block prints; a `console` block that looks something up is what the
+command prints. `...` stands for anything.
+"""
+
+import contextlib
+import doctest
+import importlib.util
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import oracles
+import pytest
+import torch
+import yaml
+
+import spikeloss
+from spikeloss import presets
+
+torch.set_num_threads(1)
+
+ROOT = Path(__file__).parent.parent
+FENCE = re.compile(r"^```(python|text|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+LINK = re.compile(r"(?<!`)\]\(([^)#\s]+)(?:#[^)]*)?\)")
+QUICK = re.compile(r"\$ (spikeloss (?:list|show|score)\b.*)\n")
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+PAGES = [
+    page
+    for page in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+    if "_build" not in page.parts
+]
+RUN = [page for page in PAGES if "```python" in page.read_text()]
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+class Block(NamedTuple):
+    """A block of a page: its kind, the line above it, what to run, and what that should print."""
+
+    kind: str
+    line: int
+    code: str
+    shown: str
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The blocks of a page that are to be run, in their order."""
+    fences = list(FENCE.finditer(text))
+    for fence, after in zip(fences, [*fences[1:], None], strict=True):
+        line = text.count("\n", 0, fence.start(2))
+        if fence[1] == "python":
+            prints = after is not None and after[1] == "text"
+            between = text[fence.end() : after.start()] if after is not None else ""
+            shown = after[2] if after and prints and not COMMENT.sub("", between).strip() else ""
+            yield Block("python", line, fence[2], shown)
+        elif fence[1] == "console" and (command := QUICK.match(fence[2])):
+            yield Block("console", line, command[1], fence[2][command.end() :])
+
+
+def printed(block: Block, page: Path, module: ModuleType) -> str:
+    """What a block prints."""
+    if block.kind == "console":
+        command = [sys.executable, "-m", "spikeloss.cli", *shlex.split(block.code)[1:]]
+        wide = {**os.environ, "COLUMNS": "88"}
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=wide).stdout
+    code = compile("\n" * block.line + block.code, str(page), "exec")
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(code, module.__dict__)
+    return out.getvalue()
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """What a page registers, or writes to its folder, is gone afterwards."""
+    monkeypatch.setattr(presets, "_CATALOGUE", presets.catalogue())
+    for table in ("READOUTS", "CRITERIA", "PRESETS"):
+        monkeypatch.setattr(oracles, table, dict(getattr(oracles, table)))
+    monkeypatch.chdir(tmp_path)
+    with torch.random.fork_rng():
+        yield
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("page", RUN, ids=named)
+def test_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", module)  # where dataclasses look for their names
+    for block in blocks(page.read_text()):
+        out = printed(block, page, module)
+        assert (
+            doctest.OutputChecker().check_output(block.shown, out, FLAGS) or out == block.shown
+        ), f"{named(page)}, line {block.line}: shows\n{block.shown}\nbut prints\n{out}"
+
+
+def test_pages_are_compared_with_what_they_print() -> None:
+    page = "```python\nprint(1 + 1)\n```\n<!-- end -->\n\n```text\n3\n```\n\n```text\nother\n```\n"
+    (block,) = blocks(page)
+    assert block == Block("python", 1, "print(1 + 1)\n", "3\n")
+    assert printed(block, Path("page.md"), ModuleType("page")) == "2\n"
+
+
+def test_readme_shows_what_the_sources_say() -> None:
+    spec = importlib.util.spec_from_file_location("make_readme", ROOT / "docs" / "make_readme.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    text = (ROOT / "README.md").read_text()
+    assert made.renewed(text) == text, "run: python docs/make_readme.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_lead_somewhere(page: Path) -> None:
+    prose = COMMENT.sub("", FENCE.sub("", page.read_text()))
+    links = [link for link in LINK.findall(prose) if "://" not in link]
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert missing == []
+
+
+def test_every_page_is_listed() -> None:
+    lists = (ROOT / "docs" / "index.md").read_text()
+    inside = [page.relative_to(ROOT / "docs") for page in PAGES if ROOT / "docs" in page.parents]
+    pages = [str(page.with_suffix("")) for page in inside if page.name != "index.md"]
+    assert [page for page in pages if f"\n{page}\n" not in lists] == []
+
+
+def test_citation_and_changelog_know_the_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == spikeloss.__version__
+    assert {"cff-version", "title", "message", "authors"} <= citation.keys()
+    assert spikeloss.__version__ in (ROOT / "CHANGELOG.md").read_text()
