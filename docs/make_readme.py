@@ -25,7 +25,7 @@ def presets() -> str:
     """A table of the catalogue."""
     rows = ["| preset | minimises | reads | decides |", "| --- | --- | --- | --- |"]
     for preset in catalogue().values():
-        reads = {"either": "logits"}.get(preset.reads, preset.reads)
+        reads = preset.reads
         rows.append(f"| `{preset.name}` | `{preset.formula}` | {reads} | {preset.decides} |")
     return "\n".join(rows) + "\n"
 

@@ -39,7 +39,7 @@ def _default(field: Field[Any]) -> Any:
 def facts(preset: Preset) -> dict[str, str]:
     """What to know of a preset beside its docstring."""
     return {
-        "Reads": {"either": "logits"}.get(preset.reads, preset.reads),
+        "Reads": preset.reads,
         "Decides": preset.decides,
         "Stages": f"``{expression(preset.build())}``",
         "Source": re.sub(r"^(\w)\.", r"\1\.", preset.source),  # an initial is no list

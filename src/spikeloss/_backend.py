@@ -87,9 +87,9 @@ class _Library:
     def index(self, label: Array) -> Array:
         return self.xp.astype(label, int, copy=False)
 
-    def surprise(self, log_p: Array, label: Array) -> Array:
-        label = self.xp.broadcast_to(label[..., None], (*log_p.shape[:-1], 1))
-        return -self.xp.take_along_axis(log_p, label, axis=-1)
+    def surprise(self, z: Array, label: Array) -> Array:
+        label = self.xp.broadcast_to(label[..., None], (*z.shape[:-1], 1))
+        return -self.xp.take_along_axis(self.log_softmax(z), label, axis=-1)
 
     def at(self, x: Array, step: Array) -> Array:
         return self.xp.take_along_axis(x, step, axis=0)
@@ -143,11 +143,15 @@ class _Jax(_Library):
         slope = self.at(x, self.xp.where(first < x.shape[0], first, 0)[None])[0]
         return top + (slope - self.constant(slope))
 
-    def surprise(self, log_p: Array, label: Array) -> Array:
+    def surprise(self, z: Array, label: Array) -> Array:
+        xp = self.xp
         # Traced labels cannot be checked; one that is out of range gives nan, not another class.
-        label = self.xp.where(label < 0, log_p.shape[-1], label)
-        label = self.xp.broadcast_to(label[..., None], (*log_p.shape[:-1], 1))
-        return -self.xp.take_along_axis(log_p, label, axis=-1, mode="fill")
+        label = xp.where(label < 0, z.shape[-1], label)
+        label = xp.broadcast_to(label[..., None], (*z.shape[:-1], 1))
+        z_y = xp.take_along_axis(z, label, axis=-1, mode="fill")
+        # log sum_c exp z_c - z_y: half the passes of a log-softmax, of which one entry is used.
+        top = self.constant(xp.max(z, axis=-1, keepdims=True))
+        return xp.log(xp.sum(xp.exp(z - top), axis=-1, keepdims=True)) + (top - z_y)
 
 
 class _Torch(_Library):
@@ -237,14 +241,16 @@ class _Torch(_Library):
     def index(self, label: Array) -> Array:
         return label.long()
 
-    def surprise(self, log_p: Array, label: Array) -> Array:
-        if log_p.ndim != 2 or label.ndim != 1:
-            rows = log_p.shape[:-1]
-            flat = log_p.reshape(-1, log_p.shape[-1]), label.expand(rows).reshape(-1)
+    def surprise(self, z: Array, label: Array) -> Array:
+        if z.ndim != 2 or label.ndim != 1:
+            *rows, classes = z.shape
+            flat = z.reshape(-1, classes), label.expand(rows).reshape(-1)
             return self.surprise(*flat).view(*rows, 1)
-        # The default of ignore_index is a number that a slip can produce.
-        nll, never = self.torch.nn.functional.nll_loss, self._no_label
-        return nll(log_p, label, ignore_index=never, reduction="none").unsqueeze(-1)
+        nll = self.torch.nn.functional.nll_loss
+        # The default of `ignore_index` is a number that a slip can produce.
+        return nll(
+            self.log_softmax(z), label, ignore_index=self._no_label, reduction="none"
+        ).unsqueeze(-1)
 
     def at(self, x: Array, step: Array) -> Array:
         return self.torch.gather(x, 0, step.long())
@@ -410,9 +416,9 @@ def as_index(label: Array) -> Array:
     return _library(label).index(label)
 
 
-def surprise(log_p: Array, label: Array) -> Array:
-    """-log_p[..., label], keeping the last axis; `label` broadcasts against log_p.shape[:-1]."""
-    return _library(log_p).surprise(log_p, label)
+def surprise(z: Array, label: Array) -> Array:
+    """-log softmax(z)_label, keeping the last axis; `label` broadcasts against z.shape[:-1]."""
+    return _library(z).surprise(z, label)
 
 
 def at(x: Array, step: Array) -> Array:

@@ -82,27 +82,25 @@ class CrossEntropy(Criterion):
     ) -> Elements:
         z, xp = reading.z, namespace(reading.z)
         y = _door.class_target(y, reading, self.ignore_index)
-        log_p, smoothing, classes = log_softmax(z), self.label_smoothing, z.shape[-1]
+        smoothing, classes = self.label_smoothing, z.shape[-1]
         if kind(y) == "float":
-            return Elements(
-                _expected((1 - smoothing) * y + smoothing / classes, log_p, class_weight)
-            )
+            return Elements(_expected((1 - smoothing) * y + smoothing / classes, z, class_weight))
         kept = None if self.ignore_index is None else (y != self.ignore_index)[..., None]
         if kept is not None:
             y = xp.where(kept[..., 0], y, 0)
-        value, weight = surprise(log_p, y), None
+        value, weight = surprise(z, y), None
         if class_weight is not None:
             weight = class_weight[y[..., None]]
             value = value * weight
         if smoothing:
-            uniform = xp.full_like(log_p, 1 / classes)
-            value = (1 - smoothing) * value + smoothing * _expected(uniform, log_p, class_weight)
+            uniform = xp.full_like(z, 1 / classes)
+            value = (1 - smoothing) * value + smoothing * _expected(uniform, z, class_weight)
         return Elements(value, weight, kept)
 
 
-def _expected(q: Array, log_p: Array, class_weight: Array | None) -> Array:
-    """-sum_c q_c w_c log p_c; a class with q_c = 0 costs nothing however unlikely it is."""
-    xp = namespace(log_p)
+def _expected(q: Array, z: Array, class_weight: Array | None) -> Array:
+    """-sum_c q_c w_c log softmax(z)_c; a class with q_c = 0 costs nothing, however unlikely."""
+    xp, log_p = namespace(z), log_softmax(z)
     if class_weight is not None:
         q = q * class_weight
     log_p = xp.where((q == 0) & (log_p == -xp.inf), 0, log_p)

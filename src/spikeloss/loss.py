@@ -5,7 +5,7 @@ record (T, *B, N) --readout--> decision (S, *B, C) --criterion, against the targ
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, Literal, Self, Unpack
 
@@ -18,7 +18,7 @@ from .readouts import Reading, Readout, mean_over_time
 from .reductions import Mean, Reduction
 from .targets import Given, Target
 
-Reads = Literal["spikes", "membrane", "either"]
+Reads = Literal["spikes", "membrane", "logits", "either"]
 
 
 class _Objective:
@@ -51,9 +51,13 @@ class Loss(_Objective):
     argument of `jax.jit`. Change it with `replace`, combine it with `+` and `*`.
 
     Args:
-        readout, criterion, target, reduction: the four stages.
+        readout: what the record says, from `spikeloss.readouts`.
+        criterion: how far that is from the target, from `spikeloss.criteria`.
+        target: how the target is encoded, from `spikeloss.targets`.
+        reduction: how samples become a number, from `spikeloss.reductions`.
         class_weight: a weight per class, or None: all 1. What it does is the criterion's matter.
-        reads: what the record should hold, "spikes", "membrane" or "either"; a note to the reader.
+        reads: what the record should hold, "spikes", "membrane", "logits" or "either"; a note to
+            the reader, which equality leaves out.
 
     >>> import numpy
     >>> from spikeloss.criteria import CrossEntropy
@@ -69,7 +73,7 @@ class Loss(_Objective):
     target: Target = Given()
     reduction: Reduction = Mean()
     class_weight: Sequence[float] | None = None
-    reads: Reads = "either"
+    reads: Reads = field(default="either", compare=False)
 
     def __post_init__(self) -> None:
         _door.option(self, "readout", _door.stage, Readout, "readouts.Count()")
@@ -77,7 +81,7 @@ class Loss(_Objective):
         _door.option(self, "target", _door.stage, Target, "targets.Given()")
         _door.option(self, "reduction", _door.stage, Reduction, "reductions.Mean()")
         _door.option(self, "class_weight", _door.weights_option)
-        _door.option(self, "reads", _door.choice, ("spikes", "membrane", "either"))
+        _door.option(self, "reads", _door.choice, ("spikes", "membrane", "logits", "either"))
         if self.target.timed:
             _door.times_read(self.readout)
 

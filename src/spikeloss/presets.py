@@ -211,5 +211,6 @@ def cross_entropy(
     return Loss(
         Decided(),
         CrossEntropy(label_smoothing=label_smoothing, ignore_index=ignore_index),
+        reads="logits",
         **(_BY_WEIGHTS | options),
     )

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from . import console, options, results, score, summary
+from . import console, options, score, summary
 from .data import load
 from .describe import details, overview
 from .environment import about
@@ -181,14 +181,14 @@ def compare(
     try:
         with console.progress(comparison, len(folder.missing())) as watch:
             train(folder, workers, watch)
-        publish(folder)
+        result = publish(folder)
     except KeyboardInterrupt:
         total = len(comparison.runs())
         kept = f"{total - len(folder.missing())} of {total} runs are finished and kept in {out}"
         print(f"interrupted: {kept}; the same command continues.", file=sys.stderr)
         raise typer.Exit(130) from None
     if as_json:
-        _print_json(results.as_dict(comparison, folder.runs()) | {"out": str(out)})
+        _print_json(result | {"out": str(out)})
     else:
         console.show_summary(summary.summarise(folder.runs()))
         print(f"report: {out / 'report.html'}")

@@ -3,7 +3,6 @@
 import inspect
 from typing import Any
 
-from spikeloss.loss import Loss
 from spikeloss.presets import Preset, catalogue
 
 from .objectives import Objective
@@ -38,7 +37,7 @@ def details(objective: Objective) -> dict[str, Any]:
         **_brief(objective.preset),
         "stages": {stage: repr(getattr(objective.loss, stage)) for stage in stages},
         "options": _options(objective.preset),
-        "example": _example(objective.preset, objective.loss),
+        "example": _example(objective),
     }
 
 
@@ -57,6 +56,7 @@ def _options(preset: Preset) -> dict[str, str]:
     return own | {name: repr(getattr(loss, name)) for name in ("reduction", "class_weight")}
 
 
-def _example(preset: Preset, loss: Loss) -> str:
-    argument = "logits" if loss.readout.timeless else preset.reads
-    return EXAMPLE.format(name=preset.name, record=RECORDS[argument], argument=argument)
+def _example(objective: Objective) -> str:
+    argument = "logits" if objective.loss.readout.timeless else objective.reads
+    name = objective.preset.name
+    return EXAMPLE.format(name=name, record=RECORDS[argument], argument=argument)

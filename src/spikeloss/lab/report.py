@@ -1,31 +1,33 @@
 """Publishes a comparison: results.json, results.csv, pictures, and one report.html for them all."""
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from . import plots, results, summary
-from .environment import commit, machine, versions
 from .objectives import find
 from .recipe import Comparison
 from .runs import Run
 from .store import Folder, slug, write
 
 
-def publish(folder: Folder) -> None:
-    """Write everything that can be made from the finished runs of a comparison."""
+def publish(folder: Folder) -> dict[str, Any]:
+    """Write everything that can be made from the runs of a comparison; returns results.json."""
     runs = folder.runs()
-    write(folder.path / "results.json", results.as_json(folder.comparison, runs))
-    write(folder.path / "results.csv", results.as_csv(folder.comparison, runs))
+    result = results.as_dict(folder.comparison, runs)
+    write(folder.path / "results.json", json.dumps(result, indent=2))
+    write(folder.path / "results.csv", results.as_csv(result))
     light, dark = _pictures(runs, plots.LIGHT), _pictures(runs, plots.DARK)
     for name, picture in light.items():
         write(folder.path / f"{name}.png", picture)
-    write(folder.path / "report.html", render(folder.comparison, runs, light, dark))
+    page = _page(folder.comparison, runs, results.common(result), light, dark)
+    write(folder.path / "report.html", page)
+    return result
 
 
 def _pictures(runs: Sequence[Run], theme: plots.Theme) -> dict[str, bytes]:
@@ -40,13 +42,14 @@ def _pictures(runs: Sequence[Run], theme: plots.Theme) -> dict[str, bytes]:
     return pictures
 
 
-def render(
+def _page(
     comparison: Comparison,
     runs: Sequence[Run],
+    common: dict[str, Any],
     light: dict[str, bytes],
     dark: dict[str, bytes],
 ) -> str:
-    """The report as one HTML page that needs nothing else."""
+    """The report as one HTML page that needs nothing else; `common` is what all runs share."""
     environment = Environment(
         loader=PackageLoader("spikeloss.lab"),
         autoescape=True,
@@ -58,12 +61,12 @@ def render(
     rows = summary.summarise(runs)
     return environment.get_template("report.html").render(
         comparison=comparison,
-        recipe=asdict(comparison.recipe),
+        recipe=comparison.recipe,
         findings=summary.findings(rows),
         columns=summary.COLUMNS,
         cards=[_card(index, row, runs) for index, row in enumerate(rows)],
         pictures={name: (_data_uri(light[name]), _data_uri(dark[name])) for name in light},
-        environment=versions() | {"commit": commit() or "none", "machine": machine()},
+        common=common,
     )
 
 

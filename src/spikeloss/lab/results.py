@@ -2,12 +2,11 @@
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from .environment import about, commit, machine, versions
+from .environment import about
 from .recipe import Comparison
 from .runs import Run
 from .summary import summarise
@@ -24,30 +23,29 @@ def as_dict(comparison: Comparison, runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def as_json(comparison: Comparison, runs: Sequence[Run]) -> str:
-    """`as_dict` as text."""
-    return json.dumps(as_dict(comparison, runs), indent=2)
-
-
-def as_csv(comparison: Comparison, runs: Sequence[Run]) -> str:
+def as_csv(result: dict[str, Any]) -> str:
     """One tidy row per run; a learning curve is one cell, its numbers separated by spaces."""
-    where = {**versions(), "commit": commit(), "machine": machine()}
-    common = asdict(comparison.recipe) | where
-    rows = [_without_sample(run) | _curve(run) | common for run in runs]
+    rows = [run | _curves(run["curve"]) | common(result) for run in result["runs"]]
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: row[key] for key in rows[0]} for row in rows)
+    writer.writerows(rows)
     return text.getvalue()
+
+
+def common(result: dict[str, Any]) -> dict[str, Any]:
+    """What all runs of a result share: recipe, versions, commit, machine."""
+    where = {key: result[key] for key in ("commit", "machine")}
+    return {**result["config"]["recipe"], **result["versions"], **where}
 
 
 def _without_sample(run: Run) -> dict[str, Any]:
     return {key: value for key, value in run.as_dict().items() if key != "sample"}
 
 
-def _curve(run: Run) -> dict[str, str]:
-    """The learning curve, in place of the list of epochs."""
+def _curves(epochs: Sequence[dict[str, float]]) -> dict[str, str]:
+    """The columns that take the place of the list of epochs."""
     return {
-        "curve": " ".join(f"{epoch.accuracy:.6g}" for epoch in run.curve),
-        "loss_curve": " ".join(f"{epoch.loss:.6g}" for epoch in run.curve),
+        "curve": " ".join(f"{epoch['accuracy']:.6g}" for epoch in epochs),
+        "loss_curve": " ".join(f"{epoch['loss']:.6g}" for epoch in epochs),
     }

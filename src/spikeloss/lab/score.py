@@ -45,14 +45,13 @@ def activity(recording: Recording) -> Activity | None:
 
 
 def _score(preset: Preset, recording: Recording) -> Score:
-    name, reads = preset.name, preset.reads
+    name, reads, loss = preset.name, preset.reads, preset.build()
+    if loss.readout.timeless:
+        return Score(name, reads, why_not="its record has no time axis")
     kinds = ("spikes", "membrane") if reads == "either" else (reads,)
     records = [array for kind in kinds if (array := getattr(recording, kind)) is not None]
     if not records:
         return Score(name, reads, why_not=f"it reads {reads}, which the file does not hold")
-    loss = preset.build()
-    if loss.readout.timeless:
-        return Score(name, reads, why_not="its record has no time axis")
     try:
         value = float(loss(records[0], recording.labels, lengths=recording.lengths))
         decided = loss.predict(records[0], lengths=recording.lengths)
