@@ -4,8 +4,9 @@ Each pair is trained under equal conditions: the network, the order of the sampl
 the budget, and the rule of decision are the same; only the loss differs. The mean test accuracy
 over the seeds may be at most one percentage point below snnTorch's, or the script exits with 1.
 
-    python benchmarks/learning.py       writes benchmarks/results/learning.csv, in about five minutes
-    on two idle cores
+    python benchmarks/learning.py
+
+It writes benchmarks/results/learning.csv, in about five minutes on two idle cores.
 """
 
 import csv
