@@ -67,7 +67,11 @@ class _Library:
         return self.xp.asarray(value, dtype=dtype, device=self.place(x))
 
     def by_class(self, label: Array, z: Array, on: Any, off: Any) -> Array:
-        return self.xp.where(label[..., None] == arange(z.shape[-1], z), like(on, z), like(off, z))
+        xp, classes = self.xp, z.shape[-1]
+        known = (label >= 0) & (label < classes)
+        label = label[..., None]
+        y = xp.where(label == arange(classes, z), like(on, z), like(off, z))
+        return y if self.concrete(label) else xp.where(known[..., None], y, xp.nan)
 
     def squared_difference(self, z: Array, y: Array) -> Array:
         return (z - y) ** 2
@@ -223,13 +227,13 @@ class _Torch(_Library):
         return self.torch.nn.functional.mse_loss(z, y.expand_as(z), reduction="none")
 
     def log_softmax(self, z: Array) -> Array:
-        # On the CPU rows shorter than a vector register take the library's scalar path, several
-        # times slower than along the first axis of a transposed copy.
-        if z.shape[-1] >= 16 or not z.is_cpu:
-            return self.torch.log_softmax(z, -1)
-        if z.ndim != 2:
-            return self.log_softmax(z.reshape(-1, z.shape[-1])).view(z.shape)
-        return self.torch.log_softmax(z.T.contiguous(), 0).T
+        if _narrow(z):
+            return self._transposed_log_softmax(z).movedim(0, -1)
+        return self.torch.log_softmax(z, -1)
+
+    def _transposed_log_softmax(self, z: Array) -> Array:
+        """Classes first, which is several times faster where rows are narrow."""
+        return self.torch.log_softmax(z.movedim(-1, 0).contiguous(), 0)
 
     def as_array(self, x: Array, dtype: Any) -> Array:
         return x.to(dtype)
@@ -242,8 +246,11 @@ class _Torch(_Library):
         return label.long()
 
     def surprise(self, z: Array, label: Array) -> Array:
+        *rows, classes = z.shape
+        if _narrow(z):
+            log_p, index = self._transposed_log_softmax(z), label.expand(1, *rows)
+            return self.torch.gather(log_p, 0, index).neg().view(*rows, 1)
         if z.ndim != 2 or label.ndim != 1:
-            *rows, classes = z.shape
             flat = z.reshape(-1, classes), label.expand(rows).reshape(-1)
             return self.surprise(*flat).view(*rows, 1)
         nll = self.torch.nn.functional.nll_loss
@@ -268,6 +275,12 @@ class _Torch(_Library):
         before = self.torch.arange(-steps, 0, dtype=x.dtype, device=x.device)
         before = before.view(-1, *(1,) * (x.ndim - 1))
         return x.detach().clone().ne_(0).mul_(before).amin(0).add_(steps).long()
+
+
+def _narrow(z: Array) -> bool:
+    """Whether torch's softmax over the last axis takes its scalar path, for rows shorter than a
+    vector register."""
+    return bool(z.shape[-1] < 16 and z.is_cpu)
 
 
 _LIBRARIES = {"numpy": _Library, "torch": _Torch, "jax": _Jax, "jaxlib": _Jax}
@@ -392,7 +405,10 @@ def surrogate(value: Array, slope: Array) -> Array:
 
 
 def by_class(label: Array, z: Array, on: Any, off: Any) -> Array:
-    """on where the class is the label, else off: (*S) to (*S, C), beside the decision `z`."""
+    """on where the class is the label, else off: (*S) to (*S, C), beside the decision `z`.
+
+    nan for a traced label that is no class: it cannot be checked.
+    """
     return _library(z).by_class(label, z, on, off)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from . import _door
-from ._backend import by_class, concrete, namespace
+from ._backend import by_class, namespace
 from ._shapes import Array, Decision, Labels, Steps
 from .readouts import Reading
 
@@ -84,7 +84,7 @@ class OnOff(Target):
         _door.option(self, "off", _door.number)
 
     def encode(self, target: Labels, reading: Reading) -> Array:
-        return _by_class(target, reading.z, self.on, self.off)
+        return by_class(target, reading.z, self.on, self.off)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class OnOffRate(Target):
 
     def encode(self, target: Labels, reading: Reading) -> Array:
         full = _door.rate(reading.full)
-        return _by_class(target, reading.z, self.on * full, self.off * full)
+        return by_class(target, reading.z, self.on * full, self.off * full)
 
 
 @dataclass(frozen=True)
@@ -144,20 +144,9 @@ class OnOffTime(Target):
         several = reading.keeps == "spikes"
         pairs = _door.spike_pairs(self.on, self.off, z.shape[0] if several else 1)
         _door.steps_inside(pairs, steps)
-        times = [_by_class(target, z, _step(on, steps), _step(off, steps)) for on, off in pairs]
+        times = [by_class(target, z, _step(on, steps), _step(off, steps)) for on, off in pairs]
         return namespace(z).stack(times) if several else times[0]
 
 
 def _step(step: int, steps: Steps) -> Any:
     return steps + step if step < 0 else step
-
-
-def _by_class(label: Labels, z: Decision, on: Any, off: Any) -> Array:
-    """on where the class is the label, else off; nan for a traced label that is no class."""
-    xp = namespace(z)
-    classes = z.shape[-1]
-    y = by_class(label, z, on, off)
-    if concrete(label):
-        return y
-    label = label[..., None]
-    return xp.where((label >= 0) & (label < classes), y, xp.nan)

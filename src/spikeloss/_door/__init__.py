@@ -1,0 +1,66 @@
+"""The only input checks, and the only error texts.
+
+Every error reads `<argument>: expected <rule>, got <what>. <one fix>`. Shapes, dtypes and options
+are always checked; values where `_backend.checks_values` says that reading them is cheap.
+"""
+
+from ._options import (
+    choice,
+    flag,
+    number,
+    option,
+    pairs_option,
+    stage,
+    steps_option,
+    terms,
+    times_read,
+    weights_option,
+    whole,
+)
+from ._record import Frame, array, beside_record, comparable, groups, open_record, spikes, summable
+from ._target import (
+    class_labels,
+    class_target,
+    class_weights,
+    no_labels,
+    rate,
+    sample_weights,
+    spike_pairs,
+    spike_times,
+    steps_inside,
+    values,
+)
+from ._words import refuse
+
+__all__ = [
+    "Frame",
+    "array",
+    "beside_record",
+    "choice",
+    "class_labels",
+    "class_target",
+    "class_weights",
+    "comparable",
+    "flag",
+    "groups",
+    "no_labels",
+    "number",
+    "open_record",
+    "option",
+    "pairs_option",
+    "rate",
+    "refuse",
+    "sample_weights",
+    "spike_pairs",
+    "spike_times",
+    "spikes",
+    "stage",
+    "steps_inside",
+    "steps_option",
+    "summable",
+    "terms",
+    "times_read",
+    "values",
+    "weights_option",
+    "whole",
+]

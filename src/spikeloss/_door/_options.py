@@ -1,0 +1,135 @@
+"""Checks of options, when a stage or a loss is made; each gives the plain value."""
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from numbers import Integral, Real
+from typing import Any
+
+from spikeloss._backend import concrete, is_array, unwrap
+
+from ._words import cut, refuse, said
+
+
+def option(owner: object, name: str, check: Callable[..., Any], *rule: Any, **limits: Any) -> None:
+    """Check an option of a frozen stage, and keep it as the plain Python value it stands for."""
+    object.__setattr__(owner, name, check(name, getattr(owner, name), *rule, **limits))
+
+
+def number(argument: str, value: Any, *, low: float = -math.inf, above: float = -math.inf,
+           high: float = math.inf) -> int | float:  # fmt: skip
+    """A finite real number with low <= value <= high and value > above, as int or float."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, Real)):
+        refuse(argument, "a number", said(value), f"Pass {argument} as int or float.", TypeError)
+    plain = int(value) if isinstance(value, (int, Integral)) else float(value)
+    if abs(plain) <= sys.float_info.max and low <= plain <= high and plain > above:
+        return plain
+    if high < math.inf:
+        rule, fix = f"a number from {low:g} to {high:g}", f"{low:g} <= {argument} <= {high:g}"
+    elif above > -math.inf:
+        rule, fix = f"a finite number above {above:g}", f"{argument} > {above:g}"
+    elif low > -math.inf:
+        rule, fix = f"a finite number of at least {low:g}", f"{argument} >= {low:g}"
+    else:
+        rule, fix = "a finite number", f"a finite {argument}"
+    refuse(argument, rule, said(plain), f"Choose {fix}.")
+
+
+def whole(argument: str, value: Any, *, low: int | None = None) -> int:
+    """An integer, at least `low`, as int."""
+    if isinstance(value, bool) or not isinstance(value, (int, Integral)):
+        refuse(argument, "an integer", said(value), f"Pass {argument} as int.", TypeError)
+    if low is not None and value < low:
+        rule = f"an integer of at least {low}"
+        refuse(argument, rule, int(value), f"Choose {argument} >= {low}.")
+    return int(value)
+
+
+def flag(argument: str, value: Any) -> bool:
+    """True or False."""
+    return bool(choice(argument, value, (True, False)))
+
+
+def choice(argument: str, value: Any, names: Sequence[str | int]) -> Any:
+    """The one of the names that equals the value."""
+    with suppress(KeyError, TypeError):  # TypeError: what cannot be hashed is no name
+        return {name: name for name in names}[value]
+    listed = ", ".join(repr(name) for name in names[:-1]) + f" or {names[-1]!r}"
+    refuse(argument, listed, said(value), f"Write {argument}={names[0]!r}.")
+
+
+_REDUCTIONS = {
+    "mean": "reductions.Mean()",
+    "sum": "reductions.Sum()",
+    "none": "reductions.Each()",
+}
+
+
+def stage(argument: str, value: Any, base: type, example: str) -> Any:
+    """An instance of a kind of stage."""
+    if isinstance(value, base):
+        return value
+    fix = f"Choose one from spikeloss.{example.partition('.')[0]}."
+    if isinstance(value, type) and issubclass(value, base):
+        fix = f"Make one, as in {example}."
+    elif argument == "reduction" and isinstance(value, str) and value in _REDUCTIONS:
+        fix = f"Write reduction={_REDUCTIONS[value]}."
+    rule = f"a {base.__name__.lower()} such as {example}"
+    refuse(argument, rule, said(value), fix, TypeError)
+
+
+def times_read(readout: Any) -> None:
+    """A target in steps needs a readout of spike times that are coded as times."""
+    if not readout.smaller_decides:
+        rule = "a readout of spike times in code 'time'"
+        fix = "Read with readouts.FirstSpike() or readouts.SpikeTimes()."
+        refuse("target", rule, cut(repr(readout)), fix, TypeError)
+
+
+def weights_option(argument: str, weights: Any) -> tuple[float, ...] | None:
+    """Class weights, a sequence or an array, as a tuple of floats."""
+    if weights is None:
+        return None
+    if is_array(weights):
+        if not concrete(weights):
+            fix = "Pass it when the loss is called."
+            refuse(argument, "numbers", "an array without values", fix, TypeError)
+        weights = unwrap(weights).tolist()
+    if isinstance(weights, (str, bytes)) or not isinstance(weights, Sequence):
+        fix = "Pass one number per class, as in (1.0, 2.0, 0.5)."
+        refuse(argument, "a sequence of numbers", said(weights), fix, TypeError)
+    entries = enumerate(weights)
+    return tuple(float(number(f"{argument}[{i}]", weight, low=0.0)) for i, weight in entries)
+
+
+def terms(argument: str, value: Any, base: type) -> tuple[tuple[float, Any], ...]:
+    """Pairs (factor, loss), at least one."""
+    pairs = isinstance(value, tuple) and all(isinstance(p, tuple) and len(p) == 2 for p in value)
+    if not pairs or not value:
+        rule, fix = "a tuple of pairs (factor, loss)", "Write a sum, as in loss + 0.1 * other."
+        refuse(argument, rule, cut(repr(value)), fix, TypeError)
+    return tuple(
+        (number("factor", factor), stage(argument, loss, base, "presets.ce_count()"))
+        for factor, loss in value
+    )
+
+
+def steps_option(argument: str, value: Any) -> int | tuple[int, ...]:
+    """A step, or a tuple of one or more."""
+    if isinstance(value, tuple):
+        if not value:
+            refuse(argument, "at least one step", "()", "Give the step of the first spike.")
+        return tuple(whole(f"{argument}[{i}]", step) for i, step in enumerate(value))
+    if isinstance(value, bool) or not isinstance(value, (int, Integral)):
+        rule, fix = "an integer or a tuple of integers", f"Pass {argument} as int or tuple."
+        refuse(argument, rule, said(value), fix, TypeError)
+    return int(value)
+
+
+def pairs_option(on: int | tuple[int, ...], off: int | tuple[int, ...]) -> None:
+    """As many steps for the label as for the other classes."""
+    many = [len(steps) if isinstance(steps, tuple) else 0 for steps in (on, off)]
+    if many[0] != many[1]:
+        rule, fix = f"as many steps as on={cut(repr(on))}", "Give on and off the same number."
+        refuse("off", rule, cut(repr(off)), fix)

@@ -1,0 +1,206 @@
+"""Checks of targets and weights against a reading."""
+
+import math
+from typing import Any, NoReturn, Protocol
+
+from spikeloss._backend import (
+    as_index,
+    checks_values,
+    extent,
+    is_array,
+    kind,
+    library,
+    like,
+    namespace,
+)
+from spikeloss._shapes import Array, Steps
+
+from ._options import weights_option
+from ._record import beside_record, real_kind
+from ._words import batch_first, cast, per_sample, refuse, shape_of, span
+
+
+class _Reading(Protocol):
+    """A decision with its axes; `readouts.Reading` is one."""
+
+    @property
+    def z(self) -> Array: ...
+    @property
+    def keeps(self) -> str | None: ...
+    @property
+    def steps(self) -> Steps: ...
+    @property
+    def batch(self) -> tuple[int, ...]: ...
+
+
+def class_labels(
+    target: Any, reading: _Reading, ignore: int | None = None, argument: str = "target"
+) -> Array:
+    """Class indices, one per sample or, if the decision keeps time, one per step."""
+    return _labels(argument, beside_record(argument, target, reading.z), reading, ignore)
+
+
+def class_target(target: Any, reading: _Reading, ignore: int | None) -> Array:
+    """Class indices (integers), or probabilities with a last axis of classes."""
+    z, batch = reading.z, reading.batch
+    y = beside_record("target", target, z)
+    if y.shape == batch or y.shape not in (z.shape, (*batch, z.shape[-1])):
+        return _labels("target", y, reading, ignore, soft=True)
+    if y.shape == z.shape[:-1] and kind(y) == "integer":  # T steps, as many as samples, as classes
+        return _labels("target", y, reading, ignore, soft=True)
+    if ignore is not None:
+        rule, fix = "class indices beside ignore_index", "Write target.argmax(-1)."
+        refuse("target", rule, "probabilities", fix)
+    return _numbers(y, reading)
+
+
+def _labels(
+    argument: str, label: Array, reading: _Reading, ignore: int | None, soft: bool = False
+) -> Array:
+    """Labels as indices; `soft` where probabilities would do too."""
+    z, batch = reading.z, reading.batch
+    steps = tuple(z.shape[:-1]) if reading.keeps == "time" else batch
+    if label.shape not in (batch, steps):
+        rule = per_sample(batch, "label")
+        rule += f", or {steps}, one per step" if steps != batch else ""
+        rule += f", or probabilities {(*batch, z.shape[-1])}" if soft else ""
+        fix = batch_first(label.shape, batch, reading.steps, "Pass one label per sample.")
+        if label.shape[-1:] == (1,) and label.shape[:-1] in (batch, steps):
+            fix = f"Write {argument}[..., 0]."
+        elif label.shape[-1:] == z.shape[-1:] and label.shape[:-1] in (batch, steps):
+            fix = f"Write {argument}.argmax(-1)."
+        elif soft and kind(label) == "float" and label.shape[:-1] in (batch, steps):
+            fix = "Give every class a probability."
+        refuse(argument, rule, shape_of(label), fix)
+    if kind(label) != "integer":
+        fix = cast(argument, label, "int")
+        refuse(argument, "integer class labels", label.dtype, fix, TypeError)
+    label = as_index(label)
+    _in_range(argument, label, z.shape[-1], ignore, soft)
+    return label
+
+
+def _in_range(argument: str, label: Array, classes: int, ignore: int | None, soft: bool) -> None:
+    if not checks_values(label) or 0 in label.shape:
+        return
+    if ignore is not None:
+        label = namespace(label).where(label == ignore, 0, label)
+    low, high = extent(label)
+    if low >= 0 and high < classes:
+        return
+    fix = f"Use at least {high + 1} classes."
+    if low < 0:
+        fix = "Drop the negative labels."
+        if soft and ignore is None:
+            fix = f"Skip it with criteria.CrossEntropy(ignore_index={low})."
+    elif low == 1 and high == classes:
+        fix = f"Write {argument} - 1."
+    refuse(argument, f"labels from 0 to {classes - 1}", span(low, high), fix)
+
+
+def values(target: Any, reading: _Reading) -> Array:
+    """Numbers to compare a decision with, for each sample or like the whole decision."""
+    return _numbers(beside_record("target", target, reading.z), reading)
+
+
+def spike_times(target: Any, reading: _Reading) -> Array:
+    """Spike times like the decision; those of one sample, (N), stand for every sample."""
+    z = reading.z
+    y = beside_record("target", target, z)
+    if y.shape == z.shape[-1:]:
+        y = namespace(z).broadcast_to(y, z.shape)
+    y = _numbers(y, reading, "OnOffTime")
+    _times_inside(y, reading.steps)
+    return y
+
+
+def _numbers(y: Array, reading: _Reading, by_class: str = "OnOff") -> Array:
+    z, batch = reading.z, reading.batch
+    each = (*batch, z.shape[-1])
+    if y.shape not in (z.shape, each):
+        rule = f"numbers of shape {each}" + ("" if z.shape == each else f" or {tuple(z.shape)}")
+        fix = "Pass one number per sample and neuron."
+        if y.shape in (batch, z.shape[:-1]):
+            fix = f"For class labels write target=targets.{by_class}()."
+        refuse("target", rule, shape_of(y), fix)
+    real_kind("target", y)
+    return namespace(z).astype(y, z.dtype, copy=False)
+
+
+def _times_inside(time: Array, steps: Steps) -> None:
+    """-n <= time <= n - 1 in every sample."""
+    varied = not isinstance(steps, int)
+    if 0 in time.shape or not checks_values(time, *((steps,) if varied else ())):
+        return
+    if bool(namespace(time).all((time >= -steps) & (time <= steps - 1))):
+        return
+    within = "-n to n - 1, n the length of the sample" if varied else f"{-steps} to {steps - 1}"
+    rule, fix = f"spike times from {within}", "Count the first step as 0, the last as -1."
+    refuse("target", rule, span(*extent(time)), fix)
+
+
+def spike_pairs(on: Any, off: Any, count: int) -> list[tuple[int, int]]:
+    """The pairs of steps of each spike; as many as the readout gives."""
+    pairs = list(zip(on, off, strict=True)) if isinstance(on, tuple) else [(on, off)]
+    if len(pairs) != count:
+        rule = f"steps of {count} spike{'' if count == 1 else 's'}, as many as are read"
+        fix = f"Read with readouts.SpikeTimes(count={len(pairs)})."
+        refuse("target", rule, len(pairs), fix)
+    return pairs
+
+
+def steps_inside(pairs: list[tuple[int, int]], steps: Steps) -> None:
+    """-n <= step <= n - 1 for every step, and every sample where lengths can be read."""
+    where = "the record"
+    if not isinstance(steps, int):
+        if not checks_values(steps) or 0 in steps.shape:
+            return
+        steps, where = int(extent(steps)[0]), "the shortest sample"
+    for pair in pairs:
+        for argument, step in zip(("on", "off"), pair, strict=True):
+            if not -steps <= step < steps:
+                rule = f"a step of {where}, from {-steps} to {steps - 1}"
+                refuse(argument, rule, step, f"Choose {-steps} <= {argument} < {steps}.")
+
+
+def rate(full: Any) -> Any:
+    """A rate target needs a readout that firing at every step drives to a number."""
+    if full is None:
+        fix = "Write target=targets.OnOffTime()."
+        refuse("target", "a readout of rates for OnOffRate", "one of spike times", fix, TypeError)
+    return full
+
+
+def class_weights(weights: Any, z: Array) -> Array:
+    """Class weights as an array (C,) beside the decision; traced ones stay traced."""
+    if is_array(weights) and library(weights) in (library(z), "torch", "jax"):
+        w = beside_record("class_weight", weights, z)
+    else:
+        w = like(weights_option("class_weight", weights), z)
+    if w.shape != z.shape[-1:]:
+        rule = f"{z.shape[-1]} weights, one per class"
+        refuse("class_weight", rule, shape_of(w), "Pass one weight per class.")
+    real_kind("class_weight", w)
+    if checks_values(w):
+        low, high = extent(w)
+        if not 0 <= low <= high < math.inf:
+            rule, fix = "finite weights of at least 0", "Choose class_weight >= 0."
+            refuse("class_weight", rule, span(low, high), fix)
+    return like(w, z)
+
+
+def sample_weights(weights: Any, reading: _Reading) -> Array:
+    """Sample weights as an array (*B, 1)."""
+    z, batch = reading.z, reading.batch
+    w = beside_record("sample_weight", weights, z)
+    if tuple(w.shape) != batch:
+        fix = "Pass one weight per sample."
+        refuse("sample_weight", per_sample(batch, "weight"), shape_of(w), fix)
+    real_kind("sample_weight", w)
+    return namespace(z).astype(w, z.dtype, copy=False)[..., None]
+
+
+def no_labels() -> NoReturn:
+    """Class weights need class labels."""
+    rule, fix = "None for a target without class labels", "Weigh samples with sample_weight."
+    refuse("class_weight", rule, "weights", fix)
