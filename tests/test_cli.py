@@ -342,6 +342,15 @@ def test_train_prints_a_learning_curve_and_saves_it(tmp_path):
     assert saved["recipe"]["epochs"] == 1
 
 
+def test_train_overwrites_nothing(tmp_path):
+    file = tmp_path / "run.json"
+    file.write_text("mine")
+    assert said("train", "--objective", "ce_count", *TINY, "--out", file) == (
+        f"error: --out: expected a new file, got {file}, which exists. Name another file."
+    )
+    assert file.read_text() == "mine"
+
+
 def test_compare_prints_its_result_and_continues(tmp_path):
     words = ["--objective", "ce_count", "--seeds", "1", "--workers", "1", "--out", tmp_path / "out"]
     result = json.loads(printed("compare", *words, *TINY, "--json"))

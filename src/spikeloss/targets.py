@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from . import _door
 from ._backend import by_class, namespace
-from ._shapes import Array, Decision, Labels, Steps
+from ._shapes import Array, Labels, Steps
 from .readouts import Reading
 
 

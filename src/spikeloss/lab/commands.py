@@ -126,6 +126,8 @@ def train(
 ) -> None:
     """Train one network with one objective, and print how it learns."""
     _need_lab("train")
+    if out is not None and out.exists():
+        raise InputError("--out", "a new file", f"{out}, which exists", "Name another file.")
     recipe = Recipe(data, epochs, steps, hidden, batch_size, learning_rate, beta)
     (chosen,) = _chosen([objective], recipe)
     from .training import fit
