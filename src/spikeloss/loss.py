@@ -211,7 +211,7 @@ def _classes(evidence: shapes.Evidence, frame: _door.Frame) -> shapes.Classes:
     """The class of the largest evidence, -1 where the record is silent."""
     _door.comparable(evidence)
     xp = namespace(evidence)
-    spoke = xp.any(xp.any(frame.x != 0, axis=-1), axis=0)
+    spoke = xp.any(xp.max(xp.abs(frame.x), axis=0) != 0, axis=-1)
     return xp.where(spoke, xp.argmax(evidence, axis=-1), -1)
 
 

@@ -1,0 +1,127 @@
+"""The scripts in benchmarks/ run; what they say of time is for a quiet machine to judge."""
+
+import csv
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+SCRIPTS = Path(__file__).parent.parent / "benchmarks"
+
+for library in ("torch", "jax", "snntorch", "brainpy", "optax", "matplotlib"):
+    pytest.importorskip(library)
+
+
+def script(name: str) -> ModuleType:
+    path = SCRIPTS / f"{name}.py"
+    if not path.exists():
+        pytest.skip("benchmarks/ is not part of this distribution")
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for the types of their fields
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def speed() -> ModuleType:
+    return script("speed")
+
+
+@pytest.fixture(scope="module")
+def report() -> ModuleType:
+    return script("report")
+
+
+@pytest.fixture(scope="module")
+def measured(speed: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a run in which everything is timed once; of JAX, that compiles, only a part."""
+    folder, once = tmp_path_factory.mktemp("results"), {"seconds": 0.0, "most": 1}
+    size = [speed.Size(4, 3, 5)]
+    jax = speed.run(
+        size, objectives=["ce_count", "cross_entropy"], libraries=["jax"], folder=folder, **once
+    )
+    rows = jax.read_text().splitlines(keepends=True)[1:]
+    path: Path = speed.run(size, libraries=["torch"], folder=folder, **once)
+    path.write_text(path.read_text() + "".join(rows))
+    return path
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_objective_is_measured(speed: ModuleType, measured: Path) -> None:
+    rows = rows_of(measured)
+    ours = {
+        (row["objective"], row["work"])
+        for row in rows
+        if row["implementation"] == "spikeloss" and row["library"] == "torch"
+    }
+    objectives = (*speed.OF_A_RECORD, "cross_entropy")
+    assert len(objectives) == 8
+    assert ours == {(name, work) for name in objectives for work in (speed.FORWARD, speed.BOTH)}
+    assert all(float(row["milliseconds"]) > 0 and float(row["clones"]) > 0 for row in rows)
+
+
+def test_a_ratio_is_the_time_of_the_peer_divided_by_ours(measured: Path) -> None:
+    rows = rows_of(measured)
+    compared = [row for row in rows if row["times_faster"]]
+    assert {row["peer"] for row in compared} == {"snntorch", "torch", "brainpy"}
+    for row in compared:
+        same = ("library", "objective", "work", "statistic")
+        (peer,) = [
+            other
+            for other in rows
+            if other["implementation"] == row["peer"] and all(other[k] == row[k] for k in same)
+        ]
+        quotient = float(peer["milliseconds"]) / float(row["milliseconds"])
+        assert float(row["times_faster"]) == pytest.approx(quotient, rel=2e-3)
+
+
+def test_results_of_another_device_are_not_overwritten(
+    speed: ModuleType, measured: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common = speed.here(threads=1)
+    assert speed.path_of(common, measured.parent) == measured
+    monkeypatch.setattr(speed, "device", lambda: common.device.upper())  # of the same file name
+    before = measured.read_text()
+    with pytest.raises(SystemExit, match="another device"):
+        speed.run([speed.Size(2, 2, 2)], objectives=["ce_count"], folder=measured.parent)
+    assert measured.read_text() == before
+
+
+def test_measurements_that_do_not_agree_are_refused(speed: ModuleType) -> None:
+    def candidate(name: str, value: float) -> Any:
+        return speed.Candidate(name, speed.BOTH, lambda: (value, [value]))
+
+    speed.agree([candidate("ours", 1.0), candidate("theirs", 1.0)])
+    with pytest.raises(AssertionError, match="theirs"):
+        speed.agree([candidate("ours", 1.0), candidate("theirs", 1.01)])
+
+
+def test_the_report_says_what_was_measured(report: ModuleType, measured: Path) -> None:
+    assert report.main(measured.parent) in (0, 1)
+    page = (measured.parent / "README.md").read_text()
+    assert all(f"`{objective}`" in page for objective in report.BOUNDS)
+    assert measured.with_suffix(".png").stat().st_size > 10_000
+
+
+def test_the_report_fails_where_a_bound_is_broken(
+    report: ModuleType, measured: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = rows_of(measured)
+    path = tmp_path / measured.name
+    for faster, status in (("0.5", 1), ("9.0", 0)):
+        with path.open("w", newline="") as file:
+            table = csv.DictWriter(file, list(rows[0]))
+            table.writeheader()
+            table.writerows(row | {"times_faster": row["times_faster"] and faster} for row in rows)
+        assert report.main(tmp_path) == status
+        assert ("ce_count" in capsys.readouterr().out) == bool(status)
