@@ -180,16 +180,17 @@ def measure(
 ) -> dict[Candidate, list[float]]:
     """Milliseconds of one call, `most` times or as often as fit into so many seconds each.
 
-    At least three times where `most` allows it. A slow candidate sits out most of the turns of the
-    fast ones. Calls shorter than 2 ms are timed several in a row, after one that is not timed, so
-    that they do not meet the caches as the computation before left them.
+    At least three times where `most` allows it, once where a call takes seconds. A slow candidate
+    sits out most of the turns of the fast ones. Calls shorter than 2 ms are timed several in a row,
+    after one that is not timed, so that they do not meet the caches as the computation before left
+    them.
     """
     inner, repeats = {}, {}
     for candidate in candidates:
         estimate = _estimate(candidate.run)
         inner[candidate] = max(1, round(2e-3 / estimate)) if most > 1 else 1
         fitting = int(seconds / (inner[candidate] * estimate))
-        repeats[candidate] = min(most, max(3, fitting))
+        repeats[candidate] = min(most, max(3 if estimate < 2.0 else 1, fitting))
     times: dict[Candidate, list[float]] = {candidate: [] for candidate in candidates}
     turns = max(repeats.values())
     gc.collect()
