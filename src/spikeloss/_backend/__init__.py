@@ -1,0 +1,185 @@
+"""All that is particular to an array library. No other module names torch, jax or numpy.
+
+The mathematics of spikeloss is written in the vocabulary of the Python array API standard, which
+`namespace(x)` gives for the library of `x` (through array-api-compat); the functions below are the
+few operations that the standard lacks. A further library is one more file and one more table row.
+"""
+
+import os
+from typing import Any
+
+from spikeloss._shapes import Array
+
+from ._jax import Jax
+from ._numpy import Library
+from ._torch import Torch
+
+_LIBRARIES = {"numpy": Library, "torch": Torch, "jax": Jax, "jaxlib": Jax}
+_BY_TYPE: dict[type, Library] = {}
+
+
+def _library(x: Array) -> Library:
+    found = _BY_TYPE.get(type(x))
+    return found if found is not None else _learn(type(x))
+
+
+def _learn(kind: type) -> Library:
+    roots = [base.__module__.partition(".")[0] for base in kind.__mro__]
+    named = next((_LIBRARIES[root] for root in roots if root in _LIBRARIES), None)
+    if named is None and hasattr(kind, "__jax_array__"):
+        named = _LIBRARIES["jax"]
+    if named is None or not hasattr(kind, "__array__"):  # a dtype, a sparse matrix
+        raise TypeError(f"not an array: {kind.__name__}")
+    _BY_TYPE[kind] = named()
+    return _BY_TYPE[kind]
+
+
+def is_array(x: Any) -> bool:
+    """Whether `x` is an array of a supported library."""
+    if isinstance(x, (tuple, list)):  # torch.compile cannot look into the types of Python's own
+        return False
+    try:
+        _library(x)
+    except TypeError:
+        return False
+    return True
+
+
+def unwrap(x: Array) -> Array:
+    """The library's own array inside a container such as brainpy's `Array`."""
+    return _library(x).unwrap(x)
+
+
+def namespace(x: Array) -> Any:
+    """The array API namespace of the library of `x`."""
+    return _library(x).xp
+
+
+def library(x: Array) -> str:
+    """The name of the library of `x`: "torch", "jax" or "numpy"."""
+    return _library(x).name
+
+
+def kind(x: Array) -> str:
+    """The kind of the dtype of `x`: "float", "half", "integer", "bool" or "other"."""
+    return _library(x).kind(x)
+
+
+def device(x: Array) -> str:
+    """Where `x` lives, in words; empty where the library decides that itself."""
+    return _library(x).device(x)
+
+
+def dense(x: Array) -> bool:
+    """Whether every entry of `x` is stored."""
+    return _library(x).dense(x)
+
+
+def beside(values: Any, x: Array) -> Array:
+    """Numbers as an array of the library of `x`, beside `x`, of a dtype of their own."""
+    lib = _library(x)
+    return lib.xp.asarray(values, device=lib.place(x))
+
+
+def like(values: Any, x: Array, dtype: Any = None) -> Array:
+    """`values` as an array of the library of `x`, beside `x`; of the dtype of `x` unless told."""
+    return _library(x).like(values, x, x.dtype if dtype is None else dtype)
+
+
+def arange(count: int, x: Array) -> Array:
+    """0, 1, ... count - 1 beside `x`, in the dtype of `as_index`."""
+    return _library(x).arange(count, x)
+
+
+def concrete(x: Array) -> bool:
+    """Whether `x` holds values now, and does not stand for them in a traced function."""
+    return _library(x).concrete(x)
+
+
+def checks_values(*arrays: Array) -> bool:
+    """Whether the values of the arrays are to be checked.
+
+    By default where that is cheap: eagerly on the CPU. `SPIKELOSS_CHECKS=on` checks on accelerators
+    too, at the price of a synchronisation; `SPIKELOSS_CHECKS=off` never checks. Nothing can be
+    checked under tracing.
+    """
+    switch = os.environ.get("SPIKELOSS_CHECKS", "auto")
+    if switch not in ("auto", "on", "off"):
+        raise ValueError(f"SPIKELOSS_CHECKS: expected auto, on or off, got {switch!r}. Unset it.")
+    if switch == "off":
+        return False
+    test = concrete if switch == "on" else _readable
+    return all(map(test, arrays))
+
+
+def extent(x: Array) -> tuple[Any, Any]:
+    """The smallest and the largest entry as Python numbers; nan if there is any."""
+    return _library(x).extent(x)
+
+
+def _readable(x: Array) -> bool:
+    return _library(x).readable(x)
+
+
+def constant(x: Array) -> Array:
+    """`x` with the derivative zero."""
+    return _library(x).constant(x)
+
+
+def surrogate(value: Array, slope: Array) -> Array:
+    """`value` with the derivative of `slope`: constant(value) + (slope - constant(slope))."""
+    return constant(value) + (slope - constant(slope))
+
+
+def by_class(label: Array, z: Array, on: Any, off: Any) -> Array:
+    """on where the class is the label, else off: (*S) to (*S, C), beside the decision `z`.
+
+    nan for a traced label that is no class: it cannot be checked.
+    """
+    return _library(z).by_class(label, z, on, off)
+
+
+def squared_difference(z: Array, y: Array) -> Array:
+    """(z - y)^2."""
+    return _library(z).squared_difference(z, y)
+
+
+def log_softmax(z: Array) -> Array:
+    """z_c - log sum_k exp z_k over the last axis, shifted first, so that nothing overflows."""
+    return _library(z).log_softmax(z)
+
+
+def as_array(x: Array, dtype: Any) -> Array:
+    """`x` with that dtype; a NumPy scalar becomes a 0-d array."""
+    return _library(x).as_array(x, dtype)
+
+
+def as_index(label: Array) -> Array:
+    """Integers of any dtype in the one that the library indexes with."""
+    return _library(label).index(label)
+
+
+def surprise(z: Array, label: Array) -> Array:
+    """-log softmax(z)_label, keeping the last axis; `label` broadcasts against z.shape[:-1]."""
+    return _library(z).surprise(z, label)
+
+
+def at(x: Array, step: Array) -> Array:
+    """x[step] over the first axis; `step` is (*rest) or, for several steps, (F, *rest)."""
+    found = _library(x).at(x, step if step.ndim == x.ndim else step[None])
+    return found if step.ndim == x.ndim else found[0]
+
+
+def running_sum(x: Array) -> Array:
+    """sum_{s <= t} x_s over the first axis."""
+    return _library(x).running_sum(x)
+
+
+def first_nonzero(x: Array) -> Array:
+    """min{t: x_t != 0} over the first axis, as integers; T where there is none."""
+    return _library(x).first_nonzero(x)
+
+
+def maximum(x: Array) -> Array:
+    """max_t x_t over the first axis; the derivative goes to the first step that reaches it."""
+    return _library(x).maximum(x)

@@ -1,0 +1,57 @@
+"""What JAX does in a way of its own."""
+
+from typing import Any
+
+from spikeloss._shapes import Array
+
+from ._numpy import Library
+
+
+class Jax(Library):
+    name = "jax"
+
+    def __init__(self) -> None:
+        import jax
+
+        self.jax: Any = jax
+        self.xp = jax.numpy
+
+    def unwrap(self, x: Array) -> Array:
+        """Containers such as brainpy's `Array` give their JAX array by the `__jax_array__` rule."""
+        is_jax = isinstance(x, (self.jax.Array, self.jax.core.Tracer))
+        return x if is_jax else x.__jax_array__()
+
+    def readable(self, x: Array) -> bool:
+        return self.concrete(x) and self.device(x) == "cpu"
+
+    def concrete(self, x: Array) -> bool:
+        return not isinstance(x, self.jax.core.Tracer)
+
+    def device(self, x: Array) -> str:
+        # Arrays of several devices and tracers are placed by JAX itself.
+        devices = x.devices() if self.concrete(x) else ()
+        return next(iter(devices)).platform if devices else ""
+
+    def constant(self, x: Array) -> Array:
+        return self.jax.lax.stop_gradient(x)
+
+    def log_softmax(self, z: Array) -> Array:
+        return self.jax.nn.log_softmax(z, axis=-1)
+
+    def maximum(self, x: Array) -> Array:
+        # The maximum's own derivative is shared among ties; this is twice as fast as `argmax`.
+        top = self.constant(self.xp.max(x, axis=0))
+        first = self.first_nonzero(x == top)
+        # A column with nan has no step that equals its maximum, nan; any index will do.
+        slope = self.at(x, self.xp.where(first < x.shape[0], first, 0)[None])[0]
+        return top + (slope - self.constant(slope))
+
+    def surprise(self, z: Array, label: Array) -> Array:
+        xp = self.xp
+        # Traced labels cannot be checked; one that is out of range gives nan, not another class.
+        label = xp.where(label < 0, z.shape[-1], label)
+        label = xp.broadcast_to(label[..., None], (*z.shape[:-1], 1))
+        z_y = xp.take_along_axis(z, label, axis=-1, mode="fill")
+        # log sum_c exp z_c - z_y: half the passes of a log-softmax, of which one entry is used.
+        top = self.constant(xp.max(z, axis=-1, keepdims=True))
+        return xp.log(xp.sum(xp.exp(z - top), axis=-1, keepdims=True)) + (top - z_y)

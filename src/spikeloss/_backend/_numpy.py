@@ -1,0 +1,103 @@
+"""NumPy, and what every other library shares with it."""
+
+from typing import Any
+
+from spikeloss._shapes import Array
+
+_HALVES = ("bfloat16", "float16")
+
+
+class Library:
+    """What spikeloss needs of an array library; NumPy's answers are the defaults."""
+
+    name = "numpy"
+
+    def __init__(self) -> None:
+        import array_api_compat.numpy as xp
+
+        self.xp: Any = xp
+
+    def unwrap(self, x: Array) -> Array:
+        return x
+
+    def kind(self, x: Array) -> str:
+        """One of "float", "half", "integer", "bool", "other"."""
+        if x.dtype.name in _HALVES:
+            return "half"
+        return {"f": "float", "i": "integer", "u": "integer", "b": "bool"}.get(
+            x.dtype.kind, "other"
+        )
+
+    def readable(self, x: Array) -> bool:
+        """Whether the values of `x` can be read now, and cheaply."""
+        return True
+
+    def concrete(self, x: Array) -> bool:
+        """Whether `x` has values at all, rather than standing for them under tracing."""
+        return True
+
+    def place(self, x: Array) -> Any:
+        """The device argument that puts a new array beside `x`."""
+        return None
+
+    def device(self, x: Array) -> str:
+        """Where `x` lives, in words; empty where the library decides that itself."""
+        return "cpu"
+
+    def dense(self, x: Array) -> bool:
+        return True
+
+    def extent(self, x: Array) -> tuple[Any, Any]:
+        read = x.__array__()
+        return read.min().item(), read.max().item()
+
+    def constant(self, x: Array) -> Array:
+        return x
+
+    def arange(self, count: int, x: Array) -> Array:
+        return self.xp.arange(count, device=self.place(x))
+
+    def like(self, values: Any, x: Array, dtype: Any) -> Array:
+        return self.xp.asarray(values, dtype=dtype, device=self.place(x))
+
+    def by_class(self, label: Array, z: Array, on: Any, off: Any) -> Array:
+        xp, classes = self.xp, z.shape[-1]
+        known = (label >= 0) & (label < classes)
+        label = label[..., None]
+        on, off = self.like(on, z, z.dtype), self.like(off, z, z.dtype)
+        y = xp.where(label == self.arange(classes, z), on, off)
+        return y if self.concrete(label) else xp.where(known[..., None], y, xp.nan)
+
+    def squared_difference(self, z: Array, y: Array) -> Array:
+        return (z - y) ** 2
+
+    def log_softmax(self, z: Array) -> Array:
+        xp = self.xp
+        with xp.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            shifted = z - xp.max(z, axis=-1, keepdims=True)
+            return shifted - xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
+
+    def as_array(self, x: Array, dtype: Any) -> Array:
+        return self.xp.asarray(x, dtype=dtype)
+
+    def running_sum(self, x: Array) -> Array:
+        return self.xp.cumulative_sum(x, axis=0)
+
+    def index(self, label: Array) -> Array:
+        return self.xp.astype(label, int, copy=False)
+
+    def surprise(self, z: Array, label: Array) -> Array:
+        label = self.xp.broadcast_to(label[..., None], (*z.shape[:-1], 1))
+        return -self.xp.take_along_axis(self.log_softmax(z), label, axis=-1)
+
+    def at(self, x: Array, step: Array) -> Array:
+        return self.xp.take_along_axis(x, step, axis=0)
+
+    def maximum(self, x: Array) -> Array:
+        return self.xp.max(x, axis=0)
+
+    def first_nonzero(self, x: Array) -> Array:
+        xp, steps = self.xp, x.shape[0]
+        t = xp.arange(steps, dtype=xp.int32, device=self.place(x))
+        t = xp.reshape(t, (steps,) + (1,) * (x.ndim - 1))
+        return xp.min(xp.where(x != 0, t, steps), axis=0)

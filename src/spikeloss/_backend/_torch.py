@@ -1,0 +1,136 @@
+"""What PyTorch does in a way of its own."""
+
+from typing import Any
+
+from spikeloss._shapes import Array
+
+from ._numpy import Library
+
+
+class Torch(Library):
+    name = "torch"
+
+    def __init__(self) -> None:
+        import array_api_compat.torch as xp
+        import torch
+
+        self.torch: Any = torch
+        self.xp = xp
+        self._kinds = {
+            torch.float32: "float",
+            torch.float64: "float",
+            torch.float16: "half",
+            torch.bfloat16: "half",
+            torch.bool: "bool",
+        }
+        self._no_label = torch.iinfo(torch.int64).min
+        self._compiling = torch.compiler.is_compiling
+        self._wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+        self._fake = torch._subclasses.fake_tensor.FakeTensor
+
+    def kind(self, x: Array) -> str:
+        known = self._kinds.get(x.dtype)
+        if known is not None:
+            return known
+        return "other" if x.dtype.is_floating_point or x.dtype.is_complex else "integer"
+
+    def readable(self, x: Array) -> bool:
+        return bool(x.is_cpu) and self.concrete(x)
+
+    def concrete(self, x: Array) -> bool:
+        if self._compiling() or self._wrapped(x) or isinstance(x, self._fake):
+            return False
+        return not x.is_meta
+
+    def place(self, x: Array) -> Any:
+        return x.device
+
+    def device(self, x: Array) -> str:
+        return "cpu" if x.is_cpu else str(x.device)
+
+    def dense(self, x: Array) -> bool:
+        return bool(x.layout == self.torch.strided)
+
+    def extent(self, x: Array) -> tuple[Any, Any]:
+        low, high = x.aminmax()
+        return low.item(), high.item()
+
+    def constant(self, x: Array) -> Array:
+        return x.detach()
+
+    def arange(self, count: int, x: Array) -> Array:
+        return self.torch.arange(count, device=x.device)
+
+    def like(self, values: Any, x: Array, dtype: Any) -> Array:
+        if isinstance(values, (int, float)):
+            return x.new_full((), values, dtype=dtype)
+        if isinstance(values, self.torch.Tensor):
+            return values.to(x.device, dtype)
+        return self.torch.asarray(values, dtype=dtype, device=x.device)
+
+    def by_class(self, label: Array, z: Array, on: Any, off: Any) -> Array:
+        plain = isinstance(on, (int, float)) and isinstance(off, (int, float))
+        if not (plain and self.concrete(label)):
+            return super().by_class(label, z, on, off)
+        y = self.torch.full((*label.shape, z.shape[-1]), off, dtype=z.dtype, device=z.device)
+        return y.scatter_(-1, label[..., None], on)
+
+    def squared_difference(self, z: Array, y: Array) -> Array:
+        # One pass forward and one backward, where (z - y) ** 2 takes two and four.
+        return self.torch.nn.functional.mse_loss(z, y.expand_as(z), reduction="none")
+
+    def log_softmax(self, z: Array) -> Array:
+        if _narrow(z):
+            return self._transposed_log_softmax(z).movedim(0, -1)
+        return self.torch.log_softmax(z, -1)
+
+    def _transposed_log_softmax(self, z: Array) -> Array:
+        """Classes first, which is several times faster where rows are narrow."""
+        return self.torch.log_softmax(z.movedim(-1, 0).contiguous(), 0)
+
+    def as_array(self, x: Array, dtype: Any) -> Array:
+        return x.to(dtype)
+
+    def running_sum(self, x: Array) -> Array:
+        # Not the compatibility layer's, which warns under torch.compile.
+        return self.torch.cumsum(x, 0)
+
+    def index(self, label: Array) -> Array:
+        return label.long()
+
+    def surprise(self, z: Array, label: Array) -> Array:
+        *rows, classes = z.shape
+        if _narrow(z):
+            log_p, index = self._transposed_log_softmax(z), label.expand(1, *rows)
+            return self.torch.gather(log_p, 0, index).neg().view(*rows, 1)
+        if z.ndim != 2 or label.ndim != 1:
+            flat = z.reshape(-1, classes), label.expand(rows).reshape(-1)
+            return self.surprise(*flat).view(*rows, 1)
+        nll = self.torch.nn.functional.nll_loss
+        # The default of `ignore_index` is a number that a slip can produce.
+        return nll(
+            self.log_softmax(z), label, ignore_index=self._no_label, reduction="none"
+        ).unsqueeze(-1)
+
+    def at(self, x: Array, step: Array) -> Array:
+        return self.torch.gather(x, 0, step.long())
+
+    def maximum(self, x: Array) -> Array:
+        return self.torch.max(x, 0).values  # those of the first maxima, as is documented
+
+    def first_nonzero(self, x: Array) -> Array:
+        # Compilers fuse the plain form, and `vmap` has no rule for comparisons in place.
+        if not self.concrete(x):
+            return super().first_nonzero(x)
+        # T + min_t (t - T) spike_t, spike_t = 0 or 1 in the dtype of the record: on the CPU a mask
+        # of bools and a selection by it are each 5 to 20 times slower than a multiplication.
+        steps = x.shape[0]
+        before = self.torch.arange(-steps, 0, dtype=x.dtype, device=x.device)
+        before = before.view(-1, *(1,) * (x.ndim - 1))
+        return x.detach().clone().ne_(0).mul_(before).amin(0).add_(steps).long()
+
+
+def _narrow(z: Array) -> bool:
+    """Whether torch's softmax over the last axis takes its scalar path, for rows shorter than a
+    vector register."""
+    return bool(z.shape[-1] < 16 and z.is_cpu)
