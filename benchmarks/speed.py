@@ -1,6 +1,6 @@
 """Time every objective against its peers and against a copy of the record, on this machine's CPU.
 
-    python benchmarks/speed.py                        # about ten minutes
+    python benchmarks/speed.py                        # about five minutes
     python benchmarks/speed.py --sizes 25,128,10 --seconds 0.1
 
 One process times one computation after the other in turns: ours, the peer's, a copy of the record
@@ -347,13 +347,18 @@ def run(
     objectives: Sequence[str] = (*OF_A_RECORD, "cross_entropy"),
     libraries: Sequence[str] = tuple(LIBRARIES),
     threads: int = 1,
-    seconds: float = 0.6,
+    seconds: float = 0.1,
     most: int = 200,
     folder: Path = RESULTS,
 ) -> Path:
-    """Measure all of it and write the file; the file's path."""
+    """Measure all of it and write the file; the file's path.
+
+    Until all is measured the rows stand in a file beside it, so that a run that is interrupted
+    leaves what it has measured, and the earlier results too.
+    """
     common, found = here(threads), []
     path = path_of(common, folder)
+    unfinished = path.with_suffix(".unfinished")
     for size in sizes:
         for objective in objectives:
             for library in libraries:
@@ -361,9 +366,9 @@ def run(
                     rows(objective, size, library, common=common, seconds=seconds, most=most)
                 )
                 found += fresh
+                write(found, unfinished)
                 print(f"{tuple(size)!s:16} {objective:16} {library:6}", _summary(fresh), flush=True)
-    write(found, path)
-    return path
+    return unfinished.replace(path)
 
 
 def _summary(found: Iterable[Row]) -> str:
@@ -383,7 +388,7 @@ def main() -> None:
     parser.add_argument("--objectives", nargs="+", default=(*OF_A_RECORD, "cross_entropy"))
     parser.add_argument("--libraries", nargs="+", default=tuple(LIBRARIES), choices=LIBRARIES)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=0.6, help="of each computation")
+    parser.add_argument("--seconds", type=float, default=0.1, help="of each computation")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the file")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

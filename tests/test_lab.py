@@ -280,7 +280,7 @@ def test_an_interrupted_comparison_continues_to_the_same_result(finished, tmp_pa
         stopped.send_signal(signal.SIGINT)
         printed, complaint = stopped.communicate()
     after_interrupt = kept()
-    assert stopped.returncode == 130
+    assert stopped.returncode == 130, complaint
     assert printed == ""
     assert complaint.splitlines()[-1] == (
         f"interrupted: {len(after_interrupt)} of 6 runs are finished and kept in {out}; "

@@ -378,6 +378,29 @@ def test_accuracy_leaves_ignored_labels_out(library: Library) -> None:
         same(loss.accuracy(x, labels), 2 / 3)
 
 
+# Records that do not fit into a cache
+
+
+@every_library
+@pytest.mark.parametrize("steps", [3, 100, 103])
+def test_first_spikes_of_a_large_record(library: Library, steps: int) -> None:
+    """Found in two passes: in which stretch of steps, and where in it."""
+    rng = np.random.default_rng(2)
+    batch, neurons = 600_000 // steps // 600, 600
+    record = np.sign(rng.normal(size=(steps, batch, neurons)))
+    record *= np.cumsum(rng.random(record.shape) < 2 / steps, axis=0) > 0  # silent, then firing
+    record[:-1, :, 0] = 0  # fires at the last step
+    record[:, :, 1] = 0
+    fired = record != 0
+    wanted = np.where(fired.any(0), fired.argmax(0), steps - 1)
+    assert {0, steps - 1} <= set(wanted.flat)
+    with library.precision("float32"):
+        times = FirstSpike()(library.array(record, "float32"))
+        swapped = FirstSpike()(library.array(record.swapaxes(0, 1), "float32"), time_axis=1)
+    same(times, wanted, "float32")
+    same(swapped, wanted, "float32")
+
+
 # Half precision
 
 HALVES = pytest.mark.parametrize("dtype", FLOATS[2:])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from . import _door
-from ._backend import kind, log_softmax, namespace, squared_difference, surprise
+from ._backend import averages, kind, log_softmax, namespace, squared_difference, surprise
 from ._shapes import Array, Labels
 from .readouts import Reading
 
@@ -42,6 +42,10 @@ class Criterion(ABC):
         class_weight: Array | None = None,
     ) -> Elements:
         """The formula. `label`: the class labels behind `y`, where there are any."""
+
+    def average(self, reading: Reading, y: Array) -> Array | None:
+        """The mean of the elements, 0-d, where the library has both in one operation; else None."""
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +100,13 @@ class CrossEntropy(Criterion):
             uniform = xp.full_like(z, 1 / classes)
             value = (1 - smoothing) * value + smoothing * _expected(uniform, z, class_weight)
         return Elements(value, weight, kept)
+
+    def average(self, reading: Reading, y: Array) -> Array | None:
+        z = reading.z
+        if not averages(z) or self.label_smoothing or self.ignore_index is not None:
+            return None
+        y = _door.class_target(y, reading, None)
+        return None if kind(y) == "float" else surprise(z, y, mean=True)
 
 
 def _expected(q: Array, z: Array, class_weight: Array | None) -> Array:
@@ -164,3 +175,10 @@ class SquaredError(Criterion):
             _door.no_labels()
         weight = class_weight[label[..., None]]
         return Elements(value * weight, weight)
+
+    def average(self, reading: Reading, y: Array) -> Array | None:
+        z = reading.z
+        if not averages(z) or self.delta is not None or self.tolerance:
+            return None
+        value = squared_difference(z, _door.values(y, reading), mean=True)
+        return value / reading.steps**self.steps_power if self.steps_power else value

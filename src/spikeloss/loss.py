@@ -114,9 +114,14 @@ class Loss(_Objective):
         reading = self.readout.reading(frame)
         label = _door.class_labels(target, reading) if self.target.labelled else None
         weights = self.class_weight if class_weight is None else class_weight
+        y = self.target.encode(target if label is None else label, reading)
+        if isinstance(self.reduction, Mean) and weights is sample_weight is frame.valid is None:
+            value = self.criterion.average(reading, y)
+            if value is not None:
+                return as_array(value, frame.dtype)
         elements = self.criterion.elements(
             reading,
-            self.target.encode(target if label is None else label, reading),
+            y,
             label=label,
             class_weight=None if weights is None else _door.class_weights(weights, reading.z),
         )

@@ -139,9 +139,14 @@ def by_class(label: Array, z: Array, on: Any, off: Any) -> Array:
     return _library(z).by_class(label, z, on, off)
 
 
-def squared_difference(z: Array, y: Array) -> Array:
-    """(z - y)^2."""
-    return _library(z).squared_difference(z, y)
+def averages(z: Array) -> bool:
+    """Whether the library of `z` has `surprise` and `squared_difference` with their mean in one."""
+    return _library(z).averages
+
+
+def squared_difference(z: Array, y: Array, mean: bool = False) -> Array:
+    """(z - y)^2; with `mean`, where the library `averages`, the mean of all of them, 0-d."""
+    return _library(z).squared_difference(z, y, mean)
 
 
 def log_softmax(z: Array) -> Array:
@@ -159,9 +164,12 @@ def as_index(label: Array) -> Array:
     return _library(label).index(label)
 
 
-def surprise(z: Array, label: Array) -> Array:
-    """-log softmax(z)_label, keeping the last axis; `label` broadcasts against z.shape[:-1]."""
-    return _library(z).surprise(z, label)
+def surprise(z: Array, label: Array, mean: bool = False) -> Array:
+    """-log softmax(z)_label, keeping the last axis; `label` broadcasts against z.shape[:-1].
+
+    With `mean`, where the library `averages`, the mean of all of them, 0-d.
+    """
+    return _library(z).surprise(z, label, mean)
 
 
 def at(x: Array, step: Array) -> Array:

@@ -46,7 +46,7 @@ class Jax(Library):
         slope = self.at(x, self.xp.where(first < x.shape[0], first, 0)[None])[0]
         return top + (slope - self.constant(slope))
 
-    def surprise(self, z: Array, label: Array) -> Array:
+    def surprise(self, z: Array, label: Array, mean: bool) -> Array:
         xp = self.xp
         # Traced labels cannot be checked; one that is out of range gives nan, not another class.
         label = xp.where(label < 0, z.shape[-1], label)

@@ -11,6 +11,7 @@ class Library:
     """What spikeloss needs of an array library; NumPy's answers are the defaults."""
 
     name = "numpy"
+    averages = False
 
     def __init__(self) -> None:
         import array_api_compat.numpy as xp
@@ -68,7 +69,7 @@ class Library:
         y = xp.where(label == self.arange(classes, z), on, off)
         return y if self.concrete(label) else xp.where(known[..., None], y, xp.nan)
 
-    def squared_difference(self, z: Array, y: Array) -> Array:
+    def squared_difference(self, z: Array, y: Array, mean: bool) -> Array:
         return (z - y) ** 2
 
     def log_softmax(self, z: Array) -> Array:
@@ -86,7 +87,7 @@ class Library:
     def index(self, label: Array) -> Array:
         return self.xp.astype(label, int, copy=False)
 
-    def surprise(self, z: Array, label: Array) -> Array:
+    def surprise(self, z: Array, label: Array, mean: bool) -> Array:
         label = self.xp.broadcast_to(label[..., None], (*z.shape[:-1], 1))
         return -self.xp.take_along_axis(self.log_softmax(z), label, axis=-1)
 

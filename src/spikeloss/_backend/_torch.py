@@ -1,14 +1,18 @@
 """What PyTorch does in a way of its own."""
 
+import math
 from typing import Any
 
 from spikeloss._shapes import Array
 
 from ._numpy import Library
 
+_LARGE = 500_000  # entries of a record that no longer fits into a cache
+
 
 class Torch(Library):
     name = "torch"
+    averages = True  # in one operation, with one backward, of the many that a mean would add
 
     def __init__(self) -> None:
         import array_api_compat.torch as xp
@@ -75,9 +79,10 @@ class Torch(Library):
         y = self.torch.full((*label.shape, z.shape[-1]), off, dtype=z.dtype, device=z.device)
         return y.scatter_(-1, label[..., None], on)
 
-    def squared_difference(self, z: Array, y: Array) -> Array:
+    def squared_difference(self, z: Array, y: Array, mean: bool) -> Array:
         # One pass forward and one backward, where (z - y) ** 2 takes two and four.
-        return self.torch.nn.functional.mse_loss(z, y.expand_as(z), reduction="none")
+        reduction = "mean" if mean else "none"
+        return self.torch.nn.functional.mse_loss(z, y.expand_as(z), reduction=reduction)
 
     def log_softmax(self, z: Array) -> Array:
         if _narrow(z):
@@ -98,19 +103,21 @@ class Torch(Library):
     def index(self, label: Array) -> Array:
         return label.long()
 
-    def surprise(self, z: Array, label: Array) -> Array:
+    def surprise(self, z: Array, label: Array, mean: bool) -> Array:
         *rows, classes = z.shape
         if _narrow(z):
             log_p, index = self._transposed_log_softmax(z), label.expand(1, *rows)
-            return self.torch.gather(log_p, 0, index).neg().view(*rows, 1)
+            chosen = self.torch.gather(log_p, 0, index)
+            return chosen.mean().neg() if mean else chosen.neg().view(*rows, 1)
         if z.ndim != 2 or label.ndim != 1:
-            flat = z.reshape(-1, classes), label.expand(rows).reshape(-1)
-            return self.surprise(*flat).view(*rows, 1)
-        nll = self.torch.nn.functional.nll_loss
-        # The default of `ignore_index` is a number that a slip can produce.
-        return nll(
-            self.log_softmax(z), label, ignore_index=self._no_label, reduction="none"
-        ).unsqueeze(-1)
+            z, label = z.reshape(-1, classes), label.expand(rows).reshape(-1)
+        value = self.torch.nn.functional.nll_loss(
+            self.log_softmax(z),
+            label,
+            ignore_index=self._no_label,  # its default is a number that a slip can produce
+            reduction="mean" if mean else "none",
+        )
+        return value if mean else value.view(*rows, 1)
 
     def at(self, x: Array, step: Array) -> Array:
         return self.torch.gather(x, 0, step.long())
@@ -122,15 +129,31 @@ class Torch(Library):
         # Compilers fuse the plain form, and `vmap` has no rule for comparisons in place.
         if not self.concrete(x):
             return super().first_nonzero(x)
+        x = x.detach()
+        if x.numel() < _LARGE or len(x) < 4:
+            return self._first_nonzero(x)
+        # Which stretch of about sqrt(T) steps, then which step in it: one pass that writes little.
+        size = math.isqrt(len(x))
+        whole, last = x[: len(x) // size * size].reshape(-1, size, *x.shape[1:]), x[-size:]
+        high = self.torch.cat([whole.amax(1), last.amax(0)[None]])
+        low = self.torch.cat([whole.amin(1), last.amin(0)[None]])
+        stretch = self._first_nonzero(high.clamp_(min=0).sub_(low.clamp_(max=0)))
+        start = (stretch * size).clamp_(max=len(x) - size)
+        within = self.torch.arange(size, device=x.device).view(-1, *(1,) * start.ndim)
+        first = self._first_nonzero(self.torch.gather(x, 0, start + within)).add_(start)
+        return self.torch.where(stretch < len(low), first, len(x))
+
+    def _first_nonzero(self, x: Array) -> Array:
         # T + min_t (t - T) spike_t, spike_t = 0 or 1 in the dtype of the record: on the CPU a mask
         # of bools and a selection by it are each 5 to 20 times slower than a multiplication.
-        steps = x.shape[0]
+        steps = len(x)
         before = self.torch.arange(-steps, 0, dtype=x.dtype, device=x.device)
         before = before.view(-1, *(1,) * (x.ndim - 1))
-        return x.detach().clone().ne_(0).mul_(before).amin(0).add_(steps).long()
+        spike = self.torch.ne(x, 0, out=self.torch.empty_like(x))
+        return spike.mul_(before).amin(0).add_(steps).long()
 
 
 def _narrow(z: Array) -> bool:
     """Whether torch's softmax over the last axis takes its scalar path, for rows shorter than a
-    vector register."""
-    return bool(z.shape[-1] < 16 and z.is_cpu)
+    vector register, and so many of them that it is worth a transposition."""
+    return bool(z.shape[-1] < 16 and z.numel() >= 8192 and z.is_cpu)

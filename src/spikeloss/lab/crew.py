@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -31,17 +31,20 @@ def train(folder: Folder, workers: int, watch: Watch) -> None:
             crew.update(_hire(folder) for _ in range(min(workers, len(todo))))
         for pipe in crew:
             pipe.send(todo.pop(0))
-        while crew:
-            ready: list[Any] = wait(list(crew))
-            for pipe in ready:
-                message = _receive(pipe)
-                if message is not None:
-                    watch(*message)
-                elif todo:
-                    pipe.send(todo.pop(0))
-                else:
-                    pipe.close()
-                    crew.pop(pipe).join()
+        with _interrupts() as interrupts:
+            while crew:
+                ready: list[Any] = wait([interrupts, *crew])
+                if interrupts in ready:
+                    raise KeyboardInterrupt
+                for pipe in ready:
+                    message = _receive(pipe)
+                    if message is not None:
+                        watch(*message)
+                    elif todo:
+                        pipe.send(todo.pop(0))
+                    else:
+                        pipe.close()
+                        crew.pop(pipe).join()
     finally:
         for process in crew.values():
             process.terminate()
@@ -56,6 +59,18 @@ def _deaf_to_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def _interrupts() -> Iterator[Connection]:
+    """A pipe that Ctrl-C writes into; an exception out of nowhere could be lost in a finaliser."""
+    reader, writer = Pipe(duplex=False)
+    with reader, writer:
+        handler = signal.signal(signal.SIGINT, lambda *_: writer.send(None))
+        try:
+            yield reader
+        finally:
+            signal.signal(signal.SIGINT, handler)
 
 
 def _hire(folder: Folder) -> tuple[Any, SpawnProcess]:
