@@ -23,6 +23,7 @@ from spikeloss.compat import brainpy, snntorch
 from spikeloss.criteria import CrossEntropy, SquaredError
 from spikeloss.presets import ce_count, ce_rate, ce_temporal, mse_count, mse_membrane
 from spikeloss.readouts import Count, FirstSpike, Population, Temperature
+from spikeloss.records import Events, Packed
 from spikeloss.reductions import Each, Mean, Sum
 from spikeloss.targets import OnOffRate, OnOffTime
 
@@ -101,6 +102,8 @@ NAMES = STAGES | {
     "numpy": np,
     "np": np,
     "ONE_HOT": ONE_HOT,
+    "Events": Events,
+    "Packed": Packed,
     **{"T": T, "B": B, "N": N, "C": C},
 }
 OF_A_LIBRARY = {"x", "y", "ones", "ints", "array", "float8"}
@@ -244,7 +247,6 @@ REPAIRS = {
     "complex": of_count("record", lambda data: data.x + 0j),
     "float8": of_count("record", lambda data: data.float8()),
     "objects": of_count("record", lambda data: data.x.astype(object), NUMPY),
-    "mask": of_count("lengths", lambda data: data.ones(T, B) > 0),
     "float lengths": of_count("lengths", lambda data: data.ones(B)),
     "float labels": of_count("target", lambda data: data.ones(B)),
     "column": of_count("target", lambda data: data.y[:, None]),

@@ -336,7 +336,7 @@ def _parameters(function: Callable[..., Any]) -> list[tuple[str, Any]]:
     return [
         (parameter.name, parameter.default)
         for parameter in inspect.signature(function).parameters.values()
-        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY
+        if parameter.kind not in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
     ]
 
 

@@ -24,6 +24,7 @@ from libraries import TORCH
 
 import spikeloss
 from spikeloss import Loss, Total, criteria, loss, presets, readouts, reductions, targets
+from spikeloss._piece import Dense
 from spikeloss.criteria import Criterion
 from spikeloss.presets import Preset, catalogue
 from spikeloss.readouts import Readout
@@ -41,7 +42,6 @@ STAGES: dict[ModuleType, type] = {
 PARTS = {
     "Readout",
     "Reading",
-    "mean_over_time",
     "Criterion",
     "Elements",
     "Target",
@@ -246,6 +246,11 @@ def wrong_shapes(
             inner = get_type_hints(kind, include_extras=True)
             found, more = wrong_shapes(kind.__name__, inner, value._asdict(), known)
             wrong, seen = wrong + found, seen + more
+        elif isinstance(value, tuple) and get_origin(hints.get(name)) is tuple:
+            names = [f"{name}[{i}]" for i in range(len(value))]
+            inner = dict(zip(names, get_args(hints[name]), strict=True))
+            found, more = wrong_shapes(where, inner, dict(zip(names, value, strict=True)), known)
+            wrong, seen = wrong + found, seen + more
     return wrong, seen
 
 
@@ -298,11 +303,17 @@ def test_a_wrong_shape_is_seen() -> None:
     assert shapes("S *B C", known) == {(7, 5, 6)}
     assert shapes("() | *B | *B 1", known) == {(), (5,), (5, 1)}
     hints = get_type_hints(readouts.EveryStep.read, include_extras=True)
-    right = {"x": np.zeros((7, 5, 6)), "valid": np.zeros((7, 5, 1)), "steps": 7}
-    assert wrong_shapes("EveryStep.read", hints, right, known) == ([], 2)
-    for name, value in (("x", (5, 7, 6)), ("valid", (7, 5)), ("return", (5, 6)), ("steps", (5,))):
-        wrong, _ = wrong_shapes("EveryStep.read", hints, {name: np.zeros(value)}, known)
-        assert len(wrong) == 1
+    x = np.zeros((7, 5, 6))
+    piece = Dense(x, np.zeros((7, 5, 1)), 0, np.zeros((5, 1)), x.dtype)
+    right = {"piece": piece, "return": (x, ())}
+    assert wrong_shapes("EveryStep.read", hints, right, known) == ([], 4)
+    wrong = [{"return": (x[0], ())}] + [
+        {"piece": piece._replace(**{name: np.zeros(shape)})}
+        for name, shape in (("x", (5, 7, 6)), ("valid", (7, 5)), ("end", (5,)))
+    ]
+    for values in wrong:
+        found, _ = wrong_shapes("EveryStep.read", hints, values, known)
+        assert len(found) == 1
 
 
 # Imports

@@ -17,6 +17,8 @@ Decision = Annotated[Array, "S *B C"]
 Evidence = Annotated[Array, "*B C"]
 Classes = Annotated[Array, "*B"]
 Labels = Annotated[Array, "S *B"]
+Carry: TypeAlias = Any
+"""What a readout carries from one piece of a record to the next: arrays, or tuples of them."""
 Loss = Annotated[Array, "() | *B | *B C | F *B C"]
 
 
@@ -24,5 +26,6 @@ class Layout(TypedDict, total=False):
     """How a record is laid out: the keyword options of everything that takes one."""
 
     lengths: Lengths | None
+    valid: Annotated[Array, "T *B"] | None
     time_axis: int
     class_axis: int

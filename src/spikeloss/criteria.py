@@ -43,6 +43,11 @@ class Criterion(ABC):
     ) -> Elements:
         """The formula. `label`: the class labels behind `y`, where there are any."""
 
+    @property
+    def needs_steps(self) -> bool:
+        """Whether the element of a step depends on how many steps the sample has."""
+        return False
+
     def average(self, reading: Reading, y: Array) -> Array | None:
         """The mean of the elements, 0-d, where the library has both in one operation; else None."""
         return None
@@ -150,6 +155,10 @@ class SquaredError(Criterion):
         if self.delta is not None:
             _door.option(self, "delta", _door.number, above=0.0)
         _door.option(self, "steps_power", _door.choice, (0, 1, 2))
+
+    @property
+    def needs_steps(self) -> bool:
+        return bool(self.steps_power)
 
     def elements(
         self,

@@ -12,10 +12,14 @@ from typing import Any, Literal, Self, Unpack
 from . import _door
 from . import _shapes as shapes
 from ._backend import as_array, namespace
+from ._piece import Piece
 from ._shapes import Array, Layout
+from ._steps import both, sum_over_time, summed
 from .criteria import Criterion, Elements
-from .readouts import Reading, Readout, mean_over_time
+from .readouts import Reading, Readout
+from .records import Packed
 from .reductions import Mean, Reduction
+from .stream import Fold, Stream
 from .targets import Given, Target
 
 Reads = Literal["spikes", "membrane", "logits", "either"]
@@ -41,6 +45,25 @@ class _Objective:
         return Total(tuple((factor * weight, term) for weight, term in self._terms))
 
     __rmul__ = __mul__
+
+    def fold(
+        self,
+        target: Array | None = None,
+        *,
+        lengths: Array | None = None,
+        sample_weight: Array | None = None,
+        class_weight: Sequence[float] | Array | None = None,
+        time_axis: int = 0,
+        class_axis: int = -1,
+    ) -> Fold:
+        """The loss as three pure functions, `init`, `step` and `finish`; see `spikeloss.stream`."""
+        return Fold(
+            self._terms, target, lengths, sample_weight, class_weight, time_axis, class_axis
+        )
+
+    def stream(self, target: Array | None = None, **options: Any) -> Stream:
+        """The loss step by step; options as for `fold`, see `spikeloss.stream`."""
+        return Stream(self.fold(target, **options))
 
 
 @dataclass(frozen=True)
@@ -97,12 +120,15 @@ class Loss(_Objective):
         """The loss of a record against its target.
 
         Args:
-            record: (T, *B, N), floating, integer or bool.
+            record: (T, *B, N), floating, integer or bool; a `PackedSequence` or a nested tensor of
+                torch, which bring their lengths; `records.Events` or `records.Packed`.
             target: class labels (*B), or what the target stage takes.
             sample_weight: (*B) weights of the samples.
             class_weight: (C) in place of the loss's own; may be traced.
             layout: `lengths` (*B), the valid steps of each sample, from 1 to T, later ones being
-                padding; `time_axis` and `class_axis` of a record that is laid out otherwise.
+                padding; or `valid` (T, *B), a bool for each step: the others do not exist, and
+                spike times count valid steps; `time_axis` and `class_axis` of a record that is
+                laid out otherwise. Targets, weights and masks have time first, always.
 
         Returns:
             A 0-d array or, from `Each`, one number per sample (and class), in the record's dtype.
@@ -110,30 +136,45 @@ class Loss(_Objective):
         Raises:
             ValueError, TypeError: naming the argument, the rule, what came and a fix.
         """
-        frame = _door.open_record(record, timeless=self.readout.timeless, **layout)
-        reading = self.readout.reading(frame)
-        label = _door.class_labels(target, reading) if self.target.labelled else None
-        weights = self.class_weight if class_weight is None else class_weight
-        y = self.target.encode(target if label is None else label, reading)
-        if isinstance(self.reduction, Mean) and weights is sample_weight is frame.valid is None:
-            value = self.criterion.average(reading, y)
-            if value is not None:
-                return as_array(value, frame.dtype)
-        elements = self.criterion.elements(
-            reading,
-            y,
-            label=label,
-            class_weight=None if weights is None else _door.class_weights(weights, reading.z),
-        )
+        if isinstance(record, Packed):
+            stream = self.stream(
+                target, sample_weight=sample_weight, class_weight=class_weight, **layout
+            )
+            return stream.over(record).value()
+        piece = _door.open_record(record, timeless=self.readout.timeless, **layout)
+        reading = self.readout.reading(piece)
+        apart = (self.class_weight, class_weight, sample_weight, piece.kept)
+        plain = isinstance(self.reduction, Mean) and all(each is None for each in apart)
+        elements = self.elements(reading, target, class_weight, average=plain)
+        if elements.value.ndim == 0:
+            return as_array(elements.value, piece.dtype)
         if reading.keeps == "time":
-            elements = _mean_over_steps(elements, frame)
+            elements = summed(elements, _door.dense(piece, self.readout)).mean()
+        return self.reduced(elements, reading, sample_weight, piece)
+
+    def elements(
+        self, reading: Reading, target: Array, class_weight: Any = None, average: bool = False
+    ) -> Elements:
+        """What the criterion says of a reading; with `average`, perhaps its mean alone, 0-d."""
+        weights = self.class_weight if class_weight is None else class_weight
+        label = _door.class_labels(target, reading) if self.target.labelled else None
+        y = self.target.encode(target if label is None else label, reading)
+        if average and (mean := self.criterion.average(reading, y)) is not None:
+            return Elements(mean)
+        weight = None if weights is None else _door.class_weights(weights, reading.z)
+        return self.criterion.elements(reading, y, label=label, class_weight=weight)
+
+    def reduced(
+        self, elements: Elements, reading: Reading, sample_weight: Any, piece: Piece
+    ) -> shapes.Loss:
+        """The loss, from the elements of every sample of a record that ends with `piece`."""
+        value, weight, kept = elements
         if sample_weight is not None:
-            elements = _weighted(elements, _door.sample_weights(sample_weight, reading))
-        loss = self.reduction.reduce(
-            elements.value, elements.weight, _and(elements.kept, frame.kept)
-        )
+            by = _door.sample_weights(sample_weight, reading)
+            value, weight = value * by, by if weight is None else weight * by
+        loss = self.reduction.reduce(value, weight, both(kept, piece.kept))
         per_row = loss.ndim and not self.criterion.per_class
-        return as_array(loss[..., 0] if per_row else loss, frame.dtype)
+        return as_array(loss[..., 0] if per_row else loss, piece.dtype)
 
     def predict(self, record: shapes.Record, **layout: Unpack[Layout]) -> shapes.Classes:
         """The class that the readout decides for, (*B) integers.
@@ -142,21 +183,42 @@ class Loss(_Objective):
         largest mean over the valid steps. A tie goes to the lowest class. A sample whose record is
         zero at every valid step has decided nothing and gives -1.
         """
-        frame = _door.open_record(record, timeless=self.readout.timeless, **layout)
-        return _classes(self.readout.evidence(frame), frame)
+        if isinstance(record, Packed):
+            return self.stream(**layout).over(record).predict()
+        piece = _door.open_record(record, timeless=self.readout.timeless, **layout)
+        return self.classes(self._evidence(piece), piece.spoke())
+
+    def _evidence(self, piece: Piece) -> shapes.Evidence:
+        z, _ = self.readout.read(piece, None)
+        if self.readout.keeps == "time":
+            valid = _door.dense(piece, self.readout).valid
+            z = sum_over_time(z, valid) / piece.steps
+        return self.readout.evidence(z)
 
     def accuracy(
         self, record: shapes.Record, labels: shapes.Classes, **layout: Unpack[Layout]
     ) -> Array:
         """The share of samples whose `predict` is their label, 0-d; a silent sample is wrong."""
-        frame = _door.open_record(record, timeless=self.readout.timeless, **layout)
-        evidence = self.readout.evidence(frame)
-        ignore = self.criterion.ignore_index
-        reading = Reading(evidence, None, frame.steps, None)
+        if isinstance(record, Packed):
+            return self.stream(**layout).over(record).accuracy(labels)
+        piece = _door.open_record(record, timeless=self.readout.timeless, **layout)
+        return self.share(self._evidence(piece), piece.spoke(), labels, piece)
+
+    @staticmethod
+    def classes(evidence: shapes.Evidence, spoke: Array) -> shapes.Classes:
+        """The class of the largest evidence, -1 where the record is silent."""
+        _door.comparable(evidence)
+        xp = namespace(evidence)
+        return xp.where(spoke, xp.argmax(evidence, axis=-1), -1)
+
+    def share(self, evidence: shapes.Evidence, spoke: Array, labels: Array, piece: Piece) -> Array:
+        """The share of samples whose class is their label."""
+        ignore, xp = self.criterion.ignore_index, namespace(evidence)
+        reading = Reading(evidence, None, piece.steps, None)
         labels = _door.class_labels(labels, reading, ignore, "labels")
-        right = namespace(evidence).astype(_classes(evidence, frame) == labels, evidence.dtype)
-        kept = None if frame.kept is None else frame.kept[..., 0]
-        kept = _and(kept, None if ignore is None else labels != ignore)
+        right = xp.astype(self.classes(evidence, spoke) == labels, evidence.dtype)
+        kept = None if piece.kept is None else piece.kept[..., 0]
+        kept = both(kept, None if ignore is None else labels != ignore)
         return as_array(Mean().reduce(right, None, kept), evidence.dtype)
 
     def replace(self, **changes: Any) -> Self:
@@ -184,13 +246,7 @@ class Total(_Objective):
 
     def __call__(self, record: shapes.Record, target: Array, **options: Any) -> shapes.Loss:
         """The weighted sum of the losses, each called with the same arguments."""
-        (factor, first), *rest = self.terms
-        total = factor * first(record, target, **options)
-        for factor, term in rest:
-            value = factor * term(record, target, **options)
-            _door.summable(total, value)
-            total = total + value
-        return total
+        return _door.total(factor * loss(record, target, **options) for factor, loss in self.terms)
 
     def predict(self, record: shapes.Record, **layout: Unpack[Layout]) -> shapes.Classes:
         """The class that the first loss decides for."""
@@ -210,37 +266,3 @@ class Total(_Objective):
     @property
     def _terms(self) -> tuple[tuple[float, Loss], ...]:
         return self.terms
-
-
-def _classes(evidence: shapes.Evidence, frame: _door.Frame) -> shapes.Classes:
-    """The class of the largest evidence, -1 where the record is silent."""
-    _door.comparable(evidence)
-    xp = namespace(evidence)
-    spoke = xp.any(xp.max(xp.abs(frame.x), axis=0) != 0, axis=-1)
-    return xp.where(spoke, xp.argmax(evidence, axis=-1), -1)
-
-
-def _mean_over_steps(elements: Elements, frame: _door.Frame) -> Elements:
-    """The mean of value and weight over the steps of each sample that are valid and kept."""
-    value, weight, kept = elements
-    counted = _and(kept, frame.valid)
-    steps = frame.steps
-    if kept is not None:
-        xp = namespace(value)
-        counted = xp.broadcast_to(counted, (*value.shape[:-1], 1))
-        steps = xp.sum(counted, axis=0)
-        kept = steps > 0
-        steps = xp.where(kept, steps, 1)
-    if weight is not None and weight.ndim == value.ndim:
-        weight = mean_over_time(weight, counted, steps)
-    return Elements(mean_over_time(value, counted, steps), weight, kept)
-
-
-def _weighted(elements: Elements, by: Array) -> Elements:
-    value, weight, kept = elements
-    return Elements(value * by, by if weight is None else weight * by, kept)
-
-
-def _and(a: Array | None, b: Array | None) -> Array | None:
-    """Both masks, None meaning all true."""
-    return b if a is None else a if b is None else a & b

@@ -1,8 +1,11 @@
 """Readouts: what a record says. record (T, *B, N) -> decision (*B, C), (T, *B, C) or (F, *B, N).
 
 x_t is the record at step t, counted from 0; n the number of valid steps of a sample (T, or its
-length). A readout is called on a record as it is, `Count()(spikes, lengths=lengths)`; inside a loss
-`read` gets the record behind the door: time first, neurons last, floating, padding set to zero.
+length). A readout is called on a record as it is, `Count()(spikes, lengths=lengths)`.
+
+Every readout is one method, `read(piece, carry) -> decision, carry`: the decision after some steps,
+given what earlier steps left behind (None: there were none). On the whole record as one piece it is
+the batch formula, on one piece after the other the stream, on a piece of events the sparse record.
 """
 
 from abc import ABC, abstractmethod
@@ -10,15 +13,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Unpack
 
 from . import _door
-from ._backend import (
-    at,
-    first_nonzero,
-    maximum,
-    namespace,
-    running_sum,
-    surrogate,
-)
-from ._shapes import Array, Decision, Evidence, Layout, Record, Steps, Valid
+from ._backend import arange, at, constant, namespace
+from ._piece import Piece, Spikes
+from ._shapes import Array, Carry, Decision, Evidence, Layout, Record, Steps
 
 Keeps = Literal["time", "spikes"] | None
 Code = Literal["time", "negative", "reciprocal"]
@@ -60,37 +57,30 @@ class Readout(ABC):
         """The decision for a record, in float32 or float64; `layout` as for a loss."""
         return self.reading(_door.open_record(record, timeless=self.timeless, **layout)).z
 
-    def reading(self, frame: _door.Frame) -> Reading:
-        """The decision for a record behind the door, with what the later stages need."""
-        x, steps = frame.x, frame.steps
-        z = self.read(x, frame.valid, steps)
-        return Reading(z, self.keeps, steps, self.full(steps, x.shape[-1]))
+    def reading(self, piece: Piece) -> Reading:
+        """The decision for a whole record, with what the later stages need to know."""
+        return self.as_reading(self.read(piece, None)[0], piece)
+
+    def as_reading(self, z: Decision, piece: Piece) -> Reading:
+        """A decision with what the later stages need to know of it."""
+        return Reading(z, self.keeps, piece.steps, self.full(piece.steps, piece.neurons))
 
     @abstractmethod
-    def read(self, x: Record, valid: Valid | None, steps: Steps) -> Decision:
-        """The formula of the readout."""
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        """The formula: the decision after the piece, or at each of its steps, and what to carry on.
+
+        A step that is not valid changes neither.
+        """
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         """What a neuron that fires at every valid step reads; None where a rate has no meaning."""
         return 1.0
 
-    def evidence(self, frame: _door.Frame) -> Evidence:
-        """One number per class, the larger the likelier: for a decision that keeps time its mean
-        over the valid steps, for several spikes the first."""
-        z = self.reading(frame).z
-        if self.keeps == "time":
-            z = mean_over_time(z, frame.valid, frame.steps)
-        elif self.keeps == "spikes":
+    def evidence(self, z: Array) -> Evidence:
+        """One number per class, the larger the likelier, from a decision or its mean over time."""
+        if self.keeps == "spikes":
             z = z[0]
         return -z if self.smaller_decides else z
-
-
-def mean_over_time(x: Array, valid: Valid | None, steps: Steps) -> Array:
-    """sum_t x_t / n over the valid steps of the first axis."""
-    xp = namespace(x)
-    if valid is not None:
-        x = xp.where(valid, x, 0)
-    return xp.sum(x, axis=0) / steps
 
 
 @dataclass(frozen=True)
@@ -108,8 +98,9 @@ class Decided(Readout):
     def timeless(self) -> bool:
         return True
 
-    def read(self, x: Record, valid: Valid | None, steps: Steps) -> Decision:
-        return namespace(x).squeeze(x, axis=0)  # the derivative of x[0] is a padded copy
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        x = _door.dense(piece, self).x
+        return namespace(x).squeeze(x, axis=0), ()  # the derivative of x[0] is a padded copy
 
 
 @dataclass(frozen=True)
@@ -126,8 +117,8 @@ class EveryStep(Readout):
     def keeps(self) -> Keeps:
         return "time"
 
-    def read(self, x: Record, valid: Valid | None, steps: Steps) -> Decision:
-        return x
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        return _door.dense(piece, self).x, ()
 
 
 @dataclass(frozen=True)
@@ -139,8 +130,9 @@ class Count(Readout):
     array([2., 1.], dtype=float32)
     """
 
-    def read(self, x: Record, valid: Valid | None, steps: Steps) -> Decision:
-        return namespace(x).sum(x, axis=0)
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        total = piece.total() if carry is None else carry + piece.total()
+        return total, total
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         return steps
@@ -155,8 +147,9 @@ class Mean(Readout):
     array([1. , 0.5], dtype=float32)
     """
 
-    def read(self, x: Record, valid: Valid | None, steps: Steps) -> Decision:
-        return namespace(x).sum(x, axis=0) / steps
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        total = piece.total() if carry is None else carry + piece.total()
+        return total / piece.steps, total
 
 
 @dataclass(frozen=True)
@@ -172,9 +165,12 @@ class Maximum(Readout):
     array([ 0.5, -1. ])
     """
 
-    def read(self, x: Record, valid: Valid | None, steps: Steps) -> Decision:
-        xp = namespace(x)
-        return maximum(x if valid is None else xp.where(valid, x, -xp.inf))
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        top = _door.dense(piece, self).highest()
+        if carry is not None:
+            xp = namespace(top)
+            top = xp.where((top <= carry) | xp.isnan(carry), carry, top)
+        return top, top
 
 
 @dataclass(frozen=True)
@@ -186,11 +182,11 @@ class LastStep(Readout):
     array([3., 4.])
     """
 
-    def read(self, x: Record, valid: Valid | None, steps: Steps) -> Decision:
-        if isinstance(steps, int):
-            return x[-1]
-        xp = namespace(x)
-        return at(x, xp.broadcast_to(xp.astype(steps - 1, xp.int32), x.shape[1:]))
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        last = _door.dense(piece, self).last()
+        if carry is not None and piece.present is not None:
+            last = namespace(last).where(piece.present, last, carry)
+        return last, last
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,20 +209,40 @@ class _Times(Readout):
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         return None
 
-    def _coded(self, x: Record, step: Array, steps: Steps) -> Decision:
-        """Integer spike steps, T where there is no spike, to coded times with their derivative."""
-        xp = namespace(x)
-        last = steps - 1 if isinstance(steps, int) else xp.astype(steps - 1, step.dtype)
-        event = xp.where(step > last, last, step)
-        time, slope = xp.astype(event, x.dtype), -at(x, event)
-        if self.silent_delay:
-            time = time + self.silent_delay * xp.astype(step > last, x.dtype)
+    def _times(self, piece: Piece, carry: Carry, count: int) -> tuple[Decision, Spikes]:
+        """The times (F, *B, N) of the first F spikes, coded, and the spikes themselves."""
+        _door.spikes(piece)
+        spikes = piece.spikes(count)
+        if carry is not None:
+            spikes = _first(carry, spikes, piece.present)
+        return self._coded(spikes, piece.steps), spikes
+
+    def _coded(self, spikes: Spikes, steps: Steps) -> Decision:
+        time, slope = spikes.time, -spikes.entry
+        xp = namespace(time)
+        silent = time == xp.inf
+        time = xp.where(silent, steps - 1 + self.silent_delay, time)
         if not self.silent_gradient:
-            slope = xp.where(step > last, 0, slope)
-        time = surrogate(time, slope)
+            slope = xp.where(silent, 0, slope)
+        time = time + (slope - constant(slope))
         if self.code == "negative":
             return -time
         return time if self.code == "time" else 1 / (time + 1)
+
+
+def _first(earlier: Spikes, later: Spikes, present: Array | None) -> Spikes:
+    """The first F of the spikes of two pieces; `present`: samples that have the later one."""
+    xp = namespace(earlier.time)
+    had = xp.sum(xp.astype(earlier.time < xp.inf, xp.int32), axis=0)
+    k = xp.reshape(arange(len(earlier.time), had), (-1,) + (1,) * had.ndim)
+    index = xp.where(k < had, 0, k - had)
+    entry = at(later.entry, index)
+    if present is not None:
+        entry = xp.where(present, entry, earlier.entry)
+    return Spikes(
+        xp.where(k < had, earlier.time, at(later.time, index)),
+        xp.where(k < had, earlier.entry, entry),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,7 +252,7 @@ class FirstSpike(_Times):
     The derivative is an estimator: dt_f/dx_t = -1 at t = t_f, 0 elsewhere (a larger input fires
     earlier), times the derivative of the code. A neuron that stays silent counts as firing at
     n - 1 + `silent_delay`; with `silent_gradient` its derivative -1 goes to the last valid step,
-    so that it can learn to fire.
+    so that it can learn to fire. Times of events have their true derivative, 1.
 
     Args:
         code: "time", "negative" or "reciprocal".
@@ -251,9 +267,9 @@ class FirstSpike(_Times):
     array([1., 2., 2.], dtype=float32)
     """
 
-    def read(self, x: Record, valid: Valid | None, steps: Steps) -> Decision:
-        _door.spikes(x)
-        return self._coded(x, first_nonzero(x), steps)
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        times, spikes = self._times(piece, carry, 1)
+        return times[0], spikes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,13 +298,8 @@ class SpikeTimes(_Times):
     def keeps(self) -> Keeps:
         return "spikes"
 
-    def read(self, x: Record, valid: Valid | None, steps: Steps) -> Decision:
-        _door.spikes(x)
-        xp = namespace(x)
-        seen = running_sum(xp.astype(x != 0, xp.int32))
-        # The k-th spike comes after as many steps as have seen fewer than k.
-        steps_before = [xp.sum(seen <= k, axis=0, dtype=xp.int32) for k in range(self.count)]
-        return self._coded(x, xp.stack(steps_before), steps)
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        return self._times(piece, carry, self.count)
 
 
 @dataclass(frozen=True)
@@ -340,11 +351,12 @@ class Population(_Wrapper):
         _door.option(self, "classes", _door.whole, low=1)
         _door.option(self, "pool", _door.choice, ("sum", "mean"))
 
-    def read(self, x: Record, valid: Valid | None, steps: Steps) -> Decision:
-        size = _door.groups(x.shape[-1], self.classes)
-        z, xp = self.of.read(x, valid, steps), namespace(x)
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        size = _door.groups(piece.neurons, self.classes)
+        z, carry = self.of.read(piece, carry)
+        xp = namespace(z)
         grouped = xp.reshape(z, (*z.shape[:-1], self.classes, size))
-        return xp.sum(grouped, axis=-1) / (1 if self.pool == "sum" else size)
+        return xp.sum(grouped, axis=-1) / (1 if self.pool == "sum" else size), carry
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         single = self.of.full(steps, neurons)
@@ -372,8 +384,9 @@ class Temperature(_Wrapper):
         super().__post_init__()
         _door.option(self, "scale", _door.number, above=0.0)
 
-    def read(self, x: Record, valid: Valid | None, steps: Steps) -> Decision:
-        return self.of.read(x, valid, steps) / self.scale
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        z, carry = self.of.read(piece, carry)
+        return z / self.scale, carry
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         single = self.of.full(steps, neurons)

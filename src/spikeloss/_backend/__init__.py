@@ -126,11 +126,6 @@ def constant(x: Array) -> Array:
     return _library(x).constant(x)
 
 
-def surrogate(value: Array, slope: Array) -> Array:
-    """`value` with the derivative of `slope`: constant(value) + (slope - constant(slope))."""
-    return constant(value) + (slope - constant(slope))
-
-
 def by_class(label: Array, z: Array, on: Any, off: Any) -> Array:
     """on where the class is the label, else off: (*S) to (*S, C), beside the decision `z`.
 
@@ -181,6 +176,37 @@ def at(x: Array, step: Array) -> Array:
 def running_sum(x: Array) -> Array:
     """sum_{s <= t} x_s over the first axis."""
     return _library(x).running_sum(x)
+
+
+def accumulate(values: Array, index: Array, size: int) -> Array:
+    """The sums of the values with each index, (E) to (size); those at index `size` are left out."""
+    return _library(values).accumulate(values, index, size)
+
+
+def scatter(values: Array, index: Array, size: int, fill: float) -> Array:
+    """The value with each index, (E) to (size), `fill` where there is none; as in `accumulate`."""
+    return _library(values).scatter(values, index, size, fill)
+
+
+def is_ragged(x: Any) -> bool:
+    """Whether `x` is a PackedSequence or a nested tensor of torch."""
+    return type(x).__name__ == "PackedSequence" or getattr(x, "is_nested", False) is True
+
+
+def padded(ragged: Any) -> tuple[Array, Array]:
+    """A ragged record as one with padding, time first, and the lengths of its samples."""
+    found: tuple[Array, Array] = Torch().padded(ragged)
+    return found
+
+
+def coordinates(sparse: Any) -> tuple[tuple[Array, ...], Array]:
+    """The indices along each axis of the entries of a sparse COO array, and the entries."""
+    if hasattr(sparse, "coords"):  # scipy
+        return tuple(sparse.coords), sparse.data
+    if hasattr(sparse, "indices") and hasattr(sparse, "data") and hasattr(sparse, "nse"):  # JAX
+        return tuple(sparse.indices.T), sparse.data
+    sparse = sparse.coalesce()
+    return tuple(sparse.indices()), sparse.values()
 
 
 def first_nonzero(x: Array) -> Array:

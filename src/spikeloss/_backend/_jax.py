@@ -43,8 +43,14 @@ class Jax(Library):
         top = self.constant(self.xp.max(x, axis=0))
         first = self.first_nonzero(x == top)
         # A column with nan has no step that equals its maximum, nan; any index will do.
-        slope = self.at(x, self.xp.where(first < x.shape[0], first, 0)[None])[0]
-        return top + (slope - self.constant(slope))
+        reached = self.at(x, self.xp.where(first < x.shape[0], first, 0)[None])[0]
+        return self.xp.where(self.xp.isnan(top), top, reached)
+
+    def accumulate(self, values: Array, index: Array, size: int) -> Array:
+        return self.xp.zeros(size + 1, values.dtype).at[index].add(values)[:size]
+
+    def scatter(self, values: Array, index: Array, size: int, fill: float) -> Array:
+        return self.xp.full(size + 1, fill, values.dtype).at[index].set(values)[:size]
 
     def surprise(self, z: Array, label: Array, mean: bool) -> Array:
         xp = self.xp

@@ -91,6 +91,16 @@ class Library:
         label = self.xp.broadcast_to(label[..., None], (*z.shape[:-1], 1))
         return -self.xp.take_along_axis(self.log_softmax(z), label, axis=-1)
 
+    def accumulate(self, values: Array, index: Array, size: int) -> Array:
+        sums = self.xp.zeros(size + 1, dtype=values.dtype)
+        self.xp.add.at(sums, index, values)
+        return sums[:size]
+
+    def scatter(self, values: Array, index: Array, size: int, fill: float) -> Array:
+        filled = self.xp.full(size + 1, fill, dtype=values.dtype)
+        filled[index] = values
+        return filled[:size]
+
     def at(self, x: Array, step: Array) -> Array:
         return self.xp.take_along_axis(x, step, axis=0)
 

@@ -119,6 +119,22 @@ class Torch(Library):
         )
         return value if mean else value.view(*rows, 1)
 
+    def accumulate(self, values: Array, index: Array, size: int) -> Array:
+        return values.new_zeros(size + 1).index_add(0, index, values)[:size]
+
+    def scatter(self, values: Array, index: Array, size: int, fill: float) -> Array:
+        return values.new_full((size + 1,), fill).scatter(0, index, values)[:size]
+
+    def padded(self, ragged: Any) -> tuple[Array, Array]:
+        if not isinstance(ragged, self.torch.Tensor):
+            x, lengths = self.torch.nn.utils.rnn.pad_packed_sequence(ragged)
+            return x, lengths.to(x.device)
+        if ragged.layout == self.torch.jagged:
+            lengths = ragged.offsets().diff()
+        else:
+            lengths = self.torch.tensor([len(x) for x in ragged.unbind()], device=ragged.device)
+        return self.torch.nested.to_padded_tensor(ragged, 0.0).movedim(1, 0), lengths
+
     def at(self, x: Array, step: Array) -> Array:
         return self.torch.gather(x, 0, step.long())
 

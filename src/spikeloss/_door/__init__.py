@@ -17,7 +17,21 @@ from ._options import (
     weights_option,
     whole,
 )
-from ._record import Frame, array, beside_record, comparable, groups, open_record, spikes, summable
+from ._record import (
+    array,
+    beside_record,
+    comparable,
+    dense,
+    groups,
+    open_events,
+    open_piece,
+    open_record,
+    spikes,
+    time_first,
+    total,
+    working,
+)
+from ._stream import goes_on, not_begun, streamed, untargeted
 from ._target import (
     class_labels,
     class_target,
@@ -33,7 +47,6 @@ from ._target import (
 from ._words import refuse
 
 __all__ = [
-    "Frame",
     "array",
     "beside_record",
     "choice",
@@ -41,10 +54,15 @@ __all__ = [
     "class_target",
     "class_weights",
     "comparable",
+    "dense",
     "flag",
+    "goes_on",
     "groups",
     "no_labels",
+    "not_begun",
     "number",
+    "open_events",
+    "open_piece",
     "open_record",
     "option",
     "pairs_option",
@@ -57,10 +75,14 @@ __all__ = [
     "stage",
     "steps_inside",
     "steps_option",
-    "summable",
+    "streamed",
     "terms",
+    "time_first",
     "times_read",
+    "total",
+    "untargeted",
     "values",
     "weights_option",
     "whole",
+    "working",
 ]

@@ -3,28 +3,29 @@
     import spikeloss.compat.snntorch as SF  # in place of: import snntorch.functional as SF
 
 Names, signatures and defaults are those of snnTorch 1.0; the meaning is its documentation's. Where
-its code does something else, `docs/parity.md` says what and by how much. Records are (T, B, N).
+its code does something else, `docs/parity.md` says what and by how much. Records are (T, B, N);
+what takes one takes `lengths`, `valid`, `time_axis` and `class_axis` too, as a `Loss` does.
 """
 
 import math
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 
 from spikeloss import presets, readouts
 from spikeloss._backend import as_array, device, is_array, library, like, namespace
 from spikeloss._door import (
-    array,
     beside_record,
     choice,
+    dense,
     flag,
     number,
     open_record,
     refuse,
     whole,
 )
-from spikeloss._shapes import Array
+from spikeloss._shapes import Array, Layout
 from spikeloss.loss import Loss
 from spikeloss.reductions import Each, Mean, Reduction, Sum
 from spikeloss.targets import Given
@@ -68,11 +69,11 @@ class LossFunctions:
         self.reduction = reduction
         self.weight = weight
 
-    def __call__(self, spk_out: Array, targets: Array) -> Array:
+    def __call__(self, spk_out: Array, targets: Array, **layout: Unpack[Layout]) -> Array:
         """The loss of a record (T, B, N) against labels (B) or the targets of the loss."""
-        return self._reduce(self._compute_loss(spk_out, targets))
+        return self._reduce(self._compute_loss(spk_out, targets, **layout))
 
-    def _compute_loss(self, spk_out: Array, targets: Array) -> Array:
+    def _compute_loss(self, spk_out: Array, targets: Array, **layout: Unpack[Layout]) -> Array:
         raise NotImplementedError("a loss gives _compute_loss(spk_out, targets)")
 
     def _prediction_check(self, spk_out: Array) -> tuple[Any, int, int]:
@@ -113,8 +114,9 @@ class _Composed(LossFunctions):
         mean = reduction == "mean"
         self._loss = loss if mean else loss.replace(reduction=_REDUCTIONS[reduction])
 
-    def _compute_loss(self, spk_out: Array, targets: Array) -> Array:
-        return self._loss(spk_out, targets, class_weight=self._weight_beside(spk_out))
+    def _compute_loss(self, spk_out: Array, targets: Array, **layout: Unpack[Layout]) -> Array:
+        weight = self._weight_beside(spk_out)
+        return self._loss(spk_out, targets, class_weight=weight, **layout)
 
 
 class ce_rate_loss(_Composed):  # noqa: N801
@@ -201,16 +203,16 @@ class mse_membrane_loss(_Composed):  # noqa: N801
         self.time_var_targets = time_var_targets
         self.on_target, self.off_target = on_target, off_target
 
-    def _compute_loss(self, mem_out: Array, targets: Array) -> Array:
+    def _compute_loss(self, mem_out: Array, targets: Array, **layout: Unpack[Layout]) -> Array:
         if self.time_var_targets and _axes(targets) == _axes(mem_out):
             given = self._loss.replace(target=Given())
-            return given(mem_out, targets, class_weight=self.weight)
+            return given(mem_out, targets, class_weight=self.weight, **layout)
         if self.time_var_targets:
-            targets = _of_every_step(targets, mem_out)
+            targets = _of_every_step(targets, mem_out, **layout)
         elif _axes(targets) == _axes(mem_out) - 1:
             fix = "Pass time_var_targets=True."
             refuse("targets", "one label per sample", "labels of each step", fix, ValueError)
-        return super()._compute_loss(mem_out, targets)
+        return super()._compute_loss(mem_out, targets, **layout)
 
 
 class mse_temporal_loss(LossFunctions):  # noqa: N801
@@ -241,13 +243,13 @@ class mse_temporal_loss(LossFunctions):  # noqa: N801
         loss = presets.mse_temporal(tolerance=float(tolerance))
         self._loss = loss.replace(target=self.spk_time_fn.target, reduction=_REDUCTIONS[reduction])
 
-    def __call__(self, spk_rec: Array, targets: Array) -> Array:
+    def __call__(self, spk_rec: Array, targets: Array, **layout: Unpack[Layout]) -> Array:
         """The loss of a record (T, B, N) against labels (B) or times (F, B, N), (B, N) or (N)."""
-        return super().__call__(spk_rec, targets)
+        return super().__call__(spk_rec, targets, **layout)
 
-    def _compute_loss(self, spk_rec: Array, targets: Array) -> Array:
+    def _compute_loss(self, spk_rec: Array, targets: Array, **layout: Unpack[Layout]) -> Array:
         loss = self._loss.replace(readout=self.spk_time_fn.readout(targets))
-        return loss(spk_rec, targets, class_weight=self._weight_beside(spk_rec))
+        return loss(spk_rec, targets, class_weight=self._weight_beside(spk_rec), **layout)
 
 
 class ce_temporal_loss(_Composed):  # noqa: N801
@@ -262,9 +264,9 @@ class ce_temporal_loss(_Composed):  # noqa: N801
         self.inverse = inverse
         self.spk_time_fn = SpikeTime(target_is_time=False)
 
-    def __call__(self, spk_rec: Array, targets: Array) -> Array:
+    def __call__(self, spk_rec: Array, targets: Array, **layout: Unpack[Layout]) -> Array:
         """The loss of a record (T, B, N) against labels (B)."""
-        return super().__call__(spk_rec, targets)
+        return super().__call__(spk_rec, targets, **layout)
 
 
 def accuracy_rate(
@@ -272,21 +274,22 @@ def accuracy_rate(
     targets: Array,
     population_code: bool = False,
     num_classes: int | Literal[False] = False,
+    **layout: Unpack[Layout],
 ) -> np.float64:
     """The share of samples whose class fires most; a tie goes to the lowest class.
 
     A sample without any output spike has decided nothing and counts as wrong.
     """
     classes = _classes(population_code, num_classes)
-    return _accuracy(presets.ce_count(classes=classes), spk_out, targets)
+    return _accuracy(presets.ce_count(classes=classes), spk_out, targets, **layout)
 
 
-def accuracy_temporal(spk_out: Array, targets: Array) -> np.float64:
+def accuracy_temporal(spk_out: Array, targets: Array, **layout: Unpack[Layout]) -> np.float64:
     """The share of samples whose class fires first; a tie goes to the lowest class.
 
     A sample without any output spike has decided nothing and counts as wrong.
     """
-    return _accuracy(presets.ce_temporal(), spk_out, targets)
+    return _accuracy(presets.ce_temporal(), spk_out, targets, **layout)
 
 
 class l1_rate_sparsity:  # noqa: N801
@@ -305,13 +308,13 @@ class l1_rate_sparsity:  # noqa: N801
         self.Lambda, self.per = Lambda, per
         self.__name__ = "l1_rate_sparsity"
 
-    def __call__(self, spk_out: Array) -> Array:
+    def __call__(self, spk_out: Array, **layout: Unpack[Layout]) -> Array:
         """The penalty of a record (T, B, N), 0-d."""
-        frame = open_record(spk_out)
-        x, xp = frame.x, namespace(frame.x)
+        piece = dense(open_record(spk_out, **layout), self)
+        x, xp = piece.x, namespace(piece.x)
         samples = math.prod(x.shape[1:-1]) if self.per == "sample" else 1
         total = xp.sum(xp.where(x < 0, -x, x))
-        return as_array(self.Lambda * total / (samples or math.nan), frame.dtype)
+        return as_array(self.Lambda * total / (samples or math.nan), piece.dtype)
 
 
 def _classes(population_code: bool, num_classes: int | Literal[False]) -> int | None:
@@ -331,9 +334,9 @@ def _axes(x: Array) -> int:
     return int(x.ndim) if is_array(x) else np.ndim(x)
 
 
-def _of_every_step(labels: Array, record: Array) -> Array:
+def _of_every_step(labels: Array, record: Array, **layout: Unpack[Layout]) -> Array:
     """Labels (T, *B), or (T) of the whole batch, as labels (T, *B)."""
-    record = array("record", record)
+    record = dense(open_record(record, **layout), readouts.EveryStep()).x
     labels = beside_record("targets", labels, record)
     shape, xp = record.shape[:-1], namespace(record)
     if labels.shape == shape[:1]:
@@ -346,8 +349,8 @@ def _of_every_step(labels: Array, record: Array) -> Array:
     return labels
 
 
-def _accuracy(loss: Loss, spk_out: Array, targets: Array) -> np.float64:
-    share = float(loss.accuracy(spk_out, targets))
-    samples = math.prod(spk_out.shape[1:-1])
+def _accuracy(loss: Loss, spk_out: Array, targets: Array, **layout: Unpack[Layout]) -> np.float64:
+    share = float(loss.accuracy(spk_out, targets, **layout))
+    samples = math.prod(np.shape(targets))
     right = round(share * samples) if samples else math.nan
     return np.float64(right / (samples or math.nan))

@@ -1,0 +1,190 @@
+"""Records that are no dense array: events as they come off a sensor, and spikes of one bit each.
+
+Losses and readouts take them wherever they take a record (T, *B, N).
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from ._backend import accumulate, arange, as_index, coordinates, namespace
+from ._door._words import refuse, said
+from ._shapes import Array, Record
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """A record (T, *B, N) as its E non-zero entries, in any order.
+
+    A loss costs O(E log E) at most, beside the size of its decision, whatever T is. Readouts that
+    need every step, such as `EveryStep` and `Maximum`, refuse events; give them `events.dense()`.
+
+    Amplitudes of one neuron at the same time add up; for spike times they are one spike, and an
+    event of amplitude 0 is none. Events at or after the end of their sample, its length or T, are
+    padding. Negative times, and samples and neurons that the record does not have, are an error
+    where values are checked, and padding elsewhere.
+
+    Derivatives: of counts and rates with respect to amplitudes. Of spike times with respect to
+    times, where these are floating (they need not be whole then), 1 for the spike that is read; and
+    with respect to amplitudes the estimator of a dense record. A silent neuron has no event, and
+    so no derivative.
+
+    Args:
+        time: (E) steps from 0, integer or floating.
+        sample: (E) integers, an index into the flattened batch axes.
+        neuron: (E) integers.
+        amplitude: (E), or None: all 1.
+        shape: (T, *B, N) of the record.
+
+    >>> import numpy
+    >>> from spikeloss.readouts import Count
+    >>> time, sample, neuron = numpy.array([[0, 4, 2], [0, 0, 1], [1, 1, 0]])
+    >>> Count()(Events(time, sample, neuron, shape=(5, 2, 2)))
+    array([[0., 2.],
+           [1., 0.]], dtype=float32)
+    """
+
+    time: Array
+    sample: Array
+    neuron: Array
+    amplitude: Array | None = None
+    shape: tuple[int, ...] = ()
+
+    @classmethod
+    def from_sparse(cls, record: Any) -> Self:
+        """The entries of a sparse COO array (T, *B, N) of torch, JAX (`BCOO`) or SciPy."""
+        shape = tuple(record.shape)
+        if len(shape) < 2:
+            rule, fix = "2 axes or more, (time, *batch, neurons)", "Keep the axes."
+            refuse("record", rule, f"shape {shape}", fix)
+        (time, *batch, neuron), amplitude = coordinates(record)
+        sample = as_index(time) * 0
+        for index, size in zip(batch, shape[1:-1], strict=True):
+            sample = sample * size + as_index(index)
+        return cls(time, sample, neuron, amplitude, shape)
+
+    @classmethod
+    def from_recordings(
+        cls, recordings: Sequence[Any], *, steps: int, step: float, sensor_size: Sequence[int]
+    ) -> Self:
+        """Recordings of an event sensor, one per sample, as tonic gives them: NumPy.
+
+        Args:
+            recordings: structured arrays with fields "t", "x" and maybe "y" and "p".
+            steps: T.
+            step: how much of "t" is a step: 1000 for steps of a millisecond, "t" in microseconds.
+            sensor_size: (width, height, polarities); neuron (p height + y) width + x.
+        """
+        width, height, polarities = sensor_size
+        parts = [_addresses(recording, width, height) for recording in recordings]
+        if not parts:
+            refuse("recordings", "at least one recording", "none", "Pass one per sample.")
+        xp = namespace(parts[0][0])
+        samples = [xp.full(len(time), i, dtype=int) for i, (time, _) in enumerate(parts)]
+        return cls(
+            xp.concat([xp.astype(time // step, int) for time, _ in parts]),
+            xp.concat(samples),
+            xp.concat([neuron for _, neuron in parts]),
+            shape=(steps, len(parts), width * height * polarities),
+        )
+
+    def map(self, function: Callable[[Array], Array]) -> Self:
+        """These events with every array changed: `events.map(torch.as_tensor)`."""
+        return replace(
+            self,
+            time=function(self.time),
+            sample=function(self.sample),
+            neuron=function(self.neuron),
+            amplitude=None if self.amplitude is None else function(self.amplitude),
+        )
+
+    def nothing(self) -> Record:
+        """A step (1, *B, N) of no events, in the dtype of the record."""
+        return replace(self.map(lambda x: x[:0]), shape=(1, *self.shape[1:])).dense()
+
+    def dense(self) -> Record:
+        """The record (T, *B, N); a time that is not whole belongs to the step before it."""
+        from ._door import open_events
+
+        piece = open_events(self, None, None)
+        xp, cells = namespace(piece.time), math.prod(piece.shape)
+        step = as_index(xp.floor(piece.time))
+        index = xp.where(piece.cell < cells, step * cells + piece.cell, self.shape[0] * cells)
+        flat = accumulate(piece.amplitude, index, self.shape[0] * cells)
+        return xp.reshape(xp.astype(flat, piece.dtype), self.shape)
+
+
+def _addresses(recording: Any, width: int, height: int) -> tuple[Array, Array]:
+    """Times and neurons of a structured array."""
+    names = recording.dtype.names or ()
+    if "t" not in names or "x" not in names:
+        rule, fix = "structured arrays with fields t and x", "Name the fields as tonic does."
+        refuse("recordings", rule, f"fields {names}" if names else said(recording), fix, TypeError)
+    neuron = recording["x"].astype(int)
+    if "y" in names:
+        neuron = neuron + width * recording["y"].astype(int)
+    if "p" in names:
+        neuron = neuron + width * height * recording["p"].astype(int)
+    return recording["t"], neuron
+
+
+PIECE = 64
+"""Steps that are unpacked at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A record of spikes (T, *B, N) with one bit for each, for evaluation.
+
+    It takes an eighth of the memory of bools and a 32nd of that of float32. A loss unpacks it
+    64 steps at a time; there is no derivative with respect to it.
+
+    Args:
+        bits: (T / 8 rounded up, *B, N) uint8; bit i of byte j is step 8 j + i.
+        steps: T.
+
+    >>> import numpy
+    >>> from spikeloss.readouts import Count
+    >>> packed = Packed.pack(numpy.array([[1, 0], [1, 1], [0, 1]]))
+    >>> packed.bits
+    array([[3, 6]], dtype=uint8)
+    >>> Count()(packed)
+    array([2., 2.], dtype=float32)
+    """
+
+    bits: Array
+    steps: int
+
+    @classmethod
+    def pack(cls, spikes: Record) -> Self:
+        """A record, time first, in bits: any entry that is not zero is a spike."""
+        xp, steps = namespace(spikes), len(spikes)
+        rest = tuple(spikes.shape[1:])
+        fired = xp.astype(spikes != 0, xp.uint8)
+        if steps % 8:
+            fired = xp.concat([fired] + [xp.zeros_like(fired[:1])] * (8 - steps % 8))
+        fired = xp.reshape(fired, (-1, 8, *rest))
+        bits = fired[:, 0]
+        for i in range(1, 8):
+            bits = bits | (fired[:, i] << i)
+        return cls(bits, steps)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(T, *B, N)"""
+        return (self.steps, *self.bits.shape[1:])
+
+    def unpack(self) -> Record:
+        """The record (T, *B, N) of 0 and 1, uint8."""
+        return self._unpacked(0, len(self.bits))[: self.steps]
+
+    def pieces(self) -> Iterator[Record]:
+        """The record, 64 steps at a time."""
+        for byte in range(0, len(self.bits), PIECE // 8):
+            yield self._unpacked(byte, byte + PIECE // 8)[: self.steps - 8 * byte]
+
+    def _unpacked(self, first: int, end: int) -> Record:
+        xp, bits = namespace(self.bits), self.bits[first:end]
+        places = xp.reshape(xp.astype(arange(8, bits), bits.dtype), (8,) + (1,) * (bits.ndim - 1))
+        return xp.reshape((bits[:, None] >> places) & 1, (-1, *bits.shape[1:]))
