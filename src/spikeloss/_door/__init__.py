@@ -4,6 +4,8 @@ Every error reads `<argument>: expected <rule>, got <what>. <one fix>`. Shapes, 
 are always checked; values where `_backend.checks_values` says that reading them is cheap.
 """
 
+from ._array import array, beside_record, working
+from ._layout import time_first
 from ._options import (
     choice,
     flag,
@@ -18,8 +20,6 @@ from ._options import (
     whole,
 )
 from ._record import (
-    array,
-    beside_record,
     comparable,
     dense,
     groups,
@@ -27,9 +27,7 @@ from ._record import (
     open_piece,
     open_record,
     spikes,
-    time_first,
     total,
-    working,
 )
 from ._stream import goes_on, not_begun, streamed, untargeted
 from ._target import (

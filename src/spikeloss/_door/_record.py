@@ -1,45 +1,28 @@
-"""Checks of the record and of what lies beside it."""
+"""Opens a record: whatever the user has, checked, as a piece."""
 
 import math
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 from spikeloss._backend import (
     arange,
     as_index,
-    beside,
     checks_values,
     constant,
-    device,
     extent,
-    is_array,
     is_ragged,
     kind,
-    library,
     namespace,
     padded,
     running_sum,
-    unwrap,
 )
-from spikeloss._backend import dense as is_dense
 from spikeloss._piece import Dense, Piece, Sparse
 from spikeloss._shapes import Array, Record, Steps
 from spikeloss.records import Events, Packed
 
-from ._options import whole
-from ._words import (
-    article,
-    batch_first,
-    cast,
-    cut,
-    module_of,
-    per_sample,
-    refuse,
-    said,
-    shape_of,
-    span,
-)
+from ._array import array, beside_record, real_kind, working
+from ._layout import not_empty, time_first, timeless_record, valid_lengths, valid_mask
+from ._words import cast, refuse, said, shape_of, span
 
 
 def open_record(
@@ -70,7 +53,7 @@ def open_record(
     x, dtype = working(array("record", record))
     if timeless:
         _no_mask(lengths, valid, "a record without time")
-        return Dense(_timeless(x, time_axis, class_axis), None, 0, 1, dtype)
+        return Dense(timeless_record(x, time_axis, class_axis), None, 0, 1, dtype)
     return open_piece(time_first(x, time_axis, class_axis), lengths, valid, dtype)
 
 
@@ -84,12 +67,12 @@ def open_piece(
     t = xp.reshape(arange(steps, x), (steps,) + (1,) * (x.ndim - 1))
     whole = isinstance(start, int)
     if valid is not None:
-        mask = _mask(valid, tuple(x.shape[:-1]), x)[..., None]
+        mask = valid_mask(valid, tuple(x.shape[:-1]), x)[..., None]
         end = start + xp.sum(xp.astype(mask, t.dtype), axis=0)
         if whole:
-            _not_empty(end)
+            not_empty(end)
         return Dense(xp.where(mask, x, 0), mask, start, end, dtype, gaps=True)
-    lengths = _lengths(lengths, tuple(x.shape), x, whole)
+    lengths = valid_lengths(lengths, tuple(x.shape), x, whole)
     mask = t + time < lengths
     end = xp.where(lengths < time + steps, lengths, time + steps)
     return Dense(xp.where(mask, x, 0), mask, start, end, dtype)
@@ -108,16 +91,16 @@ def open_events(
     sample = xp.where(inside, sample, 0)
     whole, end = isinstance(start, int), start + steps
     if valid is not None:
-        mask = xp.reshape(_mask(valid, (steps, *batch), amplitude), (steps, samples))
+        mask = xp.reshape(valid_mask(valid, (steps, *batch), amplitude), (steps, samples))
         seen = running_sum(xp.astype(mask, sample.dtype))
         end = start + xp.reshape(seen[-1], (*batch, 1))
         if whole:
-            _not_empty(end)
+            not_empty(end)
         step = as_index(xp.where(inside, xp.floor(t), 0))
         inside = inside & mask[step, sample]
         t = t + xp.astype(seen[step, sample] - 1 - step, t.dtype)
     elif lengths is not None:
-        lengths = _lengths(lengths, events.shape, amplitude, whole)
+        lengths = valid_lengths(lengths, events.shape, amplitude, whole)
         inside = inside & (t + time < xp.reshape(lengths, (-1,))[sample])
         end = xp.where(lengths < time + steps, lengths, time + steps)
     if not whole:
@@ -191,155 +174,6 @@ def dense(piece: Piece, readout: object) -> Dense:
         return piece
     rule = f"a dense record, as {type(readout).__name__} reads every step"
     refuse("record", rule, "events", "Write events.dense().", TypeError)
-
-
-def array(argument: str, value: Any) -> Array:
-    """An array of any of the libraries."""
-    if is_array(value):
-        return unwrap(value)
-    rule = "a torch tensor, a JAX array or a NumPy array"
-    fix = "Convert it with torch.as_tensor, jax.numpy.asarray or numpy.asarray."
-    if isinstance(value, (list, tuple)) and value and is_array(value[0]):
-        steps = isinstance(value, list)  # collected in a loop; a tuple is of several results
-        fix = f"Write {module_of(value[0])}.stack({argument})." if steps else (
-            f"Pass one of them, as in {argument}[0]."
-        )  # fmt: skip
-    elif value is None or isinstance(value, (str, type)):
-        fix = "Pass an array (time, *batch, neurons)."
-    refuse(argument, rule, said(value), fix, TypeError)
-
-
-def working(x: Array) -> tuple[Array, Any]:
-    """The record in the dtype of the computation, and the dtype of the result."""
-    if not is_dense(x):
-        refuse("record", "a dense tensor", x.layout, "Write record.to_dense().", TypeError)
-    xp, sort = namespace(x), real_kind("record", x)
-    result = x.dtype if sort in ("float", "half") else xp.float32
-    return x if sort == "float" else xp.astype(x, xp.float32), result
-
-
-def real_kind(argument: str, x: Array) -> str:
-    """The kind of the dtype, which is none of complex numbers or objects."""
-    sort = kind(x)
-    if sort == "other":
-        rule = "a real floating, integer or bool dtype"
-        refuse(argument, rule, x.dtype, cast(argument, x, "float"), TypeError)
-    return sort
-
-
-def time_first(x: Array, time_axis: int, class_axis: int) -> Record:
-    shape = tuple(x.shape)
-    if len(shape) < 2:
-        rule, fix = "2 axes or more, (time, *batch, neurons)", "Keep the axes of time and neurons."
-        refuse("record", rule, shape_of(x), fix)
-    time, neurons = _axis("time_axis", time_axis, shape), _axis("class_axis", class_axis, shape)
-    if time == neurons:
-        got = f"axis {time} for both, in a record of shape {shape}"
-        refuse("class_axis", "another axis than time_axis", got, "Name two axes of the record.")
-    if time != 0 or neurons != len(shape) - 1:
-        x = namespace(x).moveaxis(x, (time, neurons), (0, -1))
-    if shape[time] == 0 or shape[neurons] == 0:
-        rule, fix = "at least one step and one neuron", "Record at least one step of one neuron."
-        refuse("record", rule, shape_of(x), fix)
-    return x
-
-
-def _timeless(x: Array, time_axis: int, class_axis: int) -> Record:
-    """A record without time, as one of a single step."""
-    if time_axis != 0:
-        fix = "Drop time_axis."
-        refuse("time_axis", "nothing for a record without time", said(time_axis), fix)
-    shape = tuple(x.shape)
-    if not shape or shape[_axis("class_axis", class_axis, shape)] == 0:
-        rule = "(*batch, classes) with at least one class"
-        refuse("record", rule, shape_of(x), "Keep the axis of classes.")
-    neurons = class_axis % len(shape)
-    return x[None] if neurons == len(shape) - 1 else namespace(x).moveaxis(x, neurons, -1)[None]
-
-
-def _axis(argument: str, axis: int, shape: tuple[int, ...]) -> int:
-    axis, count = whole(argument, axis), len(shape)
-    if not -count <= axis < count:
-        rule = f"an axis of a record of shape {shape}"
-        refuse(argument, rule, axis, f"Choose {argument} from {-count} to {count - 1}.")
-    return axis % count
-
-
-def _lengths(lengths: Any, shape: tuple[int, ...], x: Array, whole: bool) -> Array:
-    """The lengths as integers (*B, 1), of a record (T, *B, N) or, if not whole, of some steps."""
-    lengths = beside_record("lengths", lengths, x)
-    steps, batch = shape[0], shape[1:-1]
-    sort = kind(lengths)
-    if sort == "bool" and tuple(lengths.shape[1:]) == batch:
-        refuse("lengths", "integers", "a mask of the steps", "Pass it as valid.", TypeError)
-    if tuple(lengths.shape) != batch:
-        rule = f"{per_sample(batch, 'length')} of the record {shape}"
-        fix = batch_first(lengths.shape, batch, steps, "Pass one length per sample.")
-        refuse("lengths", rule, shape_of(lengths), fix)
-    if sort != "integer":
-        refuse("lengths", "integers", lengths.dtype, cast("lengths", lengths, "int"), TypeError)
-    lengths = as_index(lengths)
-    if checks_values(lengths) and 0 not in lengths.shape:
-        low, high = extent(lengths)
-        if low < 1 or (whole and high > steps):
-            rule = f"values from 1 to {steps}" if whole else "values of at least 1"
-            fix = "Drop the empty samples." if low < 1 else f"Cut them to {steps}."
-            refuse("lengths", rule, span(low, high), fix)
-    return lengths[..., None]
-
-
-def _mask(valid: Any, shape: tuple[int, ...], x: Array) -> Array:
-    """The mask of the steps, bool (T, *B)."""
-    valid = beside_record("valid", valid, x)
-    if kind(valid) != "bool":
-        refuse("valid", "bools", valid.dtype, "Write valid != 0.", TypeError)
-    if tuple(valid.shape) != shape:
-        rule = f"shape {shape}, a bool per step and sample"
-        swapped = tuple(valid.shape) == (*shape[1:2], shape[0], *shape[2:])
-        fix = (
-            "Write valid.swapaxes(0, 1)."
-            if swapped
-            else "Put time first, as in valid[step, sample]."
-        )
-        refuse("valid", rule, shape_of(valid), fix)
-    return valid
-
-
-def _not_empty(count: Array) -> None:
-    """At least one valid step of every sample."""
-    if 0 not in count.shape and checks_values(count) and extent(count)[0] < 1:
-        refuse("valid", "a valid step in every sample", "none in some", "Drop the empty samples.")
-
-
-def beside_record(argument: str, value: Any, x: Array) -> Array:
-    """`value` as an array of the library and the device of `x`; nothing is moved."""
-    if not is_array(value):
-        return _listed(argument, value, x)
-    value, ours, theirs = unwrap(value), library(x), library(value)
-    if ours != theirs:
-        if (ours, theirs) == ("jax", "numpy") and kind(value) != "other":
-            return beside(value, x)
-        which, call = (argument, module_of(x)) if ours != "numpy" else ("record", module_of(value))
-        convert = "as_tensor" if call == "torch" else "asarray"
-        fix = f"Write {call}.{convert}({which})."
-        refuse(argument, f"{article(x)} like the record", article(value), fix, TypeError)
-    if ours == "torch" and device(x) != device(value):
-        here, fix = device(x), f"Write {argument}.to({device(x)!r})."
-        refuse(argument, f"a tensor on {here} like the record", f"one on {device(value)}", fix)
-    return value
-
-
-def _listed(argument: str, value: Any, x: Array) -> Array:
-    """A number or a list of numbers as an array beside `x`."""
-    listed = isinstance(value, (int, float, list, tuple, range))
-    if listed:
-        with suppress(TypeError, ValueError, RuntimeError, OverflowError):
-            made = beside(value, x)
-            if kind(made) != "other":
-                return made
-    fix = "Write it as numbers, in rows of one length." if listed else f"Pass {article(x)}."
-    got = cut(repr(value)) if listed else said(value)
-    refuse(argument, f"{article(x)} like the record", got, fix, TypeError)
 
 
 _DIVERGED = "Look for the step at which the simulation diverged."

@@ -15,8 +15,8 @@ from spikeloss._backend import (
 )
 from spikeloss._shapes import Array, Steps
 
+from ._array import beside_record, real_kind
 from ._options import weights_option
-from ._record import beside_record, real_kind
 from ._words import batch_first, cast, per_sample, refuse, shape_of, span
 
 

@@ -1,0 +1,75 @@
+"""Checks of arrays: their library, their device, their dtype."""
+
+from contextlib import suppress
+from typing import Any
+
+from spikeloss._backend import beside, device, is_array, kind, library, namespace, unwrap
+from spikeloss._backend import dense as is_dense
+from spikeloss._shapes import Array
+
+from ._words import article, cast, cut, module_of, refuse, said
+
+
+def array(argument: str, value: Any) -> Array:
+    """An array of any of the libraries."""
+    if is_array(value):
+        return unwrap(value)
+    rule = "a torch tensor, a JAX array or a NumPy array"
+    fix = "Convert it with torch.as_tensor, jax.numpy.asarray or numpy.asarray."
+    if isinstance(value, (list, tuple)) and value and is_array(value[0]):
+        steps = isinstance(value, list)  # collected in a loop; a tuple is of several results
+        fix = f"Write {module_of(value[0])}.stack({argument})." if steps else (
+            f"Pass one of them, as in {argument}[0]."
+        )  # fmt: skip
+    elif value is None or isinstance(value, (str, type)):
+        fix = "Pass an array (time, *batch, neurons)."
+    refuse(argument, rule, said(value), fix, TypeError)
+
+
+def working(x: Array) -> tuple[Array, Any]:
+    """The record in the dtype of the computation, and the dtype of the result."""
+    if not is_dense(x):
+        refuse("record", "a dense tensor", x.layout, "Write record.to_dense().", TypeError)
+    xp, sort = namespace(x), real_kind("record", x)
+    result = x.dtype if sort in ("float", "half") else xp.float32
+    return x if sort == "float" else xp.astype(x, xp.float32), result
+
+
+def real_kind(argument: str, x: Array) -> str:
+    """The kind of the dtype, which is none of complex numbers or objects."""
+    sort = kind(x)
+    if sort == "other":
+        rule = "a real floating, integer or bool dtype"
+        refuse(argument, rule, x.dtype, cast(argument, x, "float"), TypeError)
+    return sort
+
+
+def beside_record(argument: str, value: Any, x: Array) -> Array:
+    """`value` as an array of the library and the device of `x`; nothing is moved."""
+    if not is_array(value):
+        return _listed(argument, value, x)
+    value, ours, theirs = unwrap(value), library(x), library(value)
+    if ours != theirs:
+        if (ours, theirs) == ("jax", "numpy") and kind(value) != "other":
+            return beside(value, x)
+        which, call = (argument, module_of(x)) if ours != "numpy" else ("record", module_of(value))
+        convert = "as_tensor" if call == "torch" else "asarray"
+        fix = f"Write {call}.{convert}({which})."
+        refuse(argument, f"{article(x)} like the record", article(value), fix, TypeError)
+    if ours == "torch" and device(x) != device(value):
+        here, fix = device(x), f"Write {argument}.to({device(x)!r})."
+        refuse(argument, f"a tensor on {here} like the record", f"one on {device(value)}", fix)
+    return value
+
+
+def _listed(argument: str, value: Any, x: Array) -> Array:
+    """A number or a list of numbers as an array beside `x`."""
+    listed = isinstance(value, (int, float, list, tuple, range))
+    if listed:
+        with suppress(TypeError, ValueError, RuntimeError, OverflowError):
+            made = beside(value, x)
+            if kind(made) != "other":
+                return made
+    fix = "Write it as numbers, in rows of one length." if listed else f"Pass {article(x)}."
+    got = cut(repr(value)) if listed else said(value)
+    refuse(argument, f"{article(x)} like the record", got, fix, TypeError)
