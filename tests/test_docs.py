@@ -143,3 +143,29 @@ def test_citation_and_changelog_know_the_version() -> None:
     assert citation["version"] == spikeloss.__version__
     assert {"cff-version", "title", "message", "authors"} <= citation.keys()
     assert spikeloss.__version__ in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_one_window_has_the_gradient_of_the_batch() -> None:
+    """The example of truncated backpropagation through time."""
+    path = ROOT / "examples" / "truncated_bptt.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    torch.manual_seed(0)
+    layer, loss = example.Layer(), presets.ce_rate()
+    inputs, labels = example.samples(torch.Generator().manual_seed(1))
+    u = s = torch.zeros(inputs.shape[1], example.CLASSES)
+    record = []
+    for x in inputs:
+        u, s = layer(x, u, s)
+        record.append(s)
+    value = loss(torch.stack(record), labels)
+    (wanted,) = torch.autograd.grad(value, layer.weight.weight)
+    ((whole, gradient),) = example.gradients(layer, loss, inputs, labels, len(inputs))
+    torch.testing.assert_close(whole, value.detach())
+    torch.testing.assert_close(gradient, wanted)
+    *_, (last, cut) = example.gradients(layer, loss, inputs, labels, 10)
+    torch.testing.assert_close(last, value.detach())
+    assert not torch.allclose(cut, wanted, atol=1e-3)

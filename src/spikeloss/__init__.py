@@ -1,11 +1,11 @@
 """Objectives for spiking neural networks, for PyTorch, JAX and NumPy alike.
 
 `presets` has every published loss by name; `Loss` composes a readout, a target, a criterion and a
-reduction into one of your own.
+reduction into one of your own. `records` has forms of a record that are no dense array.
 """
 
-from . import criteria, presets, readouts, reductions, targets
+from . import criteria, presets, readouts, records, reductions, targets
 from .loss import Loss, Total
 
 __version__ = "0.1.0"
-__all__ = ["Loss", "Total", "criteria", "presets", "readouts", "reductions", "targets"]
+__all__ = ["Loss", "Total", "criteria", "presets", "readouts", "records", "reductions", "targets"]
