@@ -27,6 +27,7 @@ docs: .venv/dev ## the pages, in docs/_build/html
 
 bench: .venv/dev ## speed against snnTorch, into benchmarks/results
 	OMP_WAIT_POLICY=passive $(BIN)/python benchmarks/speed.py
+	OMP_WAIT_POLICY=passive $(BIN)/python benchmarks/records.py
 	$(BIN)/python benchmarks/report.py
 
 clean: ## remove what the targets made, but not the results of runs

@@ -125,3 +125,21 @@ def test_the_report_fails_where_a_bound_is_broken(
             table.writerows(row | {"times_faster": row["times_faster"] and faster} for row in rows)
         assert report.main(tmp_path) == status
         assert ("ce_count" in capsys.readouterr().out) == bool(status)
+
+
+def test_streams_and_forms_of_a_record_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(SCRIPTS)
+    records = script("records")
+    monkeypatch.setattr(records, "RECORD", (40, 3, 20))
+    rows = rows_of(records.run(tmp_path, lengths=(300,), seconds=0.0))
+    ways = {(row["what"], row["form"]) for row in rows if row["steps"]}
+    assert ways == {(loss, way) for loss in records.LOSSES for way in records.WAYS}
+    assert all(float(row["microseconds_per_step"]) > 0 for row in rows if row["steps"])
+    forms = [row for row in rows if row["density"]]
+    assert len(forms) == 4 * 2 * len(records.DENSITIES)
+    packed = {float(row["megabytes"]) for row in forms if row["form"] == "packed"}
+    assert packed == {0.0}
+    page = (tmp_path / "records.md").read_text()
+    assert all(f"| {form} |" in page for form in ("events", "packed", "stream, chunks of 100"))
