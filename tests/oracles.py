@@ -211,6 +211,7 @@ def cross_entropy(
     z: Array,
     y: int | ArrayLike,
     *,
+    n: int = 1,
     weight: ArrayLike | None = None,
     label_smoothing: float = 0.0,
 ) -> tuple[float, Array]:
@@ -260,9 +261,24 @@ def squared_error(
     return each / n**steps_power, slope / n**steps_power
 
 
-CRITERIA: dict[str, Callable[..., tuple[Any, Array]]] = {
-    "CrossEntropy": cross_entropy,
-    "SquaredError": squared_error,
+@dataclass(frozen=True)
+class Criterion:
+    """A criterion: its function of a row, called with n steps, and what the user gives it."""
+
+    each: Callable[..., tuple[Any, Array]]
+    """(z, y, *, n, **options) -> each () | (C,), and its derivative (C,), the diagonal for (C,)."""
+    of_labels: bool = False
+    """Whether an integer target without an encoding is made of class labels."""
+    by_class: bool = False
+    """Whether it takes the weights of all classes itself, as ``weight``; else a row has one."""
+
+    def __call__(self, *args: Any, **options: Any) -> tuple[Any, Array]:
+        return self.each(*args, **options)
+
+
+CRITERIA: dict[str, Criterion] = {
+    "CrossEntropy": Criterion(cross_entropy, of_labels=True, by_class=True),
+    "SquaredError": Criterion(squared_error),
 }
 
 
@@ -339,7 +355,7 @@ def has_labels(objective: Objective, target: Any) -> bool:
     if objective.target[0] in TARGETS:
         return True
     integers = np.issubdtype(np.asarray(target).dtype, np.integer)
-    return objective.criterion[0] == "CrossEntropy" and bool(integers)
+    return CRITERIA[objective.criterion[0]].of_labels and bool(integers)
 
 
 def label_at(objective: Objective, target: Any, s: int) -> int | None:
@@ -382,13 +398,16 @@ def row_loss(
     y = target_at(objective, target, s, len(z), x)
     weighted = class_weight is not None and label is not None
     weight = float(np.asarray(class_weight)[label]) if weighted else 1.0
-    if name == "CrossEntropy":
-        smoothing = options.get("label_smoothing", 0.0)
-        loss, pull = cross_entropy(z, y, weight=class_weight, label_smoothing=smoothing)
+    criterion = CRITERIA[name]
+    options = {key: value for key, value in options.items() if key != "ignore_index"}
+    if criterion.by_class:
+        loss, pull = criterion.each(z, y, n=len(x), weight=class_weight, **options)
         return np.asarray(loss), np.tensordot(pull, dz, 1), weight
     if class_weight is not None and label is None:
         raise ValueError("class_weight: expected a target with labels, got numbers.")
-    each, slope = squared_error(z, y, n=len(x), **options)
+    each, slope = criterion.each(z, y, n=len(x), **options)
+    if np.ndim(each) == 0:
+        return np.asarray(weight * each), weight * np.tensordot(slope, dz, 1), weight
     return weight * each, np.array([weight * slope[k] * dz[k] for k in range(len(z))]), weight
 
 
@@ -441,10 +460,15 @@ def sample_target(objective: Objective, target: Any, b: int, n: int) -> Any:
 
 
 def loss_shape(objective: Objective, steps: int, neurons: int) -> tuple[int, ...]:
-    """The shape of one sample's loss: () for cross-entropy, else (C,); (F,N) for spike times."""
-    if objective.criterion[0] == "CrossEntropy":
-        return ()
+    """The shape of one sample's loss: () or (C,), as the criterion gives it; (F,N) for F spikes."""
+    name, options = objective.criterion
+    options = {key: value for key, value in options.items() if key != "ignore_index"}
     z, _ = read(objective.readout, np.zeros((steps, neurons)))
+    row = z if z.ndim == 1 else z[0]
+    label = CRITERIA[name].of_labels
+    each, _ = CRITERIA[name].each(row, 0 if label else np.zeros(len(row)), n=steps, **options)
+    if np.ndim(each) == 0:
+        return ()
     return z.shape if innermost(objective.readout)[0] == "SpikeTimes" else z.shape[-1:]
 
 
