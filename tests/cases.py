@@ -22,16 +22,22 @@ from spikeloss import Loss, presets
 from spikeloss.criteria import CrossEntropy, SquaredError
 from spikeloss.readouts import (
     Count,
+    CumulativeSoftmax,
     Decided,
     EveryStep,
+    FilteredTrace,
     FirstSpike,
+    InterpolatedSpike,
     LastStep,
+    LogSumExp,
     Maximum,
     Mean,
+    MovingWindow,
     Population,
     Readout,
     SpikeTimes,
     Temperature,
+    WeightedSum,
 )
 from spikeloss.reductions import Each, Reduction, Sum
 from spikeloss.reductions import Mean as MeanLoss
@@ -124,6 +130,11 @@ class Case:
     def objective(self) -> Objective:
         """The objective of the oracles: written there for a preset, else read off the loss."""
         return self._preset_oracle[0] if self.preset else objective(self.loss)
+
+    @property
+    def readout(self) -> str:
+        """The name of the readout."""
+        return type(self.loss.readout).__name__
 
     @property
     def reduction(self) -> str:
@@ -287,12 +298,45 @@ _READOUTS = (
     Case("LastStep", Loss(LastStep(), CrossEntropy()), "membrane"),
     Case("Decided", Loss(Decided(), CrossEntropy()), "logits"),
     *_FIRST_SPIKES,
+    Case(
+        "FirstSpike exponential",
+        Loss(FirstSpike(code="exponential", unit=4.0, silent_delay=1.0), SquaredError()),
+        target="values",
+    ),
+    Case(
+        "InterpolatedSpike",
+        Loss(InterpolatedSpike(threshold=0.5, code="negative", unit=2.0), CrossEntropy()),
+        "membrane",
+    ),
+    Case(
+        "InterpolatedSpike in time",
+        Loss(InterpolatedSpike(threshold=1.25, silent_slope=3.0), SquaredError(), OnOffTime()),
+        "membrane",
+    ),
+    Case("WeightedSum", Loss(WeightedSum(tau=2.5), CrossEntropy())),
+    Case("WeightedSum rate", Loss(WeightedSum(tau=4.0), SquaredError(), OnOffRate(0.5))),
+    Case("LogSumExp", Loss(LogSumExp(sharpness=2.0), CrossEntropy()), "membrane"),
+    Case("CumulativeSoftmax", Loss(CumulativeSoftmax(), CrossEntropy()), "membrane"),
+    Case("MovingWindow", Loss(MovingWindow(width=3), CrossEntropy())),
+    Case("MovingWindow wide", Loss(MovingWindow(width=6), SquaredError(), OnOff()), "membrane"),
+    Case("FilteredTrace", Loss(FilteredTrace(tau=1.5), CrossEntropy())),
+    Case(
+        "FilteredTrace alpha",
+        Loss(FilteredTrace(tau=2.0, order=2), SquaredError()),
+        target="step_values",
+    ),
+    Case(
+        "FilteredTrace double",
+        Loss(FilteredTrace(tau=3.0, rise=1.25), CrossEntropy()),
+        "membrane",
+        "step_labels",
+    ),
     Case("SpikeTimes 1", Loss(SpikeTimes(), SquaredError(), OnOffTime((0,), (-1,)))),
     Case("SpikeTimes 2", Loss(_PAIR, SquaredError(), _TWO), least_steps=4),
     Case("SpikeTimes each", Loss(_PAIR, SquaredError(), _TWO, Each()), least_steps=4),
     Case(
         "SpikeTimes 3 negative",
-        Loss(SpikeTimes(count=3, code="negative"), SquaredError(), Given()),
+        Loss(SpikeTimes(count=3, code="negative", unit=2.0), SquaredError(), Given()),
         target="spike_times",
     ),
     Case(

@@ -92,7 +92,9 @@ def coded(time: float, code: str) -> tuple[float, float]:
         return -time, -1.0
     if code == "reciprocal":
         return 1.0 / (time + 1.0), -1.0 / (time + 1.0) ** 2
-    raise ValueError(f"code: expected time, negative or reciprocal, got {code!r}.")
+    if code == "exponential":
+        return math.exp(time), math.exp(time)
+    raise ValueError(f"code: expected a code of times, got {code!r}.")
 
 
 def spike_times(
@@ -100,6 +102,7 @@ def spike_times(
     *,
     count: int = 1,
     code: str = "time",
+    unit: float = 1.0,
     silent_delay: float = 0.0,
     silent_gradient: bool = True,
 ) -> tuple[Array, Array]:
@@ -118,8 +121,8 @@ def spike_times(
             else:
                 step, time = n - 1, n - 1 + silent_delay
                 slope = -1.0 if silent_gradient else 0.0
-            z[f, i], derivative = coded(time, code)
-            dz[f, i, step, i] = derivative * slope
+            z[f, i], derivative = coded(time / unit, code)
+            dz[f, i, step, i] = derivative * slope / unit
     return z, dz
 
 
@@ -127,14 +130,122 @@ def first_spike(
     x: Array,
     *,
     code: str = "time",
+    unit: float = 1.0,
     silent_delay: float = 0.0,
     silent_gradient: bool = True,
 ) -> tuple[Array, Array]:
     """z = min{t : x_t != 0}: the only row of ``spike_times`` for one spike."""
     z, dz = spike_times(
-        x, count=1, code=code, silent_delay=silent_delay, silent_gradient=silent_gradient
+        x,
+        count=1,
+        code=code,
+        unit=unit,
+        silent_delay=silent_delay,
+        silent_gradient=silent_gradient,
     )
     return z[0], dz[0]
+
+
+def interpolated_spike(
+    x: Array,
+    *,
+    threshold: float = 1.0,
+    silent_slope: float = 1.0,
+    code: str = "time",
+    unit: float = 1.0,
+) -> tuple[Array, Array]:
+    """z = when the membrane, joined by straight lines from 0 at step -1, first reaches threshold.
+
+    A silent neuron: n + silent_slope (threshold - max_t x_t), the first maximum learning.
+    """
+    n, neurons = x.shape
+    z, dz = np.zeros(neurons), np.zeros((neurons, n, neurons))
+    for i in range(neurons):
+        crossing = [t for t in range(n) if x[t, i] >= threshold]
+        slope = np.zeros(n)
+        if crossing:
+            t = crossing[0]
+            before = x[t - 1, i] if t > 0 else 0.0
+            rise = x[t, i] - before
+            time = t - 1 + (threshold - before) / rise
+            slope[t] = -(threshold - before) / rise**2
+            if t > 0:
+                slope[t - 1] = (threshold - before) / rise**2 - 1.0 / rise
+        else:
+            best = max(range(n), key=lambda t: x[t, i])
+            time = n + silent_slope * (threshold - x[best, i])
+            slope[best] = -silent_slope
+        z[i], derivative = coded(time / unit, code)
+        dz[i, :, i] = derivative * slope / unit
+    return z, dz
+
+
+def weighted_sum(x: Array, *, tau: float) -> tuple[Array, Array]:
+    """z = sum_t e^(-t/tau) x_t."""
+    n, neurons = x.shape
+    z, dz = np.zeros(neurons), np.zeros((neurons, n, neurons))
+    for t in range(n):
+        for i in range(neurons):
+            z[i] += math.exp(-t / tau) * x[t, i]
+            dz[i, t, i] = math.exp(-t / tau)
+    return z, dz
+
+
+def log_sum_exp(x: Array, *, sharpness: float = 1.0) -> tuple[Array, Array]:
+    """z = log(sum_t e^(k x_t) / n) / k."""
+    n, neurons = x.shape
+    z, dz = np.zeros(neurons), np.zeros((neurons, n, neurons))
+    for i in range(neurons):
+        top = max(x[:, i])
+        total = sum(math.exp(sharpness * (x[t, i] - top)) for t in range(n))
+        z[i] = top + math.log(total / n) / sharpness
+        for t in range(n):
+            dz[i, t, i] = math.exp(sharpness * (x[t, i] - top)) / total
+    return z, dz
+
+
+def cumulative_softmax(x: Array) -> tuple[Array, Array]:
+    """z_c = sum_t softmax(x_t)_c."""
+    n, neurons = x.shape
+    z, dz = np.zeros(neurons), np.zeros((neurons, n, neurons))
+    for t in range(n):
+        p = [math.exp(value) for value in log_softmax(x[t])]
+        for c in range(neurons):
+            z[c] += p[c]
+            for k in range(neurons):
+                dz[c, t, k] = p[c] * ((c == k) - p[k])
+    return z, dz
+
+
+def moving_window(x: Array, *, width: int) -> tuple[Array, Array]:
+    """z_t = the mean of the last ``width`` steps up to t, of fewer at the start."""
+    n, neurons = x.shape
+    z, dz = np.zeros((n, neurons)), np.zeros((n, neurons, n, neurons))
+    for t in range(n):
+        steps = range(max(0, t - width + 1), t + 1)
+        for i in range(neurons):
+            for s in steps:
+                z[t, i] += x[s, i] / len(steps)
+                dz[t, i, s, i] = 1.0 / len(steps)
+    return z, dz
+
+
+def filtered_trace(
+    x: Array, *, tau: float, order: int = 1, rise: float | None = None
+) -> tuple[Array, Array]:
+    """z_t = sum_{s <= t} k(t - s) x_s, the kernel summed term by term."""
+    n, neurons = x.shape
+    z, dz = np.zeros((n, neurons)), np.zeros((n, neurons, n, neurons))
+    for t in range(n):
+        for s in range(t + 1):
+            d = t - s
+            k = math.exp(-d / tau) * math.comb(d + order - 1, order - 1)
+            if rise is not None:
+                k = math.exp(-d / tau) - math.exp(-d / rise)
+            for i in range(neurons):
+                z[t, i] += k * x[s, i]
+                dz[t, i, s, i] = k
+    return z, dz
 
 
 def population(x: Array, *, of: Stage, classes: int, pool: str = "sum") -> tuple[Array, Array]:
@@ -171,6 +282,12 @@ READOUTS: dict[str, Callable[..., tuple[Array, Array]]] = {
     "Decided": decided,
     "FirstSpike": first_spike,
     "SpikeTimes": spike_times,
+    "InterpolatedSpike": interpolated_spike,
+    "WeightedSum": weighted_sum,
+    "LogSumExp": log_sum_exp,
+    "CumulativeSoftmax": cumulative_softmax,
+    "MovingWindow": moving_window,
+    "FilteredTrace": filtered_trace,
     "Population": population,
     "Temperature": temperature,
 }
@@ -532,7 +649,8 @@ def scores(objective: Objective, x: Array) -> Array:
 def smaller_is_better(readout: Stage) -> bool:
     """Whether the readout gives times, of which the earliest wins."""
     name, options = innermost(readout)
-    return name in ("FirstSpike", "SpikeTimes") and options.get("code", "time") == "time"
+    timed = name in ("FirstSpike", "SpikeTimes", "InterpolatedSpike")
+    return timed and options.get("code", "time") in ("time", "exponential")
 
 
 def predict(

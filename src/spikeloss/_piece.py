@@ -6,6 +6,7 @@ is written once, and reads dense records, events and streams.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from ._backend import (
@@ -19,6 +20,8 @@ from ._backend import (
     scatter,
 )
 from ._shapes import Array, Record, Steps, Valid
+
+Weight: TypeAlias = Callable[[Array], Array]
 
 
 class Spikes(NamedTuple):
@@ -76,9 +79,48 @@ class Dense(NamedTuple):
         """x_t at every step."""
         return self.x
 
-    def total(self) -> Array:
-        """sum_t x_t."""
-        return namespace(self.x).sum(self.x, axis=0)
+    def total(self, weight: Weight | None = None) -> Array:
+        """sum_t w_t x_t, the weight a function of t, the valid steps before."""
+        xp = namespace(self.x)
+        x = self.x if weight is None else weight(self.position) * self.x
+        return xp.sum(x, axis=0)
+
+    @property
+    def position(self) -> Array:
+        """(t, *B, 1), or axes of 1: t of every step, its valid steps before, in the dtype of x."""
+        xp, x = namespace(self.x), self.x
+        if self.gaps:
+            before = running_sum(xp.astype(self.valid, xp.int32)) - 1
+        else:
+            before = xp.reshape(arange(len(x), x), (len(x),) + (1,) * (x.ndim - 1))
+        return xp.astype(before + self.start, x.dtype)
+
+    def closed(self) -> Array:
+        """x with the valid steps of each sample moved together, to its front."""
+        if not self.gaps:
+            return self.x
+        xp = namespace(self.x)
+        order = xp.argsort(xp.astype(self.valid == 0, xp.int32), axis=0, stable=True)
+        return at(self.x, xp.broadcast_to(order, self.x.shape))
+
+    def opened(self, z: Array) -> Array:
+        """What belongs to the steps of `closed`, at those of the piece; 0 where not valid."""
+        if self.valid is None:
+            return z
+        xp = namespace(z)
+        if self.gaps:
+            own = running_sum(xp.astype(self.valid, xp.int32)) - 1
+            z = at(z, xp.broadcast_to(xp.where(own < 0, 0, own), z.shape))
+        return xp.where(self.valid, z, 0)
+
+    def latest(self, x: Array, count: int) -> Array:
+        """The last `count` of the steps that stand before those of `closed` in x, and of these."""
+        if self.valid is None:
+            return x[len(x) - count :]
+        xp = namespace(x)
+        index = xp.reshape(arange(count, x), (count,) + (1,) * (x.ndim - 1))
+        index = index + (self.end - self.start) + (len(x) - len(self.x) - count)
+        return at(x, xp.broadcast_to(index, (count, *x.shape[1:])))
 
     def highest(self) -> Array:
         """max_t x_t; minus infinity where no step is valid."""
@@ -176,9 +218,10 @@ class Sparse(NamedTuple):
         """(*B, 1): the samples that have a valid step in this piece; None: all."""
         return None if isinstance(self.end, int) else self.end > self.start
 
-    def total(self) -> Array:
-        """sum_t x_t."""
-        return self._accumulated(self.amplitude)
+    def total(self, weight: Weight | None = None) -> Array:
+        """sum_t w_t x_t, the weight a function of t, the valid steps before."""
+        amplitude = self.amplitude
+        return self._accumulated(amplitude if weight is None else weight(self.time) * amplitude)
 
     def spoke(self) -> Array:
         """(*B): whether any entry of a sample is not zero."""
@@ -211,6 +254,12 @@ class Sparse(NamedTuple):
 
 
 Piece: TypeAlias = Dense | Sparse
+
+
+def sum_over_time(x: Array, valid: Valid | None) -> Array:
+    """sum_t x_t over the valid steps of the first axis."""
+    xp = namespace(x)
+    return xp.sum(x if valid is None else xp.where(valid, x, 0), axis=0)
 
 
 def _before(x: Array) -> Array:

@@ -6,8 +6,8 @@ The sums add up over pieces of a record, so that the mean of a stream is that of
 from typing import NamedTuple
 
 from ._backend import namespace
-from ._piece import Dense
-from ._shapes import Array, Steps, Valid
+from ._piece import Dense, sum_over_time
+from ._shapes import Array, Steps
 from .criteria import Elements
 
 
@@ -44,12 +44,6 @@ def summed(elements: Elements, piece: Dense) -> Sums:
         return Sums(sum_over_time(value, None), weight, piece.end - piece.start)
     steps = xp.sum(xp.broadcast_to(counted, (*value.shape[:-1], 1)), axis=0)
     return Sums(sum_over_time(value, counted), weight, steps)
-
-
-def sum_over_time(x: Array, valid: Valid | None) -> Array:
-    """sum_t x_t over the valid steps of the first axis."""
-    xp = namespace(x)
-    return xp.sum(x if valid is None else xp.where(valid, x, 0), axis=0)
 
 
 def both(a: Array | None, b: Array | None) -> Array | None:

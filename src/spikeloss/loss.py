@@ -12,9 +12,9 @@ from typing import Any, Literal, Self, Unpack
 from . import _door
 from . import _shapes as shapes
 from ._backend import as_array, namespace
-from ._piece import Piece
+from ._piece import Piece, sum_over_time
 from ._shapes import Array, Layout
-from ._steps import both, sum_over_time, summed
+from ._steps import both, summed
 from .criteria import Criterion, Elements
 from .readouts import Reading, Readout
 from .records import Packed

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from . import _door
 from ._backend import arange, constant, is_array, namespace
-from ._piece import Dense, Piece
+from ._piece import Dense, Piece, sum_over_time
 from ._shapes import Array, Carry, Classes, Evidence, Record
 from ._shapes import Loss as Value
-from ._steps import Sums, sum_over_time, summed
+from ._steps import Sums, summed
 from .records import Events, Packed
 
 if TYPE_CHECKING:

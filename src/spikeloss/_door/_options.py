@@ -79,10 +79,20 @@ def stage(argument: str, value: Any, base: type, example: str) -> Any:
     refuse(argument, rule, said(value), fix, TypeError)
 
 
+def rise(rise: float, tau: float, order: int) -> None:
+    """A double exponential has two different time constants and no order."""
+    if rise == tau:
+        refuse(
+            "rise", "another time than tau", f"{rise:g}", "Write order=2 for the alpha function."
+        )
+    if order != 1:
+        refuse("order", "1 beside rise", order, "Drop order or rise.")
+
+
 def times_read(readout: Any) -> None:
     """A target in steps needs a readout of spike times that are coded as times."""
-    if not readout.smaller_decides:
-        rule = "a readout of spike times in code 'time'"
+    if not readout.in_steps:
+        rule = "a readout of spike times in steps, code 'time'"
         fix = "Read with readouts.FirstSpike() or readouts.SpikeTimes()."
         refuse("target", rule, cut(repr(readout)), fix, TypeError)
 

@@ -1,0 +1,52 @@
+"""Readouts: what a record says. record (T, *B, N) -> decision (*B, C), (T, *B, C) or (F, *B, N).
+
+x_t is the record at step t, counted from 0; n the number of valid steps of a sample (T, or its
+length). A readout is called on a record as it is, `Count()(spikes, lengths=lengths)`.
+
+Every readout is one method, `read(piece, carry) -> decision, carry`: the decision after some steps,
+given what earlier steps left behind (None: there were none). On the whole record as one piece it is
+the batch formula, on one piece after the other the stream, on a piece of events the sparse record.
+"""
+
+from ._base import Keeps, Reading, Readout
+from ._steps import (
+    Count,
+    CumulativeSoftmax,
+    Decided,
+    EveryStep,
+    LastStep,
+    LogSumExp,
+    Maximum,
+    Mean,
+    WeightedSum,
+)
+from ._times import Code, FirstSpike, InterpolatedSpike, SpikeTimes
+from ._traces import FilteredTrace, MovingWindow
+from ._wrappers import Population, Temperature
+
+__all__ = [
+    "Code",
+    "Count",
+    "CumulativeSoftmax",
+    "Decided",
+    "EveryStep",
+    "FilteredTrace",
+    "FirstSpike",
+    "InterpolatedSpike",
+    "Keeps",
+    "LastStep",
+    "LogSumExp",
+    "Maximum",
+    "Mean",
+    "MovingWindow",
+    "Population",
+    "Reading",
+    "Readout",
+    "SpikeTimes",
+    "Temperature",
+    "WeightedSum",
+]
+
+for _name in __all__:
+    if isinstance(globals()[_name], type):
+        globals()[_name].__module__ = __name__  # where users find it

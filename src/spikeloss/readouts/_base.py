@@ -1,0 +1,77 @@
+"""What every readout can do."""
+
+from abc import ABC, abstractmethod
+from typing import Literal, NamedTuple, Unpack
+
+from spikeloss import _door
+from spikeloss._piece import Piece
+from spikeloss._shapes import Array, Carry, Decision, Evidence, Layout, Record, Steps
+
+Keeps = Literal["time", "spikes"] | None
+
+
+class Reading(NamedTuple):
+    """A decision, and what the later stages need to know of it."""
+
+    z: Decision
+    keeps: Keeps
+    steps: Steps
+    full: Steps | float | None
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        """The batch axes *B."""
+        return tuple(self.z.shape[:-1] if self.keeps is None else self.z.shape[1:-1])
+
+
+class Readout(ABC):
+    """What every readout can do; a new one is a frozen dataclass with a `read`."""
+
+    @property
+    def keeps(self) -> Keeps:
+        """What a leading axis of the decision counts: steps, spikes, or None: no such axis."""
+        return None
+
+    @property
+    def smaller_decides(self) -> bool:
+        """Whether the smallest number decides, as for times, rather than the largest."""
+        return False
+
+    @property
+    def in_steps(self) -> bool:
+        """Whether the decision is a time in steps, that a target in steps can be compared with."""
+        return False
+
+    @property
+    def timeless(self) -> bool:
+        """Whether the record has no time axis."""
+        return False
+
+    def __call__(self, record: Record, **layout: Unpack[Layout]) -> Decision:
+        """The decision for a record, in float32 or float64; `layout` as for a loss."""
+        return self.reading(_door.open_record(record, timeless=self.timeless, **layout)).z
+
+    def reading(self, piece: Piece) -> Reading:
+        """The decision for a whole record, with what the later stages need to know."""
+        return self.as_reading(self.read(piece, None)[0], piece)
+
+    def as_reading(self, z: Decision, piece: Piece) -> Reading:
+        """A decision with what the later stages need to know of it."""
+        return Reading(z, self.keeps, piece.steps, self.full(piece.steps, piece.neurons))
+
+    @abstractmethod
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        """The formula: the decision after the piece, or at each of its steps, and what to carry on.
+
+        A step that is not valid changes neither.
+        """
+
+    def full(self, steps: Steps, neurons: int) -> Steps | float | None:
+        """What a neuron that fires at every valid step reads; None where a rate has no meaning."""
+        return 1.0
+
+    def evidence(self, z: Array) -> Evidence:
+        """One number per class, the larger the likelier, from a decision or its mean over time."""
+        if self.keeps == "spikes":
+            z = z[0]
+        return -z if self.smaller_decides else z

@@ -1,0 +1,203 @@
+"""Readouts of single steps, of sums and of extremes."""
+
+import math
+from dataclasses import dataclass
+
+from spikeloss import _door
+from spikeloss._backend import constant, like, log_softmax, namespace
+from spikeloss._piece import Piece, sum_over_time
+from spikeloss._shapes import Carry, Decision, Steps
+
+from ._base import Keeps, Readout
+
+
+@dataclass(frozen=True)
+class Decided(Readout):
+    """z = x: the record (*B, C) is a decision already and has no time axis.
+
+    For logits of a readout layer of your own, or of a network without time.
+
+    >>> import numpy
+    >>> Decided()(numpy.array([[1.0, 2.0]]))
+    array([[1., 2.]])
+    """
+
+    @property
+    def timeless(self) -> bool:
+        return True
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        x = _door.dense(piece, self).x
+        return namespace(x).squeeze(x, axis=0), ()  # the derivative of x[0] is a padded copy
+
+
+@dataclass(frozen=True)
+class EveryStep(Readout):
+    """z_t = x_t: every step decides, and the loss is averaged over the valid steps.
+
+    >>> import numpy
+    >>> EveryStep()(numpy.array([[1.0, 0.0], [0.0, 1.0]]))
+    array([[1., 0.],
+           [0., 1.]])
+    """
+
+    @property
+    def keeps(self) -> Keeps:
+        return "time"
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        return _door.dense(piece, self).x, ()
+
+
+@dataclass(frozen=True)
+class Count(Readout):
+    """z = sum_t x_t: the number of spikes, in spikes.
+
+    >>> import numpy
+    >>> Count()(numpy.array([[1, 0], [1, 1]]))
+    array([2., 1.], dtype=float32)
+    """
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        total = piece.total() if carry is None else carry + piece.total()
+        return total, total
+
+    def full(self, steps: Steps, neurons: int) -> Steps | float | None:
+        return steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightedSum(Readout):
+    """z = sum_t exp(-t / tau) x_t: early steps count more.
+
+    Args:
+        tau: above 0, in steps.
+
+    Source: T. Nowotny, J. Turner and J. Knight, Loss shaping enhances exact gradient learning with
+    EventProp in spiking neural networks (2022).
+
+    >>> import numpy
+    >>> WeightedSum(tau=1.0)(numpy.array([[1.0, 0.0], [0.0, 1.0]])).round(4)
+    array([1.    , 0.3679])
+    """
+
+    tau: float
+
+    def __post_init__(self) -> None:
+        _door.option(self, "tau", _door.number, above=0.0)
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        total = piece.total(lambda t: namespace(t).exp(-t / self.tau))
+        total = total if carry is None else carry + total
+        return total, total
+
+    def full(self, steps: Steps, neurons: int) -> Steps | float | None:
+        return (1 - math.e ** (-steps / self.tau)) / (1 - math.exp(-1 / self.tau))
+
+
+@dataclass(frozen=True)
+class Mean(Readout):
+    """z = sum_t x_t / n: the firing rate, in spikes per step, or the mean membrane.
+
+    >>> import numpy
+    >>> Mean()(numpy.array([[1, 0], [1, 1]]))
+    array([1. , 0.5], dtype=float32)
+    """
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        total = piece.total() if carry is None else carry + piece.total()
+        return total / piece.steps, total
+
+
+@dataclass(frozen=True)
+class Maximum(Readout):
+    """z = max_t x_t: the highest membrane potential.
+
+    The derivative goes to the first step that reaches the maximum, alone, in every library.
+
+    Source: F. Zenke, SpyTorch (2018).
+
+    >>> import numpy
+    >>> Maximum()(numpy.array([[0.5, -2.0], [0.25, -1.0]]))
+    array([ 0.5, -1. ])
+    """
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        top = _door.dense(piece, self).highest()
+        if carry is not None:
+            xp = namespace(top)
+            top = xp.where((top <= carry) | xp.isnan(carry), carry, top)
+        return top, top
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogSumExp(Readout):
+    """z = log(sum_t exp(k x_t) / n) / k: near the maximum for large k, near the mean for small k.
+
+    A smooth maximum: the derivative is exp(k x_t) / sum_s exp(k x_s), so that every step has its
+    share.
+
+    Args:
+        sharpness: k, above 0, in 1 / units of the record.
+
+    >>> import numpy
+    >>> LogSumExp(sharpness=1.0)(numpy.log(numpy.array([[1.0, 2.0], [3.0, 2.0]]))).round(4)
+    array([0.6931, 0.6931])
+    """
+
+    sharpness: float = 1.0
+
+    def __post_init__(self) -> None:
+        _door.option(self, "sharpness", _door.number, above=0.0)
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        piece = _door.dense(piece, self)
+        x, xp = self.sharpness * piece.x, namespace(piece.x)
+        if piece.valid is not None:
+            x = xp.where(piece.valid, x, -xp.inf)
+        top = constant(xp.max(x, axis=0))
+        top = xp.where(top == -xp.inf, 0, top)
+        total = xp.sum(xp.exp(x - top), axis=0)
+        total = xp.where(total > 0, top + xp.log(xp.where(total > 0, total, 1)), -xp.inf)
+        if carry is not None:
+            total = xp.logaddexp(carry, total)
+        return (total - xp.log(like(piece.steps, total))) / self.sharpness, total
+
+
+@dataclass(frozen=True)
+class CumulativeSoftmax(Readout):
+    """z_c = sum_t softmax(x_t)_c: every step casts one vote, shared among the classes.
+
+    Source: A. Bittar and P. Garner, A surrogate gradient spiking baseline for speech command
+    recognition (2022).
+
+    >>> import numpy
+    >>> CumulativeSoftmax()(numpy.array([[0.0, 0.0], [2.0, 2.0]]))
+    array([1., 1.])
+    """
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        piece = _door.dense(piece, self)
+        votes = namespace(piece.x).exp(log_softmax(piece.x))
+        total = sum_over_time(votes, piece.valid)
+        total = total if carry is None else carry + total
+        return total, total
+
+    def full(self, steps: Steps, neurons: int) -> Steps | float | None:
+        return None
+
+
+@dataclass(frozen=True)
+class LastStep(Readout):
+    """z = x_(n-1): the record at the last valid step of each sample.
+
+    >>> import numpy
+    >>> LastStep()(numpy.array([[1.0, 0.0], [3.0, 4.0]]))
+    array([3., 4.])
+    """
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        last = _door.dense(piece, self).last()
+        if carry is not None and piece.present is not None:
+            last = namespace(last).where(piece.present, last, carry)
+        return last, last

@@ -1,0 +1,198 @@
+"""Readouts of spike times."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from spikeloss import _door
+from spikeloss._backend import arange, at, constant, first_nonzero, namespace
+from spikeloss._piece import Piece, Spikes
+from spikeloss._shapes import Array, Carry, Decision, Steps
+
+from ._base import Keeps, Readout
+
+Code = Literal["time", "negative", "reciprocal", "exponential"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Coded(Readout):
+    """How spike times are coded."""
+
+    code: Code = "time"
+    unit: float = 1.0
+
+    def __post_init__(self) -> None:
+        names = ("time", "negative", "reciprocal", "exponential")
+        _door.option(self, "code", _door.choice, names)
+        _door.option(self, "unit", _door.number, above=0.0)
+
+    @property
+    def smaller_decides(self) -> bool:
+        return self.code in ("time", "exponential")
+
+    @property
+    def in_steps(self) -> bool:
+        return self.code == "time" and self.unit == 1
+
+    def full(self, steps: Steps, neurons: int) -> Steps | float | None:
+        return None
+
+    def _code(self, time: Array) -> Decision:
+        time = time / self.unit
+        if self.code == "exponential":
+            return namespace(time).exp(time)
+        if self.code == "reciprocal":
+            return 1 / (time + 1)
+        return time if self.code == "time" else -time
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Times(_Coded):
+    """What a spike that does not come counts as."""
+
+    silent_delay: float = 0.0
+    silent_gradient: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _door.option(self, "silent_delay", _door.number, low=0.0)
+        _door.option(self, "silent_gradient", _door.flag)
+
+    def _times(self, piece: Piece, carry: Carry, count: int) -> tuple[Decision, Spikes]:
+        """The times (F, *B, N) of the first F spikes, coded, and the spikes themselves."""
+        _door.spikes(piece)
+        spikes = piece.spikes(count)
+        if carry is not None:
+            spikes = _first(carry, spikes, piece.present)
+        return self._code(self._estimated(spikes, piece.steps)), spikes
+
+    def _estimated(self, spikes: Spikes, steps: Steps) -> Array:
+        """The times, silence counted in, with the derivative of the estimator."""
+        time, slope = spikes.time, -spikes.entry
+        xp = namespace(time)
+        silent = time == xp.inf
+        time = xp.where(silent, steps - 1 + self.silent_delay, time)
+        if not self.silent_gradient:
+            slope = xp.where(silent, 0, slope)
+        return time + (slope - constant(slope))
+
+
+def _first(earlier: Spikes, later: Spikes, present: Array | None) -> Spikes:
+    """The first F of the spikes of two pieces; `present`: samples that have the later one."""
+    xp = namespace(earlier.time)
+    had = xp.sum(xp.astype(earlier.time < xp.inf, xp.int32), axis=0)
+    k = xp.reshape(arange(len(earlier.time), had), (-1,) + (1,) * had.ndim)
+    index = xp.where(k < had, 0, k - had)
+    entry = at(later.entry, index)
+    if present is not None:
+        entry = xp.where(present, entry, earlier.entry)
+    return Spikes(
+        xp.where(k < had, earlier.time, at(later.time, index)),
+        xp.where(k < had, earlier.entry, entry),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstSpike(_Times):
+    """z = t_f = min{t : x_t != 0}, in steps from 0; coded t_f, -t_f, 1/(t_f + 1) or e^t_f.
+
+    The derivative is an estimator: dt_f/dx_t = -1 at t = t_f, 0 elsewhere (a larger input fires
+    earlier), times the derivative of the code. A neuron that stays silent counts as firing at
+    n - 1 + `silent_delay`; with `silent_gradient` its derivative -1 goes to the last valid step,
+    so that it can learn to fire. Times of events have their true derivative, 1.
+
+    Args:
+        code: "time", "negative", "reciprocal" or "exponential"; of t_f / `unit`.
+        unit: above 0, how many steps count as 1 in the code.
+        silent_delay: steps (0 or more) after the last valid one at which silence counts as a spike.
+        silent_gradient: whether a silent neuron has a derivative.
+
+    Source: S. Shrestha and G. Orchard, SLAYER (2018); J. Eshraghian et al., Training spiking
+    neural networks using lessons from deep learning (2023).
+
+    >>> import numpy
+    >>> FirstSpike()(numpy.array([[0, 0, 0], [1, 0, 0], [1, 1, 0]]))
+    array([1., 2., 2.], dtype=float32)
+    """
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        times, spikes = self._times(piece, carry, 1)
+        return times[0], spikes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpikeTimes(_Times):
+    """z_k = min{t : x_0..x_t hold k spikes} for k = 1..F: the first F spike times of each neuron.
+
+    Decision (F, *B, N). Code, derivative and silence are those of `FirstSpike`, for each spike by
+    itself; the derivatives of spikes that share a step, as missing ones do, add up.
+
+    Args:
+        count: F, the number of spikes to read, 1 or more.
+
+    >>> import numpy
+    >>> SpikeTimes(count=2)(numpy.array([[1, 0], [0, 1], [1, 0]]))
+    array([[0., 1.],
+           [2., 2.]], dtype=float32)
+    """
+
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _door.option(self, "count", _door.whole, low=1)
+
+    @property
+    def keeps(self) -> Keeps:
+        return "spikes"
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        return self._times(piece, carry, self.count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterpolatedSpike(_Coded):
+    """z = t - 1 + (h - u_(t-1)) / (u_t - u_(t-1)), t = min{t : u_t >= h}: when u crosses h.
+
+    The first crossing of a threshold by the membrane u, between two steps, u being 0 before the
+    first; its derivative is the true one, -1 / slope through the two membranes of the crossing. A
+    neuron that stays below counts as n + `silent_slope` (h - max_t u_t), later the further it
+    stayed away, with the derivative at the step where it came closest.
+
+    Args:
+        threshold: h, above 0, in the units of the membrane.
+        silent_slope: 0 or more, in steps per unit of the membrane.
+        code, unit: as in `FirstSpike`.
+
+    >>> import numpy
+    >>> InterpolatedSpike(threshold=1.0)(numpy.array([[0.5, 0.0], [1.5, 0.5]]))
+    array([0.5, 2.5])
+    """
+
+    threshold: float = 1.0
+    silent_slope: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _door.option(self, "threshold", _door.number, above=0.0)
+        _door.option(self, "silent_slope", _door.number, low=0.0)
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        piece = _door.dense(piece, self)
+        _door.spikes(piece)
+        u, xp = piece.closed(), namespace(piece.x)
+        none = xp.zeros_like(u[0])
+        time, top, last = (none + xp.inf, none - xp.inf, none) if carry is None else carry
+        first = first_nonzero(xp.astype(u >= self.threshold, u.dtype))
+        found = first < len(u)
+        step = xp.where(found, first, 0)
+        after = at(u, step)
+        before = xp.where(step > 0, at(u, xp.where(step > 0, step - 1, 0)), last)
+        rise = xp.where(found, after - before, 1)
+        here = xp.astype(step + piece.start, u.dtype) - 1 + (self.threshold - before) / rise
+        time = xp.where((time < xp.inf) | ~found, time, here)
+        highest = piece.highest()
+        top = xp.where(top >= highest, top, highest)
+        last = piece.latest(xp.concat([last[None], u]), 1)[0]
+        crossed = time < xp.inf
+        silent = piece.steps + self.silent_slope * (self.threshold - xp.where(crossed, 0, top))
+        return self._code(xp.where(crossed, time, silent)), (time, top, last)

@@ -1,0 +1,159 @@
+"""Readouts that keep time and look back over it."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from spikeloss import _door
+from spikeloss._backend import arange, at, namespace
+from spikeloss._piece import Dense, Piece
+from spikeloss._shapes import Array, Carry, Decision, Steps
+
+from ._base import Keeps, Readout
+
+
+class _Trace(Readout):
+    """A readout that keeps time."""
+
+    @property
+    def keeps(self) -> Keeps:
+        return "time"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MovingWindow(_Trace):
+    """z_t = mean of x_s over the last `width` valid steps s up to t, fewer at the start.
+
+    A rate that follows the record; every step decides.
+
+    Args:
+        width: in steps, 1 or more.
+
+    Source: S. Shrestha et al., Spikemax: spike-based loss methods for classification (2022).
+
+    >>> import numpy
+    >>> MovingWindow(width=2)(numpy.array([[1.0], [0.0], [0.0]])).T
+    array([[1. , 0.5, 0. ]])
+    """
+
+    width: int
+
+    def __post_init__(self) -> None:
+        _door.option(self, "width", _door.whole, low=1)
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        piece = _door.dense(piece, self)
+        xp, x = namespace(piece.x), piece.closed()
+        if carry is None:
+            carry = xp.broadcast_to(xp.zeros_like(x[:1]), (self.width - 1, *x.shape[1:]))
+        x = xp.concat([carry, x])
+        total = _window_sums(x, self.width)[self.width - 1 :]
+        held = piece.position + 1
+        held = xp.where(held < self.width, held, self.width)
+        # A step before the first valid one holds nothing, and does not count.
+        return piece.opened(total) / xp.where(held > 0, held, 1), piece.latest(x, self.width - 1)
+
+
+def _window_sums(x: Array, width: int) -> Array:
+    """sum of x_s over s from t - width + 1 to t, by windows of 1, 2, 4, ... steps."""
+    total, reach, block, size = None, 0, x, 1
+    while True:
+        if width & size:
+            total = block if total is None else total + _later(block, reach)
+            reach += size
+        if reach == width:
+            return total
+        block, size = block + _later(block, size), 2 * size
+
+
+def _later(x: Array, steps: int) -> Array:
+    """x that many steps later, zeros before."""
+    xp, steps = namespace(x), min(steps, len(x))
+    return xp.concat([xp.zeros_like(x[:steps]), x[: len(x) - steps]])
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilteredTrace(_Trace):
+    """z_t = sum_(s <= t) k(t - s) x_s, k(d) = e^(-d / tau): the synaptic trace of a spike train.
+
+    With `order` m the filter is applied m times, k(d) = binomial(d + m - 1, m - 1) e^(-d / tau);
+    m = 2 is the alpha function (d + 1) e^(-d / tau). With `rise` it is the double exponential
+    k(d) = e^(-d / tau) - e^(-d / rise), 0 at d = 0. The recursion is exact, its kernel not
+    truncated, and costs O(T).
+
+    Args:
+        tau: above 0, in steps.
+        order: m, 1 or more.
+        rise: None, or above 0 and not `tau`, in steps; then the order is 1.
+
+    Source: M. van Rossum, A novel spike distance (2001); S. Shrestha and G. Orchard, SLAYER (2018).
+
+    >>> import numpy
+    >>> FilteredTrace(tau=1 / numpy.log(2))(numpy.array([[1.0], [0.0], [1.0]])).T  # halves
+    array([[1.  , 0.5 , 1.25]])
+    """
+
+    tau: float
+    order: int = 1
+    rise: float | None = None
+
+    def __post_init__(self) -> None:
+        _door.option(self, "tau", _door.number, above=0.0)
+        _door.option(self, "order", _door.whole, low=1)
+        if self.rise is not None:
+            _door.option(self, "rise", _door.number, above=0.0)
+            _door.rise(self.rise, self.tau, self.order)
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        piece = _door.dense(piece, self)
+        x = piece.closed()
+        if carry is None:
+            filters = self.order if self.rise is None else 2
+            carry = (namespace(x).zeros_like(x[0]),) * filters
+        if self.rise is not None:
+            slow, fast = _decayed(x, self.tau, carry[0]), _decayed(x, self.rise, carry[1])
+            return piece.opened(slow - fast), tuple(map(partial(_end, piece), (slow, fast), carry))
+        traces = [x]
+        for before in carry:
+            traces.append(_decayed(traces[-1], self.tau, before))
+        ends = map(partial(_end, piece), traces[1:], carry)
+        return piece.opened(traces[-1]), tuple(ends)
+
+    def full(self, steps: Steps, neurons: int) -> Steps | float | None:
+        return None
+
+
+def _end(piece: Dense, y: Array, before: Array) -> Array:
+    """y at the last valid step, or what was before if there is none."""
+    if piece.valid is None:
+        return y[-1]
+    xp, count = namespace(y), piece.end - piece.start
+    last = xp.broadcast_to(xp.where(count > 0, count - 1, 0), y.shape[1:])
+    return xp.where(count > 0, at(y, last), before)
+
+
+_BLOCK = 32
+"""Steps that one matrix product filters: enough for its speed, few for its size."""
+
+
+def _decayed(x: Array, tau: float, before: Array) -> Array:
+    """y_t = e^(-1 / tau) y_(t-1) + x_t, y_(-1) = `before`.
+
+    Within blocks of steps by a matrix of powers, between them by the same recursion over blocks.
+    """
+    xp, steps, rest = namespace(x), len(x), tuple(x.shape[1:])
+    size = min(steps, _BLOCK)
+    t = xp.astype(arange(size, x), x.dtype)
+    ago = t[:, None] - t
+    powers = xp.where(ago >= 0, xp.exp(-xp.abs(ago) / tau), 0)
+    blocks = -(-steps // size)
+    if blocks * size > steps:
+        x = xp.concat([x, xp.zeros_like(x[: blocks * size - steps])])
+    y = xp.matmul(powers, xp.reshape(x, (blocks, size, -1)))
+    y = xp.reshape(y, (blocks, size, *rest))
+    if blocks > 1:
+        before = xp.concat([before[None], _decayed(y[:, -1], tau / size, before)[:-1]])
+    else:
+        before = before[None]
+    fading = xp.reshape(xp.exp(-(t + 1) / tau), (size,) + (1,) * len(rest))
+    y = y + fading * before[:, None]
+    return xp.reshape(y, (blocks * size, *rest))[:steps]
