@@ -175,16 +175,32 @@ BAD_ARRAYS = [
     (
         {"labels": np.array([0, 1, 2, 3, 6])},
         "labels: expected values from 0 to 5, got 0 to 6. "
-        "Neurons are numbered from 0, steps counted from 1.",
+        "Samples and neurons are numbered from 0, lengths counted from 1.",
     ),
     (
         {"lengths": np.array([7, 7, 7, 7, 0])},
         "lengths: expected values from 1 to 7, got 0 to 7. "
-        "Neurons are numbered from 0, steps counted from 1.",
+        "Samples and neurons are numbered from 0, lengths counted from 1.",
     ),
     (
         {"lengths": np.full(3, 7)},
         "lengths: expected shape (5,), got shape (3,). Save one per sample.",
+    ),
+    (
+        {"valid": np.ones((7, 5), bool)},
+        "valid: expected one of lengths and valid, got both. Drop one of them.",
+    ),
+    (
+        {"lengths": None, "valid": np.ones((5, 7), bool)},
+        "valid: expected shape (7, 5), got shape (5, 7). Save one per step and sample.",
+    ),
+    (
+        {"lengths": None, "valid": np.ones((7, 5))},
+        "valid: expected bools, got float64. Cast it with astype(bool).",
+    ),
+    (
+        {"lengths": None, "valid": np.arange(35).reshape(7, 5) % 5 != 2},
+        "valid: expected a valid step in every sample, got none in some. Drop the empty samples.",
     ),
 ]
 
@@ -194,13 +210,193 @@ def test_a_wrong_array_is_named(recording, changes, message):
     assert said("score", save(recording, **changes)) == f"error: {message}"
 
 
+EVENTS = {
+    "spikes": None,
+    "membrane": None,
+    "time": np.array([0, 2, 6, 6, 9]),
+    "sample": np.array([0, 0, 4, 1, 1]),
+    "neuron": np.array([5, 0, 2, 2, 2]),
+    "shape": np.array([7, 5, 6]),
+}
+BAD_EVENTS = [
+    (
+        {"shape": np.array([7, 30])},
+        "shape: expected 3 whole numbers of at least 1, (steps, samples, neurons), got [7, 30]. "
+        "Save that of the whole record.",
+    ),
+    (
+        {"shape": np.array([7, 0, 6])},
+        "shape: expected 3 whole numbers of at least 1, (steps, samples, neurons), got [7, 0, 6]. "
+        "Save that of the whole record.",
+    ),
+    (
+        {"shape": np.zeros((7, 5, 6))},
+        "shape: expected 3 whole numbers of at least 1, (steps, samples, neurons), "
+        "got shape (7, 5, 6). Save that of the whole record.",
+    ),
+    (
+        {"time": np.zeros((5, 1))},
+        "time: expected one axis, an entry per event, got shape (5, 1). Flatten the events.",
+    ),
+    (
+        {"time": np.zeros(5, complex)},
+        "time: expected real numbers, got complex128. Cast it with astype(float).",
+    ),
+    (
+        {"time": np.array([0.0, np.nan, 1, 2, 3])},
+        "time: expected steps from 0, got nan to nan. "
+        "Count the first step as 0; drop what is not a number.",
+    ),
+    (
+        {"time": np.array([0, -1, 1, 2, 3])},
+        "time: expected steps from 0, got -1 to 3. "
+        "Count the first step as 0; drop what is not a number.",
+    ),
+    (
+        {"sample": np.zeros(4, int)},
+        "sample: expected shape (5,), got shape (4,). Save one per event.",
+    ),
+    (
+        {"sample": np.zeros(5)},
+        "sample: expected integers, got float64. Cast it with astype(int).",
+    ),
+    (
+        {"sample": np.array([1, 2, 3, 4, 5])},
+        "sample: expected values from 0 to 4, got 1 to 5. "
+        "Samples and neurons are numbered from 0, lengths counted from 1.",
+    ),
+    (
+        {"neuron": np.array([-1, 2, 3, 4, 5])},
+        "neuron: expected values from 0 to 5, got -1 to 5. "
+        "Samples and neurons are numbered from 0, lengths counted from 1.",
+    ),
+    (
+        {"amplitude": np.ones(4)},
+        "amplitude: expected shape (5,), got shape (4,). Save one per event.",
+    ),
+    (
+        {"amplitude": np.ones(5, complex)},
+        "amplitude: expected real numbers, got complex128. Cast it with astype(float).",
+    ),
+    (
+        {"membrane": np.zeros((7, 5, 9))},
+        "membrane: expected shape (7, 5, 6) like spikes, got shape (7, 5, 9). "
+        "Record both from the same samples.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD_EVENTS)
+def test_wrong_events_are_named(recording, changes, message):
+    assert said("score", save(recording, **(EVENTS | changes))) == f"error: {message}"
+
+
+def test_events_are_whole_and_alone(recording):
+    file = save(recording, **EVENTS | {"shape": None, "lengths": None})
+    assert said("score", file) == (
+        f"error: {file}: expected an array `shape` beside the other ones of events, got labels, "
+        "time, sample, neuron. Add it in numpy.savez under that name."
+    )
+    file = save(recording, **EVENTS | {"spikes": recording[1]["spikes"]})
+    assert said("score", file) == (
+        f"error: {file}: expected spikes as one array or as events, got both. "
+        "Keep `spikes` or the events, in a file each."
+    )
+    printed("score", save(recording, time=np.arange(7) / 1000))  # no events: a time axis
+
+
+def scored(file):
+    """The numbers of `score`, rounded; what does not apply has none."""
+    result = json.loads(printed("score", file, "--json"))
+    for row in result["scores"]:
+        row["loss"] = row["loss"] and pytest.approx(row["loss"], rel=1e-6)
+    return result
+
+
+def events_of(spikes):
+    time, sample, neuron = np.nonzero(spikes)
+    return {
+        "spikes": None, "time": time, "sample": sample, "neuron": neuron, "shape": spikes.shape,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", ["all", "lengths", "valid"])
+@pytest.mark.parametrize("fraction", [0, 0.5])
+def test_events_score_as_the_record_they_are(recording, layout, fraction):
+    lengths, spikes = recording[1]["lengths"], recording[1]["spikes"]
+    steps = {
+        "all": {"lengths": None},
+        "lengths": {},
+        "valid": {"lengths": None, "valid": np.arange(7)[:, None] < lengths},
+    }[layout]
+    dense = scored(save(recording, **steps, membrane=None))
+    events = events_of(spikes)
+    events["time"] = np.append(events["time"] + fraction, 7)  # the last one is padding
+    events["sample"] = np.append(events["sample"], 0)
+    events["neuron"] = np.append(events["neuron"], 0)
+    sparse = json.loads(
+        printed("score", save(recording, **steps, **events, membrane=None), "--json")
+    )
+    if fraction:  # times between steps are read as they are
+        for result in (dense, sparse):
+            result["scores"] = [r for r in result["scores"] if "temporal" not in r["objective"]]
+    assert sparse == dense
+    rates = {row["objective"]: row["why_not"] for row in sparse["scores"]}
+    assert rates["ce_rate"] is None  # it reads every step
+    assert rates["ce_count"] is None
+
+
+def test_valid_steps_score_as_the_record_without_the_others(recording):
+    spikes, membrane = recording[1]["spikes"], recording[1]["membrane"]
+    keep = np.array([1, 0, 1, 1, 0, 1, 1], bool)
+    valid = np.repeat(keep[:, None], 5, axis=1)
+    masked = json.loads(printed("score", save(recording, lengths=None, valid=valid), "--json"))
+    cut = scored(save(recording, lengths=None, spikes=spikes[keep], membrane=membrane[keep]))
+    assert masked == cut | {"shape": [7, 5, 6]}
+
+
+def test_amplitudes_of_an_entry_add_up(recording):
+    events = EVENTS | {"lengths": None, "time": np.array([0, 0, 6, 6, 9])}
+    same = {"sample": np.array([0, 0, 4, 1, 1]), "neuron": np.array([5, 5, 2, 2, 2])}
+    amplitude = np.array([1.0, -1.0, 2.0, 0.0, 3.0])  # one entry is left
+    file = save(recording, **events | same | {"amplitude": amplitude})
+    assert json.loads(printed("score", file, "--json"))["activity"] == {
+        "firing_rate": pytest.approx(1 / (7 * 5 * 6)),
+        "silent_fraction": pytest.approx(29 / 30),
+    }
+
+
+def test_a_file_without_an_event_is_silent(recording):
+    none = {name: np.zeros(0, int) for name in ("time", "sample", "neuron")}
+    result = json.loads(printed("score", save(recording, **EVENTS | none), "--json"))
+    assert result["activity"] == {"firing_rate": 0.0, "silent_fraction": 1.0}
+    rows = {row["objective"]: row for row in result["scores"]}
+    assert rows["ce_count"]["abstained"] == 1
+
+
+def test_events_of_many_steps_are_not_made_dense(recording):
+    file = save(recording, **EVENTS | {"shape": np.array([10**7, 5, 6])}, lengths=None)
+    reasons = {
+        row["objective"]: row["why_not"]
+        for row in json.loads(printed("score", file, "--json"))["scores"]
+    }
+    assert reasons["ce_count"] is None
+    assert reasons["ce_temporal"] is None
+    assert reasons["ce_rate"] == (
+        "it reads every step, and events become a record of at most 100000000 numbers"
+    )
+
+
 def test_a_missing_array_is_named(recording):
     fix = "Add it in numpy.savez under that name."
     file = save(recording, labels=None, lengths=None)
     got = "got spikes, membrane."
     assert said("score", file) == f"error: {file}: expected an array `labels`, {got} {fix}"
     file = save(recording, spikes=None, membrane=None)
-    rule = "expected an array `spikes` or `membrane`, got labels, lengths."
+    rule = (
+        "expected an array `spikes` or `membrane`, or events `time`, `sample`, `neuron` and "
+        "`shape`, got labels, lengths."
+    )
     assert said("score", file) == f"error: {file}: {rule} {fix}"
 
 
@@ -264,7 +460,13 @@ def test_a_missing_file_is_named(tmp_path):
         ),
         (
             ["compare", "--data", "mnist"],
-            "--data: expected digits or digits-cut, got 'mnist'. Name one of these data sets.",
+            "--data: expected digits or digits-cut or japanese-vowels or japanese-vowels-padded, "
+            "got 'mnist'. Name one of these data sets.",
+        ),
+        (
+            ["train", "--objective", "ce_count", "--data", "japanese-vowels", "--steps", "25"],
+            "--steps: expected at least 29, the frames of the longest sample, got 25. "
+            "Drop --steps.",
         ),
         (
             ["compare", "--learning-rate", "2"],
@@ -368,6 +570,19 @@ def test_compare_prints_its_result_and_continues(tmp_path):
     )
 
 
+def test_compare_describes_the_data_and_takes_its_steps(tmp_path):
+    words = ["--objective", "ce_count", "--seeds", "1", "--workers", "1", "--out", tmp_path]
+    small = ["--epochs", "1", "--hidden", "4", "--batch-size", "512"]
+    text = printed("compare", "--data", "japanese-vowels", *words, *small, "--json")
+    result = json.loads(text)
+    assert result["config"]["recipe"]["steps"] == 29
+    assert "--steps 29" in result["command"]
+    assert "aeon" in result["versions"]
+    page = " ".join((tmp_path / "report.html").read_text().split())
+    assert "Two Japanese vowels said by nine men" in page
+    assert "Source: M. Kudo" in page
+
+
 # ---- what must be installed
 
 
@@ -408,3 +623,13 @@ def test_a_missing_extra_names_its_install(missing, words, what):
     assert result.stderr.splitlines() == [
         f'error: {what}, got no {missing}. Install it with: pip install "spikeloss[lab]".'
     ]
+
+
+def test_a_data_set_that_is_not_installed_names_its_package():
+    result = without(["aeon"], "train", "--objective", "ce_count", "--data", "japanese-vowels")
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == [
+        "error: --data: expected the package that holds these samples, got no aeon. "
+        'Install it with: pip install "spikeloss[data]".'
+    ]
+    assert without(["aeon"], "compare", "--help").returncode == 0

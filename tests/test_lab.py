@@ -19,7 +19,7 @@ import pytest
 import torch
 
 import spikeloss as sl
-from spikeloss.lab import data, metrics, store, summary
+from spikeloss.lab import data, environment, metrics, store, summary
 from spikeloss.lab.errors import InputError, TrainingError
 from spikeloss.lab.objectives import defaults, find
 from spikeloss.lab.recipe import Comparison, Recipe
@@ -127,6 +127,71 @@ def test_the_digits_are_standardised_and_always_the_same():
     assert set(first.test.labels) == set(range(first.classes))
 
 
+def test_the_vowels_are_standardised_and_padded_with_zeros():
+    vowels = data.load("japanese-vowels", 31)
+    assert vowels.classes == 9
+    assert vowels.train.inputs.shape == (31, 270, 12)
+    assert vowels.test.inputs.shape == (31, 370, 12)
+    assert vowels.train.inputs.dtype == np.float32
+    frames = []
+    for split in (vowels.train, vowels.test):
+        inside = np.arange(31)[:, None] < split.lengths
+        assert np.all(split.inputs[~inside] == 0)
+        assert np.all(split.inputs[inside].any(axis=1))
+        assert set(split.labels) == set(range(9))
+        frames.append(split.inputs[inside])
+    assert frames[0].mean(axis=0) == pytest.approx(np.zeros(12), abs=1e-5)
+    assert frames[0].std(axis=0) == pytest.approx(np.ones(12), abs=1e-5)
+    lengths = np.concatenate([vowels.train.lengths, vowels.test.lengths])
+    assert (lengths.min(), lengths.max()) == (7, 29)
+    assert np.bincount(vowels.train.labels).tolist() == [30] * 9
+    assert np.bincount(vowels.test.labels).tolist() == [31, 35, 88, 44, 29, 24, 40, 50, 29]
+
+
+def test_the_padded_vowels_differ_by_their_lengths_alone():
+    cut, padded = (data.load(f"japanese-vowels{end}", 29) for end in ("", "-padded"))
+    for split, other in ((cut.train, padded.train), (cut.test, padded.test)):
+        assert other.lengths is None
+        assert np.array_equal(split.inputs, other.inputs)
+        assert np.array_equal(split.labels, other.labels)
+
+
+def warped(one, others):
+    """Dynamic time warping of a sample (29, 12), at every pair of ends, with others (29, B, 12)."""
+    cost = np.square(one[:, None, None] - others).sum(axis=-1)
+    sums = np.full((len(one) + 1, *cost.shape[1:]), np.inf)
+    sums = np.pad(sums, [(0, 0), (1, 0), (0, 0)], constant_values=np.inf)
+    sums[0, 0] = 0
+    for i, j in np.ndindex(*cost.shape[:2]):
+        before = np.minimum(np.minimum(sums[i, j], sums[i, j + 1]), sums[i + 1, j])
+        sums[i + 1, j + 1] = cost[i, j] + before
+    return sums
+
+
+def test_the_nearest_vowels_are_as_good_as_their_description_says():
+    vowels = data.load("japanese-vowels", 29)
+    train, test, right = vowels.train, vowels.test, 0
+    for sample, label, n in zip(test.inputs.swapaxes(0, 1), test.labels, test.lengths, strict=True):
+        ends = warped(sample[:n], train.inputs)[n, train.lengths, np.arange(270)]
+        right += train.labels[np.argmin(ends)] == label
+    about = " ".join(data.source("japanese-vowels").about.split())
+    assert "the nearest training sample by dynamic time warping is of the right speaker" in about
+    assert f"for {100 * right / 370:.1f} %" in about
+
+
+def test_a_data_set_has_steps_and_epochs_of_its_own():
+    assert Recipe.of("digits", None, None) == Recipe()
+    own = Recipe.of("japanese-vowels", None, None, hidden=8)
+    assert (own.steps, own.epochs, own.hidden) == (29, 60, 8)
+    asked = Recipe.of("japanese-vowels", 2, 40)
+    assert (asked.steps, asked.epochs) == (40, 2)
+
+
+def test_results_name_the_package_that_holds_the_samples():
+    assert "aeon" not in environment.versions()
+    assert environment.versions("japanese-vowels").keys() - environment.versions() == {"aeon"}
+
+
 def test_rates_count_valid_steps_only():
     spikes = np.zeros((4, 2, 3))
     spikes[:, 0, 0] = 2.5  # any non-zero entry is one spike
@@ -136,6 +201,9 @@ def test_rates_count_valid_steps_only():
     assert metrics.firing_rate(spikes, lengths) == pytest.approx(4 / 18)
     assert metrics.silent_fraction(spikes) == pytest.approx(4 / 6)
     assert metrics.silent_fraction(spikes, lengths) == pytest.approx(5 / 6)
+    valid = np.arange(4)[:, None] < lengths
+    assert metrics.firing_rate(spikes, valid=valid) == pytest.approx(4 / 18)
+    assert metrics.silent_fraction(spikes, valid=valid) == pytest.approx(5 / 6)
 
 
 def test_the_decision_step_is_where_the_anytime_decision_stops_changing():
@@ -197,7 +265,7 @@ def test_another_comparison_is_never_mixed_in(tmp_path, asked, differs):
 
 def test_other_versions_are_another_comparison(tmp_path, monkeypatch):
     store.Folder.open(tmp_path, COMPARISON)
-    monkeypatch.setattr(store, "versions", lambda: {"torch": "0.0"})
+    monkeypatch.setattr(store, "versions", lambda data: {"torch": "0.0"})
     with pytest.raises(InputError, match=re.escape("(now 0.0)")):
         store.Folder.open(tmp_path, COMPARISON)
 

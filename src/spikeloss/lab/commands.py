@@ -93,8 +93,15 @@ def score_(
 ) -> None:
     """Score recorded activity of any simulator with every objective that applies.
 
-    FILE.npz holds `spikes` and/or `membrane` (steps, samples, neurons), `labels` (samples), or
-    (steps, samples), and optionally `lengths` (samples): valid steps, counted from the start.
+    FILE.npz holds `spikes` and/or `membrane` (steps, samples, neurons), and
+    `labels` (samples), or (steps, samples). Where steps are padding it says so:
+    `lengths` (samples), valid steps counted from the start, or `valid`, bools
+    (steps, samples).
+
+    Events may take the place of `spikes`: `time` in steps from 0, `sample`,
+    `neuron`, maybe `amplitude`, an entry per event, and `shape`, the numbers of
+    steps, samples and neurons. Objectives that read every step get them as a
+    dense record, if it has at most 10^8 numbers.
     """
     recording = read(file)
     scores, activity = score.scores(recording), score.activity(recording)
@@ -112,8 +119,8 @@ def score_(
 def train(
     objective: Annotated[str, typer.Option("--objective", metavar="NAME", help="What to train.")],
     seed: options.Seed = 0,
-    epochs: options.Epochs = DEFAULT.epochs,
-    steps: options.Steps = DEFAULT.steps,
+    epochs: options.Epochs = None,
+    steps: options.Steps = None,
     hidden: options.Hidden = DEFAULT.hidden,
     batch_size: options.BatchSize = DEFAULT.batch_size,
     learning_rate: options.LearningRate = DEFAULT.learning_rate,
@@ -128,13 +135,16 @@ def train(
     _need_lab("train")
     if out is not None and out.exists():
         raise InputError("--out", "a new file", f"{out}, which exists", "Name another file.")
-    recipe = Recipe(data, epochs, steps, hidden, batch_size, learning_rate, beta)
+    recipe = Recipe.of(
+        data, epochs, steps,
+        hidden=hidden, batch_size=batch_size, learning_rate=learning_rate, beta=beta,
+    )  # fmt: skip
     (chosen,) = _chosen([objective], recipe)
     from .training import fit
 
     watch = console.epochs_on(sys.stderr if as_json else sys.stdout, recipe.epochs)
     run = fit(recipe, chosen, seed, watch=watch)
-    result = {"recipe": asdict(recipe), **about(), "run": run.as_dict()}
+    result = {"recipe": asdict(recipe), **about(recipe.data), "run": run.as_dict()}
     if as_json:
         _print_json(result)
     else:
@@ -155,8 +165,8 @@ def compare(
         ),
     ] = None,
     seeds: options.Seeds = 3,
-    epochs: options.Epochs = DEFAULT.epochs,
-    steps: options.Steps = DEFAULT.steps,
+    epochs: options.Epochs = None,
+    steps: options.Steps = None,
     hidden: options.Hidden = DEFAULT.hidden,
     batch_size: options.BatchSize = DEFAULT.batch_size,
     learning_rate: options.LearningRate = DEFAULT.learning_rate,
@@ -176,7 +186,10 @@ def compare(
     from .crew import train
     from .report import publish
 
-    recipe = Recipe(data, epochs, steps, hidden, batch_size, learning_rate, beta)
+    recipe = Recipe.of(
+        data, epochs, steps,
+        hidden=hidden, batch_size=batch_size, learning_rate=learning_rate, beta=beta,
+    )  # fmt: skip
     names = dict.fromkeys(found.spelling for found in _chosen(objective or defaults(), recipe))
     comparison = Comparison(recipe, tuple(names), seeds)
     folder = Folder.open(out, comparison)

@@ -6,12 +6,15 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from .data import source
+
 PACKAGES = ("spikeloss", "torch", "snntorch", "scikit-learn", "numpy")
 
 
-def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that the numbers depend on."""
-    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
+def versions(data: str = "digits") -> dict[str, str]:
+    """The versions of Python and of the packages that numbers on a data set depend on."""
+    packages = (*PACKAGES, *source(data).packages)
+    return {"python": platform.python_version()} | {name: _version(name) for name in packages}
 
 
 def _version(package: str) -> str:
@@ -21,9 +24,9 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def about() -> dict[str, Any]:
-    """All of it, for the files that hold results."""
-    return {"versions": versions(), "commit": commit(), "machine": machine()}
+def about(data: str) -> dict[str, Any]:
+    """All of it, for the files that hold results on a data set."""
+    return {"versions": versions(data), "commit": commit(), "machine": machine()}
 
 
 def machine() -> str:

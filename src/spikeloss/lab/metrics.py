@@ -1,32 +1,71 @@
-"""Numbers that describe a record (T, *B, N), whatever it was trained on. NumPy only."""
+"""Numbers that describe a record (T, *B, N), dense or as events. NumPy only."""
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikeloss.records import Events
+
 Numbers = NDArray[Any]
 
 
-def _spiked(spikes: Numbers, lengths: Numbers | None) -> tuple[NDArray[np.bool_], float]:
-    """Where a neuron fired at a valid step, and how many valid steps the samples have in all."""
-    fired = spikes != 0
-    if lengths is None:
-        return fired, float(np.prod(spikes.shape[:-1]))
-    steps = np.arange(len(spikes)).reshape(-1, *(1,) * lengths.ndim)
-    return fired & (steps < lengths)[..., None], float(lengths.sum())
+def firing_rate(
+    spikes: Numbers | Events, lengths: Numbers | None = None, valid: Numbers | None = None
+) -> float:
+    """Spikes per neuron and valid step, averaged over neurons and samples: from 0 to 1.
+
+    Valid are the steps before `lengths` (*B), or those where `valid` (T, *B) is true.
+    """
+    count, _ = _fired(spikes, lengths, valid)
+    if valid is not None:
+        steps = int(valid.sum())
+    else:
+        steps = math.prod(spikes.shape[:-1]) if lengths is None else int(lengths.sum())
+    return count / (steps * spikes.shape[-1])
 
 
-def firing_rate(spikes: Numbers, lengths: Numbers | None = None) -> float:
-    """Spikes per neuron and valid step, averaged over neurons and samples: from 0 to 1."""
-    fired, steps = _spiked(spikes, lengths)
-    return float(fired.sum() / (steps * spikes.shape[-1]))
-
-
-def silent_fraction(spikes: Numbers, lengths: Numbers | None = None) -> float:
+def silent_fraction(
+    spikes: Numbers | Events, lengths: Numbers | None = None, valid: Numbers | None = None
+) -> float:
     """The share of pairs of a sample and a neuron without a single spike."""
-    fired, _ = _spiked(spikes, lengths)
-    return float(1 - fired.any(axis=0).mean())
+    _, active = _fired(spikes, lengths, valid)
+    return 1 - active / math.prod(spikes.shape[1:])
+
+
+def _fired(
+    spikes: Numbers | Events, lengths: Numbers | None, valid: Numbers | None
+) -> tuple[int, int]:
+    """How many entries at valid steps are not zero, and how many pairs have such an entry."""
+    if isinstance(spikes, Events):
+        return _fired_events(spikes, lengths, valid)
+    fired = spikes != 0
+    if lengths is not None:
+        valid = np.arange(len(spikes)).reshape(-1, *(1,) * lengths.ndim) < lengths
+    if valid is not None:
+        fired = fired & valid[..., None]
+    return int(fired.sum()), int(fired.any(axis=0).sum())
+
+
+def _fired_events(
+    events: Events, lengths: Numbers | None, valid: Numbers | None
+) -> tuple[int, int]:
+    """The same of events: those of one neuron and step are one entry, the sum of amplitudes."""
+    steps, *batch, neurons = events.shape
+    samples = math.prod(batch)
+    end = np.full(samples, steps) if lengths is None else lengths.reshape(-1)
+    inside = events.time < end[events.sample]
+    time, sample, neuron = (x[inside] for x in (events.time, events.sample, events.neuron))
+    amplitude = None if events.amplitude is None else events.amplitude[inside]
+    step, sample = np.floor(time).astype(np.int64), sample.astype(np.int64)
+    if valid is not None:
+        seen = valid.reshape(steps, samples)[step, sample]
+        step, sample, neuron = step[seen], sample[seen], neuron[seen]
+        amplitude = None if amplitude is None else amplitude[seen]
+    entry, place = np.unique((step * samples + sample) * neurons + neuron, return_inverse=True)
+    entry = entry[np.bincount(place, amplitude, len(entry)) != 0]
+    return len(entry), len(np.unique(entry % (samples * neurons)))
 
 
 def decision_steps(loss: Any, record: Numbers, lengths: Numbers | None = None) -> Numbers:

@@ -2,6 +2,9 @@
 
 import shlex
 from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from .data import source
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,13 @@ class Recipe:
     batch_size: int = 64
     learning_rate: float = 0.003
     beta: float = 0.9
+
+    @classmethod
+    def of(cls, data: str, epochs: int | None, steps: int | None, **others: Any) -> Self:
+        """The recipe for a data set; epochs and steps are the data set's own where None."""
+        own = source(data)
+        epochs, steps = epochs or own.epochs, steps or own.steps
+        return cls(data, epochs, steps, **others)
 
     def options(self) -> list[str]:
         """The options of the command line that spell this recipe."""

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from . import plots, results, summary
+from .data import source
 from .objectives import find
 from .recipe import Comparison
 from .runs import Run
@@ -62,6 +63,7 @@ def _page(
     return environment.get_template("report.html").render(
         comparison=comparison,
         recipe=comparison.recipe,
+        about=source(comparison.recipe.data).about,
         findings=summary.findings(rows),
         columns=summary.COLUMNS,
         cards=[_card(index, row, runs) for index, row in enumerate(rows)],

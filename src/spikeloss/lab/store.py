@@ -51,7 +51,8 @@ class Folder:
     @classmethod
     def open(cls, path: Path, comparison: Comparison) -> "Folder":
         """Make the folder, or continue it if it holds this very comparison."""
-        config = json.dumps({**asdict(comparison), "versions": versions()}, indent=2)
+        known = {**asdict(comparison), "versions": versions(comparison.recipe.data)}
+        config = json.dumps(known, indent=2)
         made = path / "config.json"
         if made.exists():
             _same(path, _read(made), json.loads(config))
