@@ -19,7 +19,18 @@ from libraries import Array, rounded
 from oracles import Objective, Stage
 
 from spikeloss import Loss, presets
-from spikeloss.criteria import CrossEntropy, SquaredError
+from spikeloss.criteria import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Distillation,
+    Focal,
+    Margin,
+    PoissonNLL,
+    RateNLL,
+    RelativeTime,
+    SquaredError,
+    Tempotron,
+)
 from spikeloss.readouts import (
     Count,
     CumulativeSoftmax,
@@ -161,6 +172,8 @@ class Case:
     def fits(self, fixture: str) -> bool:
         record = self.record_of(fixture)
         if not self.timeless and len(record) < self.least_steps:
+            return False
+        if isinstance(self.loss.criterion, RateNLL) and np.any(record < 0):
             return False
         grouped = record.shape[-1] % (self.groups or 1) == 0
         weights = self.loss.class_weight
@@ -430,6 +443,30 @@ _CLASSES = (
 )
 
 _VALUES = (
+    Case("Focal", Loss(Maximum(), Focal()), "membrane"),
+    Case("Focal 0", Loss(Count(), Focal(gamma=0.0))),
+    Case("Focal steps", Loss(EveryStep(), Focal(gamma=0.5)), "membrane", "step_labels"),
+    Case("RateNLL", Loss(Count(), RateNLL())),
+    Case("RateNLL window", Loss(MovingWindow(width=3), RateNLL(epsilon=0.25))),
+    Case("Margin", Loss(Mean(), Margin()), "membrane"),
+    Case("Margin squared", Loss(Mean(), Margin(margin=0.5, power=2)), "membrane"),
+    Case("Distillation", Loss(Mean(), Distillation(), reduction=Sum()), "membrane", "values"),
+    Case(
+        "Distillation steps",
+        Loss(EveryStep(), Distillation(temperature=2.5)),
+        "membrane",
+        "step_values",
+    ),
+    Case("BinaryCrossEntropy", Loss(Mean(), BinaryCrossEntropy(), OnOff()), "membrane"),
+    Case(
+        "BinaryCrossEntropy steep",
+        Loss(EveryStep(), BinaryCrossEntropy(slope=2.0, threshold=0.5)),
+        "membrane",
+        "step_values",
+    ),
+    Case("PoissonNLL", Loss(EveryStep(), PoissonNLL()), "spikes", "step_values"),
+    Case("RelativeTime", Loss(FirstSpike(silent_delay=1.0), RelativeTime(delay=2.5))),
+    Case("Tempotron", Loss(Maximum(), Tempotron(threshold=0.75), OnOff()), "membrane"),
     Case("SquaredError values", Loss(Count(), SquaredError()), target="values"),
     Case("SquaredError steps", Loss(EveryStep(), SquaredError()), "membrane", "step_values"),
     Case("SquaredError trace", Loss(EveryStep(), SquaredError()), "membrane", "values"),

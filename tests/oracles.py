@@ -93,7 +93,7 @@ def coded(time: float, code: str) -> tuple[float, float]:
     if code == "reciprocal":
         return 1.0 / (time + 1.0), -1.0 / (time + 1.0) ** 2
     if code == "exponential":
-        return math.exp(time), math.exp(time)
+        return -math.exp(time), -math.exp(time)
     raise ValueError(f"code: expected a code of times, got {code!r}.")
 
 
@@ -378,6 +378,94 @@ def squared_error(
     return each / n**steps_power, slope / n**steps_power
 
 
+def focal(z: Array, y: int, *, n: int, gamma: float = 2.0) -> tuple[float, Array]:
+    """each = -(1 - p_y)^gamma log p_y."""
+    p = [math.exp(value) for value in log_softmax(z)]
+    log_p, wrong = log_softmax(z)[y], sum(p[c] for c in range(len(z)) if c != y)
+    if wrong == 0:
+        return 0.0, np.zeros(len(z))
+    slope = -(wrong**gamma) + gamma * wrong ** (gamma - 1) * p[y] * log_p
+    return -(wrong**gamma) * log_p, np.array([slope * ((c == y) - p[c]) for c in range(len(z))])
+
+
+def rate_nll(z: Array, y: int, *, n: int, epsilon: float = 1e-3) -> tuple[float, Array]:
+    """each = -log((z_y + e) / (sum_c z_c + C e))."""
+    total = 0.0
+    for value in z:
+        total += value + epsilon
+    slope = np.full(len(z), 1.0 / total)
+    slope[y] -= 1.0 / (z[y] + epsilon)
+    return math.log(total / (z[y] + epsilon)), slope
+
+
+def margin(z: Array, y: int, *, n: int, margin: float = 1.0, power: int = 1) -> tuple[float, Array]:
+    """each = sum_{c != y} max(0, margin - z_y + z_c)^power / C."""
+    each, slope = 0.0, np.zeros(len(z))
+    for c in range(len(z)):
+        gap = margin - z[y] + z[c]
+        if c != y and gap > 0:
+            each += gap**power / len(z)
+            slope[c] += power * gap ** (power - 1) / len(z)
+            slope[y] -= power * gap ** (power - 1) / len(z)
+    return each, slope
+
+
+def distillation(
+    z: Array, y: ArrayLike, *, n: int, temperature: float = 1.0
+) -> tuple[float, Array]:
+    """each = T^2 sum_c q_c log(q_c / p_c), q and p softmax(y / T) and softmax(z / T)."""
+    log_q = log_softmax(np.asarray(y, np.float64) / temperature)
+    log_p = log_softmax(z / temperature)
+    each = 0.0
+    for c in range(len(z)):
+        each += temperature**2 * math.exp(log_q[c]) * (log_q[c] - log_p[c])
+    gap = [math.exp(log_p[c]) - math.exp(log_q[c]) for c in range(len(z))]
+    return each, temperature * np.array(gap)
+
+
+def binary_cross_entropy(
+    z: Array, y: ArrayLike, *, n: int, slope: float = 1.0, threshold: float = 0.0
+) -> tuple[Array, Array]:
+    """each_c = -(y log p + (1 - y) log(1 - p)), p = 1 / (1 + e^-a), a = slope (z - threshold)."""
+    each, grad = np.zeros(len(z)), np.zeros(len(z))
+    for c, target in enumerate(np.asarray(y, np.float64)):
+        a = slope * (z[c] - threshold)
+        log_p, log_not = -math.log1p(math.exp(-a)), -math.log1p(math.exp(a))
+        each[c] = -(target * log_p + (1 - target) * log_not)
+        grad[c] = slope * (math.exp(log_p) - target)
+    return each, grad
+
+
+def poisson_nll(z: Array, y: ArrayLike, *, n: int) -> tuple[Array, Array]:
+    """each_c = e^z_c - y_c z_c."""
+    target = np.asarray(y, np.float64)
+    each = np.array([math.exp(z[c]) - target[c] * z[c] for c in range(len(z))])
+    return each, np.array([math.exp(z[c]) - target[c] for c in range(len(z))])
+
+
+def relative_time(z: Array, y: int, *, n: int, delay: float) -> tuple[float, Array]:
+    """each = sum_{c != y} (z_c - z_y - delay)^2."""
+    each, slope = 0.0, np.zeros(len(z))
+    for c in range(len(z)):
+        if c != y:
+            late = z[c] - z[y] - delay
+            each += late**2
+            slope[c] += 2.0 * late
+            slope[y] -= 2.0 * late
+    return each, slope
+
+
+def tempotron(z: Array, y: ArrayLike, *, n: int, threshold: float = 1.0) -> tuple[Array, Array]:
+    """each_c = y_c max(0, threshold - z_c) + (1 - y_c) max(0, z_c - threshold)."""
+    each, slope = np.zeros(len(z)), np.zeros(len(z))
+    for c, target in enumerate(np.asarray(y, np.float64)):
+        if z[c] < threshold:
+            each[c], slope[c] = target * (threshold - z[c]), -target
+        elif z[c] > threshold:
+            each[c], slope[c] = (1 - target) * (z[c] - threshold), 1 - target
+    return each, slope
+
+
 @dataclass(frozen=True)
 class Criterion:
     """A criterion: its function of a row, called with n steps, and what the user gives it."""
@@ -396,6 +484,14 @@ class Criterion:
 CRITERIA: dict[str, Criterion] = {
     "CrossEntropy": Criterion(cross_entropy, of_labels=True, by_class=True),
     "SquaredError": Criterion(squared_error),
+    "Focal": Criterion(focal, of_labels=True),
+    "RateNLL": Criterion(rate_nll, of_labels=True),
+    "Margin": Criterion(margin, of_labels=True),
+    "Distillation": Criterion(distillation),
+    "BinaryCrossEntropy": Criterion(binary_cross_entropy),
+    "PoissonNLL": Criterion(poisson_nll),
+    "RelativeTime": Criterion(relative_time, of_labels=True),
+    "Tempotron": Criterion(tempotron),
 }
 
 
@@ -650,7 +746,7 @@ def smaller_is_better(readout: Stage) -> bool:
     """Whether the readout gives times, of which the earliest wins."""
     name, options = innermost(readout)
     timed = name in ("FirstSpike", "SpikeTimes", "InterpolatedSpike")
-    return timed and options.get("code", "time") in ("time", "exponential")
+    return timed and options.get("code", "time") == "time"
 
 
 def predict(

@@ -19,7 +19,7 @@ from .criteria import Criterion, Elements
 from .readouts import Reading, Readout
 from .records import Packed
 from .reductions import Mean, Reduction
-from .stream import Fold, Stream
+from .stream import Fold, Stream, scaled
 from .targets import Given, Target
 
 Reads = Literal["spikes", "membrane", "logits", "either"]
@@ -137,10 +137,8 @@ class Loss(_Objective):
             ValueError, TypeError: naming the argument, the rule, what came and a fix.
         """
         if isinstance(record, Packed):
-            stream = self.stream(
-                target, sample_weight=sample_weight, class_weight=class_weight, **layout
-            )
-            return stream.over(record).value()
+            weights = {"sample_weight": sample_weight, "class_weight": class_weight}
+            return self._over(record, target, **weights, **layout).value()
         piece = _door.open_record(record, timeless=self.readout.timeless, **layout)
         reading = self.readout.reading(piece)
         apart = (self.class_weight, class_weight, sample_weight, piece.kept)
@@ -151,6 +149,29 @@ class Loss(_Objective):
         if reading.keeps == "time":
             elements = summed(elements, _door.dense(piece, self.readout)).mean()
         return self.reduced(elements, reading, sample_weight, piece)
+
+    def _over(
+        self,
+        record: Packed,
+        target: Array | None = None,
+        valid: Array | None = None,
+        lengths: Array | None = None,
+        time_axis: int = 0,
+        class_axis: int = -1,
+        **options: Any,
+    ) -> Stream:
+        """A stream that has taken all steps of a packed record."""
+        _door.laid_out(time_axis, class_axis, "a packed record")
+        batch = tuple(record.shape[1:-1])
+        shape = () if target is None else tuple(target.shape)
+        by_step = self.readout.keeps == "time" and shape[: 1 + len(batch)] == record.shape[:-1]
+        steps = lengths
+        if steps is None and self.criterion.needs_steps:
+            xp = namespace(record.bits)
+            every = xp.ones_like(record.bits[0, ..., 0], dtype=xp.int32) * record.steps
+            steps = every if valid is None else xp.sum(valid, axis=0)
+        stream = self.stream(None if by_step else target, lengths=steps, **options)
+        return stream.over(record, target if by_step else None, valid)
 
     def elements(
         self, reading: Reading, target: Array, class_weight: Any = None, average: bool = False
@@ -184,7 +205,7 @@ class Loss(_Objective):
         zero at every valid step has decided nothing and gives -1.
         """
         if isinstance(record, Packed):
-            return self.stream(**layout).over(record).predict()
+            return self._over(record, **layout).predict()
         piece = _door.open_record(record, timeless=self.readout.timeless, **layout)
         return self.classes(self._evidence(piece), piece.spoke())
 
@@ -200,7 +221,7 @@ class Loss(_Objective):
     ) -> Array:
         """The share of samples whose `predict` is their label, 0-d; a silent sample is wrong."""
         if isinstance(record, Packed):
-            return self.stream(**layout).over(record).accuracy(labels)
+            return self._over(record, **layout).accuracy(labels)
         piece = _door.open_record(record, timeless=self.readout.timeless, **layout)
         return self.share(self._evidence(piece), piece.spoke(), labels, piece)
 
@@ -246,7 +267,9 @@ class Total(_Objective):
 
     def __call__(self, record: shapes.Record, target: Array, **options: Any) -> shapes.Loss:
         """The weighted sum of the losses, each called with the same arguments."""
-        return _door.total(factor * loss(record, target, **options) for factor, loss in self.terms)
+        return _door.total(
+            scaled(factor, loss(record, target, **options)) for factor, loss in self.terms
+        )
 
     def predict(self, record: shapes.Record, **layout: Unpack[Layout]) -> shapes.Classes:
         """The class that the first loss decides for."""

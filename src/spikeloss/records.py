@@ -62,7 +62,10 @@ class Events:
         sample = as_index(time) * 0
         for index, size in zip(batch, shape[1:-1], strict=True):
             sample = sample * size + as_index(index)
-        return cls(time, sample, neuron, amplitude, shape)
+        # JAX pads its entries with the sizes of the axes as indices.
+        xp, some = namespace(sample), as_index(time) < shape[0]
+        sample, neuron = xp.where(some, sample, 0), xp.where(some, as_index(neuron), 0)
+        return cls(as_index(time), sample, neuron, amplitude, shape)
 
     @classmethod
     def from_recordings(

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from . import _door
-from ._backend import arange, constant, is_array, namespace
+from ._backend import arange, as_array, constant, is_array, namespace
 from ._piece import Dense, Piece, sum_over_time
 from ._shapes import Array, Carry, Classes, Evidence, Record
 from ._shapes import Loss as Value
@@ -115,7 +115,7 @@ class Fold:
         if self.target is None and any(term.sums is None for term in state.terms):
             _door.untargeted()
         return _door.total(
-            factor * self._value(loss, term, state)
+            scaled(factor, self._value(loss, term, state))
             for (factor, loss), term in zip(self.losses, state.terms, strict=True)
         )
 
@@ -221,10 +221,14 @@ class Stream:
         self.state = self.fold.steps(self.state, x, target, valid)
         return self
 
-    def over(self, record: Packed) -> Self:
+    def over(self, record: Packed, target: Array | None = None, valid: Array | None = None) -> Self:
         """Take all steps of a packed record."""
+        start = 0
         for chunk in record.pieces():
-            self.steps(chunk)
+            these = slice(start, start + len(chunk))
+            parts = (None if whole is None else whole[these] for whole in (target, valid))
+            self.steps(chunk, *parts)
+            start += len(chunk)
         return self
 
     def value(self) -> Value:
@@ -248,6 +252,11 @@ class Stream:
         if self.state is None:
             _door.not_begun()
         return self.state
+
+
+def scaled(factor: float, value: Value) -> Value:
+    """factor value, in the dtype of the value."""
+    return as_array(factor * value, value.dtype)
 
 
 def _of_step(x: Array | None) -> Array | None:

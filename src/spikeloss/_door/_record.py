@@ -42,10 +42,10 @@ def open_record(
     if lengths is not None and valid is not None:
         refuse("valid", "one of lengths and valid", "both", "Drop one of them.", TypeError)
     if isinstance(record, Events):
-        _laid_out(time_axis, class_axis, "events")
+        laid_out(time_axis, class_axis, "events")
         return open_events(record, lengths, valid)
     if is_ragged(record):
-        _laid_out(time_axis, class_axis, "a ragged record")
+        laid_out(time_axis, class_axis, "a ragged record")
         _no_mask(lengths, valid, "a ragged record")
         record, lengths = padded(record)
     if isinstance(record, Packed):  # of a readout by itself; a loss takes it piece by piece
@@ -156,7 +156,7 @@ def _events_inside(events: Events, time: Array, sample: Array, neuron: Array) ->
             refuse(name, f"indices from 0 to {count - 1}", span(low, high), fix)
 
 
-def _laid_out(time_axis: int, class_axis: int, what: str) -> None:
+def laid_out(time_axis: int, class_axis: int, what: str) -> None:
     for name, axis, usual in (("time_axis", time_axis, 0), ("class_axis", class_axis, -1)):
         if axis != usual:
             refuse(name, f"no other than {usual} for {what}", axis, f"Drop {name}.")

@@ -27,7 +27,7 @@ class _Coded(Readout):
 
     @property
     def smaller_decides(self) -> bool:
-        return self.code in ("time", "exponential")
+        return self.code == "time"
 
     @property
     def in_steps(self) -> bool:
@@ -39,7 +39,7 @@ class _Coded(Readout):
     def _code(self, time: Array) -> Decision:
         time = time / self.unit
         if self.code == "exponential":
-            return namespace(time).exp(time)
+            return -namespace(time).exp(time)
         if self.code == "reciprocal":
             return 1 / (time + 1)
         return time if self.code == "time" else -time
@@ -93,7 +93,7 @@ def _first(earlier: Spikes, later: Spikes, present: Array | None) -> Spikes:
 
 @dataclass(frozen=True, kw_only=True)
 class FirstSpike(_Times):
-    """z = t_f = min{t : x_t != 0}, in steps from 0; coded t_f, -t_f, 1/(t_f + 1) or e^t_f.
+    """z = t_f = min{t : x_t != 0}, in steps from 0; coded t_f, -t_f, 1/(t_f + 1) or -e^t_f.
 
     The derivative is an estimator: dt_f/dx_t = -1 at t = t_f, 0 elsewhere (a larger input fires
     earlier), times the derivative of the code. A neuron that stays silent counts as firing at

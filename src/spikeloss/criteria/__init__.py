@@ -1,0 +1,27 @@
+"""Criteria: decision x target -> each. z (S, *B, C), y -> elements (S, *B, 1) or (S, *B, C).
+
+S is the leading axis of readouts that keep time or spikes, absent otherwise; y is the encoded
+target, w_c a class weight (1 without). Elements come multiplied by their weight.
+"""
+
+from ._base import Criterion, Elements
+from ._classes import CrossEntropy, Distillation, Focal, Margin, RateNLL
+from ._values import BinaryCrossEntropy, PoissonNLL, RelativeTime, SquaredError, Tempotron
+
+__all__ = [
+    "BinaryCrossEntropy",
+    "Criterion",
+    "CrossEntropy",
+    "Distillation",
+    "Elements",
+    "Focal",
+    "Margin",
+    "PoissonNLL",
+    "RateNLL",
+    "RelativeTime",
+    "SquaredError",
+    "Tempotron",
+]
+
+for _name in __all__:
+    globals()[_name].__module__ = __name__  # where users find it

@@ -1,0 +1,245 @@
+"""Criteria of rows: one class should win."""
+
+from dataclasses import dataclass
+
+from spikeloss import _door
+from spikeloss._backend import averages, by_class, kind, log_softmax, namespace, surprise
+from spikeloss._shapes import Array, Labels
+from spikeloss.readouts import Reading
+
+from ._base import Criterion, Elements, by_label
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossEntropy(Criterion):
+    """-sum_c q_c w_c log softmax(z)_c, q the target distribution.
+
+    The target is a class index y (q is one-hot) or the probabilities q themselves, which need not
+    sum to 1; for readouts that keep time, one for the sample or one per step. A class index with
+    weights means w_y log softmax(z)_y. The derivative is softmax(z)_c sum_k q_k w_k - q_c w_c.
+
+    Args:
+        label_smoothing: e from 0 to 1; q becomes (1 - e) q + e / C.
+        ignore_index: a label whose step or sample is left out, as if it were padding.
+
+    Everything is as in `torch.nn.functional.cross_entropy`, soft targets with weights included.
+
+    >>> import numpy, spikeloss
+    >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), CrossEntropy())
+    >>> round(float(loss(numpy.array([[0.0, 0.0]]), numpy.array([1]))), 6)  # ln 2
+    0.693147
+    """
+
+    label_smoothing: float = 0.0
+    ignore_index: int | None = None
+
+    def __post_init__(self) -> None:
+        _door.option(self, "label_smoothing", _door.number, low=0.0, high=1.0)
+        if self.ignore_index is not None:
+            _door.option(self, "ignore_index", _door.whole)
+
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Elements:
+        z, xp = reading.z, namespace(reading.z)
+        y = _door.class_target(y, reading, self.ignore_index)
+        smoothing, classes = self.label_smoothing, z.shape[-1]
+        if kind(y) == "float":
+            return Elements(_expected((1 - smoothing) * y + smoothing / classes, z, class_weight))
+        kept = None if self.ignore_index is None else (y != self.ignore_index)[..., None]
+        if kept is not None:
+            y = xp.where(kept[..., 0], y, 0)
+        value, weight = surprise(z, y), None
+        if class_weight is not None:
+            weight = class_weight[y[..., None]]
+            value = value * weight
+        if smoothing:
+            uniform = xp.full_like(z, 1 / classes)
+            value = (1 - smoothing) * value + smoothing * _expected(uniform, z, class_weight)
+        return Elements(value, weight, kept)
+
+    def average(self, reading: Reading, y: Array) -> Array | None:
+        z = reading.z
+        if not averages(z) or self.label_smoothing or self.ignore_index is not None:
+            return None
+        y = _door.class_target(y, reading, None)
+        return None if kind(y) == "float" else surprise(z, y, mean=True)
+
+
+def _expected(q: Array, z: Array, class_weight: Array | None) -> Array:
+    """-sum_c q_c w_c log softmax(z)_c; a class with q_c = 0 costs nothing, however unlikely."""
+    xp, log_p = namespace(z), log_softmax(z)
+    if class_weight is not None:
+        q = q * class_weight
+    log_p = xp.where((q == 0) & (log_p == -xp.inf), 0, log_p)
+    return -xp.sum(q * log_p, axis=-1, keepdims=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Focal(Criterion):
+    """-(1 - p_y)^g log p_y, p = softmax(z): cross-entropy that cares less for what is right.
+
+    With g = 0 it is the cross-entropy.
+
+    Args:
+        gamma: g, 0 or more.
+
+    Source: T.-Y. Lin et al., Focal loss for dense object detection (2017).
+
+    >>> import numpy, spikeloss
+    >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), Focal(gamma=2.0))
+    >>> round(float(loss(numpy.array([[0.0, 0.0]]), numpy.array([1]))), 6)  # ln 2 / 4
+    0.173287
+    """
+
+    gamma: float = 2.0
+
+    def __post_init__(self) -> None:
+        _door.option(self, "gamma", _door.number, low=0.0)
+
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Elements:
+        z, xp = reading.z, namespace(reading.z)
+        y = _door.class_labels(y, reading)
+        value = surprise(z, y)
+        if self.gamma:
+            wrong = -xp.expm1(-value)  # 1 - p_y
+            # Where p_y rounds to 1 the loss is 0, and so is its derivative.
+            sure = wrong <= 0
+            value = xp.where(sure, 0, xp.where(sure, 1, wrong) ** self.gamma * value)
+        return by_label(value, y, class_weight)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateNLL(Criterion):
+    """-log((z_y + e) / (sum_c z_c + C e)): the share of the right class in all spikes.
+
+    For counts and rates, which are not negative; finite for a class that is silent, with a
+    derivative that makes it fire.
+
+    Args:
+        epsilon: e, above 0, in the units of the decision.
+
+    Source: S. Shrestha et al., Spikemax: spike-based loss methods for classification (2022); the
+    constant is a choice of this library.
+
+    >>> import numpy, spikeloss
+    >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), RateNLL(epsilon=1.0))
+    >>> round(float(loss(numpy.array([[0.0, 2.0]]), numpy.array([0]))), 6)  # ln 4
+    1.386294
+    """
+
+    epsilon: float = 1e-3
+
+    def __post_init__(self) -> None:
+        _door.option(self, "epsilon", _door.number, above=0.0)
+
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Elements:
+        z, xp = reading.z, namespace(reading.z)
+        y = _door.class_labels(y, reading)
+        rate = z + self.epsilon
+        right = xp.sum(by_class(y, z, 1.0, 0.0) * rate, axis=-1, keepdims=True)
+        value = xp.log(xp.sum(rate, axis=-1, keepdims=True)) - xp.log(right)
+        return by_label(value, y, class_weight)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Margin(Criterion):
+    """sum_(c != y) max(0, m - z_y + z_c)^p / C: the right class should lead every other by m.
+
+    As in `torch.nn.functional.multi_margin_loss`.
+
+    Args:
+        margin: m, above 0, in the units of the decision.
+        power: p, 1 or 2.
+
+    Source: K. Crammer and Y. Singer, On the algorithmic implementation of multiclass kernel-based
+    vector machines (2001).
+
+    >>> import numpy, spikeloss
+    >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), Margin())
+    >>> float(loss(numpy.array([[0.0, 0.5]]), numpy.array([0])))  # 1.5 / 2
+    0.75
+    """
+
+    margin: float = 1.0
+    power: int = 1
+
+    def __post_init__(self) -> None:
+        _door.option(self, "margin", _door.number, above=0.0)
+        _door.option(self, "power", _door.choice, (1, 2))
+
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Elements:
+        z, xp = reading.z, namespace(reading.z)
+        y = _door.class_labels(y, reading)
+        right = by_class(y, z, 1.0, 0.0)
+        gap = self.margin - xp.sum(right * z, axis=-1, keepdims=True) + z
+        gap = xp.where((gap > 0) & (right == 0), gap, 0)
+        value = xp.sum(gap**self.power, axis=-1, keepdims=True) / z.shape[-1]
+        return by_label(value, y, class_weight)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distillation(Criterion):
+    """T^2 sum_c q_c log(q_c / p_c), q = softmax(y / T), p = softmax(z / T): imitate a teacher.
+
+    The target is the teacher's decision, of the shape of this one: (*B, C) or, for each step,
+    (T, *B, C). The factor keeps the size of the derivative, T (p_c - q_c), from falling with T.
+
+    Args:
+        temperature: T, above 0.
+
+    Source: G. Hinton, O. Vinyals and J. Dean, Distilling the knowledge in a neural network (2015).
+
+    >>> import numpy, spikeloss
+    >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), Distillation())
+    >>> student = numpy.array([[1.0, 2.0]])
+    >>> float(loss(student, student + 3.0))
+    0.0
+    """
+
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        _door.option(self, "temperature", _door.number, above=0.0)
+
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Elements:
+        z, xp = reading.z, namespace(reading.z)
+        log_q = log_softmax(_door.values(y, reading) / self.temperature)
+        log_p = log_softmax(z / self.temperature)
+        q = xp.exp(log_q)
+        gap = xp.where(q > 0, log_q - log_p, 0)
+        value = self.temperature**2 * xp.sum(q * gap, axis=-1, keepdims=True)
+        return by_label(value, label, class_weight)

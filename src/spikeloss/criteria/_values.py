@@ -1,0 +1,225 @@
+"""Criteria of numbers: every class, neuron or spike time has a target of its own."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from spikeloss import _door
+from spikeloss._backend import averages, by_class, namespace, squared_difference
+from spikeloss._shapes import Array, Labels
+from spikeloss.readouts import Reading
+
+from ._base import Criterion, Elements, by_label
+
+
+@dataclass(frozen=True, kw_only=True)
+class SquaredError(Criterion):
+    """w e_c^2 / n^k, e = z - y; 0 where |e| < tolerance.
+
+    w is the class weight of the sample's label. For spike times with k = 2 it is the squared error
+    of t/n; for counts with k = 1 it is the squared error per step.
+
+    Args:
+        tolerance: in the units of the decision, 0 or more; the comparison is strict, and inside
+            there is neither loss nor derivative.
+        delta: above 0; from |e| = delta on the error grows linearly, 2 delta |e| - delta^2 (twice
+            the Huber loss of torch).
+        steps_power: k, 0, 1 or 2.
+
+    Source of the Huber form: P. Huber, Robust estimation of a location parameter (1964).
+
+    >>> import numpy, spikeloss
+    >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), SquaredError())
+    >>> float(loss(numpy.array([[0.5, 0.0]]), numpy.array([[0.0, 0.0]])))  # (0.25 + 0) / 2
+    0.125
+    """
+
+    tolerance: float = 0.0
+    delta: float | None = None
+    steps_power: int = 0
+    per_class: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _door.option(self, "tolerance", _door.number, low=0.0)
+        if self.delta is not None:
+            _door.option(self, "delta", _door.number, above=0.0)
+        _door.option(self, "steps_power", _door.choice, (0, 1, 2))
+
+    @property
+    def needs_steps(self) -> bool:
+        return bool(self.steps_power)
+
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Elements:
+        z, xp = reading.z, namespace(reading.z)
+        y = _door.values(y, reading)
+        value = squared_difference(z, y)
+        if self.delta is not None:
+            size = xp.abs(z - y)
+            value = xp.where(size <= self.delta, value, self.delta * (2 * size - self.delta))
+        if self.tolerance:
+            value = xp.where(xp.abs(z - y) < self.tolerance, 0, value)
+        if self.steps_power:
+            value = value / reading.steps**self.steps_power
+        return by_label(value, label, class_weight)
+
+    def average(self, reading: Reading, y: Array) -> Array | None:
+        z = reading.z
+        if not averages(z) or self.delta is not None or self.tolerance:
+            return None
+        value = squared_difference(z, _door.values(y, reading), mean=True)
+        return value / reading.steps**self.steps_power if self.steps_power else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinaryCrossEntropy(Criterion):
+    """-(y log p + (1 - y) log(1 - p)), p = 1 / (1 + e^-a), a = k (z - h): yes or no for each class.
+
+    For several labels at once, (*B, C) of 0 and 1 or between, and of class labels by
+    `targets.OnOff`; with `EveryStep` and spikes as the target the Bernoulli likelihood of a train.
+    The derivative is k (p - y).
+
+    Args:
+        slope: k, above 0, in 1 / units of the decision.
+        threshold: h, in units of the decision.
+
+    Source: S. Shrestha et al., Spikemax: spike-based loss methods for classification (2022).
+
+    >>> import numpy, spikeloss
+    >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), BinaryCrossEntropy())
+    >>> round(float(loss(numpy.array([[0.0]]), numpy.array([[1.0]]))), 6)  # ln 2
+    0.693147
+    """
+
+    slope: float = 1.0
+    threshold: float = 0.0
+    per_class: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _door.option(self, "slope", _door.number, above=0.0)
+        _door.option(self, "threshold", _door.number)
+
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Elements:
+        z, xp = reading.z, namespace(reading.z)
+        a = self.slope * (z - self.threshold)
+        # log(1 + e^a) = max(a, 0) + log(1 + e^-|a|), its derivative 1/2 at a = 0 by a/2 + |a|/2.
+        value = a / 2 + xp.abs(a) / 2 + xp.log1p(xp.exp(-xp.abs(a)))
+        value = value - _door.values(y, reading) * a
+        return by_label(value, label, class_weight)
+
+
+@dataclass(frozen=True)
+class PoissonNLL(Criterion):
+    """e^z - y z: the log-likelihood of y spikes at the rate e^z, without log y!.
+
+    For counts as targets, or for each step those of a spike train; z is a log rate such as a
+    membrane. The derivative is e^z - y.
+
+    Source: W. Truccolo et al., A point process framework for relating neural spiking activity to
+    spiking history, neural ensemble, and extrinsic covariate effects (2005).
+
+    >>> import numpy, spikeloss
+    >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), PoissonNLL())
+    >>> float(loss(numpy.array([[0.0]]), numpy.array([[3.0]])))
+    1.0
+    """
+
+    per_class: ClassVar[bool] = True
+
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Elements:
+        z = reading.z
+        value = namespace(z).exp(z) - _door.values(y, reading) * z
+        return by_label(value, label, class_weight)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelativeTime(Criterion):
+    """sum_(c != y) (z_c - z_y - d)^2: the right class should decide d before every other.
+
+    Args:
+        delay: d, above 0, in the units of the decision, steps for spike times.
+
+    Source: the relative mean squared error of time to first spike of ml_genn.
+
+    >>> import numpy, spikeloss
+    >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), RelativeTime(delay=2.0))
+    >>> float(loss(numpy.array([[1.0, 2.0]]), numpy.array([0])))
+    1.0
+    """
+
+    delay: float
+
+    def __post_init__(self) -> None:
+        _door.option(self, "delay", _door.number, above=0.0)
+
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Elements:
+        z, xp = reading.z, namespace(reading.z)
+        y = _door.class_labels(y, reading)
+        right = by_class(y, z, 1.0, 0.0)
+        late = z - xp.sum(right * z, axis=-1, keepdims=True) - self.delay
+        value = xp.sum(xp.where(right == 0, late, 0) ** 2, axis=-1, keepdims=True)
+        return by_label(value, y, class_weight)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tempotron(Criterion):
+    """max(0, h - z) where y = 1, max(0, z - h) where y = 0: reach the threshold h, or stay below.
+
+    For the highest membrane, `Maximum`, against `targets.OnOff`; values between 0 and 1 mix both.
+
+    Args:
+        threshold: h, in the units of the membrane.
+
+    Source: R. Gütig and H. Sompolinsky, The tempotron: a neuron that learns spike timing-based
+    decisions (2006).
+
+    >>> import numpy, spikeloss
+    >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), Tempotron())
+    >>> float(loss(numpy.array([[0.5, 2.0]]), numpy.array([[1.0, 0.0]])))  # (0.5 + 1) / 2
+    0.75
+    """
+
+    threshold: float = 1.0
+    per_class: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _door.option(self, "threshold", _door.number)
+
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Elements:
+        z, xp = reading.z, namespace(reading.z)
+        y, above = _door.values(y, reading), z - self.threshold
+        missing, excess = xp.where(above < 0, -above, 0), xp.where(above > 0, above, 0)
+        return by_label(y * missing + (1 - y) * excess, label, class_weight)
