@@ -13,6 +13,7 @@ there cannot hide here. Padding needs no rule: a sample is cropped before anythi
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -834,6 +835,90 @@ def cross_entropy_preset(
     return Objective(("Decided", {}), ("CrossEntropy", options)), "weights"
 
 
+def ce_of(readout: str, **options: Any) -> tuple[Objective, str]:
+    """Cross-entropy of a readout."""
+    return Objective((readout, options), ("CrossEntropy", {})), "samples"
+
+
+def ce_logsumexp(sharpness: float = 1.0) -> tuple[Objective, str]:
+    """Cross-entropy of a smooth maximum of the membrane."""
+    return ce_of("LogSumExp", sharpness=sharpness)
+
+
+def weighted_integral_ce(tau: float = 25.0) -> tuple[Objective, str]:
+    """Cross-entropy of the membrane, summed with weights that fall with time."""
+    return ce_of("WeightedSum", tau=tau)
+
+
+def focal_max_membrane(gamma: float = 2.0) -> tuple[Objective, str]:
+    """Focal loss of the largest membrane."""
+    return Objective(("Maximum", {}), ("Focal", {"gamma": gamma})), "samples"
+
+
+def integral_ce(label_smoothing: float = 0.0) -> tuple[Objective, str]:
+    """Cross-entropy of the summed membrane."""
+    criterion = ("CrossEntropy", {"label_smoothing": label_smoothing})
+    return Objective(("Count", {}), criterion), "samples"
+
+
+def rate(width: int | None) -> Stage:
+    """The mean over time, or over the last ``width`` steps at every step."""
+    return ("Mean", {}) if width is None else ("MovingWindow", {"width": width})
+
+
+def spike_rate(
+    on: float = 1.0, off: float = 0.0, width: int | None = None
+) -> tuple[Objective, str]:
+    """(rate - target)^2."""
+    target = ("OnOff", {"on": on, "off": off})
+    return Objective(rate(width), ("SquaredError", {}), target), "samples"
+
+
+def spikemax(width: int | None = None, epsilon: float = 1e-3) -> tuple[Objective, str]:
+    """The negative logarithm of the share of the right class in the rates."""
+    return Objective(rate(width), ("RateNLL", {"epsilon": epsilon})), "samples"
+
+
+def spikemoid(
+    width: int | None = None, slope: float = 1.0, threshold: float = 0.5
+) -> tuple[Objective, str]:
+    """Binary cross-entropy of every rate."""
+    criterion = ("BinaryCrossEntropy", {"slope": slope, "threshold": threshold})
+    return Objective(rate(width), criterion, ("OnOff", {})), "samples"
+
+
+def ttfs_ce(tau: float = 1.0, silent_delay: float = 0.0) -> tuple[Objective, str]:
+    """Cross-entropy of -t / tau."""
+    return ce_of("FirstSpike", code="negative", unit=tau, silent_delay=silent_delay)
+
+
+def ttfs_z_ce(tau: float = 10.0) -> tuple[Objective, str]:
+    """Cross-entropy of -e^(t / tau)."""
+    return ce_of("FirstSpike", code="exponential", unit=tau)
+
+
+def relative_ttfs_mse(delay: float = 5.0) -> tuple[Objective, str]:
+    """(t_c - t_y - delay)^2 of the wrong classes."""
+    return Objective(("FirstSpike", {}), ("RelativeTime", {"delay": delay})), "samples"
+
+
+def tempotron_preset(threshold: float = 1.0) -> tuple[Objective, str]:
+    """How much the largest membranes miss the threshold, or exceed it."""
+    criterion = ("Tempotron", {"threshold": threshold})
+    return Objective(("Maximum", {}), criterion, ("OnOff", {})), "samples"
+
+
+def margin_count(margin: float = 1.0, power: int = 1) -> tuple[Objective, str]:
+    """The margin of the spike counts."""
+    criterion = ("Margin", {"margin": margin, "power": power})
+    return Objective(("Count", {}), criterion), "samples"
+
+
+def kd(readout: str, temperature: float = 1.0) -> tuple[Objective, str]:
+    """Distillation of a readout."""
+    return Objective((readout, {}), ("Distillation", {"temperature": temperature})), "samples"
+
+
 PRESETS: dict[str, Callable[..., tuple[Objective, str]]] = {
     "ce_rate": ce_rate,
     "ce_count": ce_count,
@@ -843,4 +928,21 @@ PRESETS: dict[str, Callable[..., tuple[Objective, str]]] = {
     "mse_temporal": mse_temporal,
     "ce_temporal": ce_temporal,
     "cross_entropy": cross_entropy_preset,
+    "ce_mean": partial(ce_of, "Mean"),
+    "ce_last_step": partial(ce_of, "LastStep"),
+    "ce_logsumexp": ce_logsumexp,
+    "ce_sum_softmax": partial(ce_of, "CumulativeSoftmax"),
+    "focal_max_membrane": focal_max_membrane,
+    "integral_ce": integral_ce,
+    "weighted_integral_ce": weighted_integral_ce,
+    "spike_rate": spike_rate,
+    "spikemax": spikemax,
+    "spikemoid": spikemoid,
+    "ttfs_ce": ttfs_ce,
+    "ttfs_z_ce": ttfs_z_ce,
+    "relative_ttfs_mse": relative_ttfs_mse,
+    "tempotron": tempotron_preset,
+    "margin_count": margin_count,
+    "kd_logits": partial(kd, "Mean"),
+    "kd_steps": partial(kd, "EveryStep"),
 }

@@ -4,8 +4,18 @@
 reduction into one of your own. `records` has forms of a record that are no dense array.
 """
 
-from . import criteria, presets, readouts, records, reductions, targets
+from . import criteria, metrics, presets, readouts, records, reductions, targets
 from .loss import Loss, Total
 
 __version__ = "0.1.0"
-__all__ = ["Loss", "Total", "criteria", "presets", "readouts", "records", "reductions", "targets"]
+__all__ = [
+    "Loss",
+    "Total",
+    "criteria",
+    "metrics",
+    "presets",
+    "readouts",
+    "records",
+    "reductions",
+    "targets",
+]

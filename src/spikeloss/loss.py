@@ -197,6 +197,11 @@ class Loss(_Objective):
         per_row = loss.ndim and not self.criterion.per_class
         return as_array(loss[..., 0] if per_row else loss, piece.dtype)
 
+    @property
+    def of_labels(self) -> bool:
+        """Whether class labels are a target for it."""
+        return self.target.labelled or self.criterion.of_labels
+
     def predict(self, record: shapes.Record, **layout: Unpack[Layout]) -> shapes.Classes:
         """The class that the readout decides for, (*B) integers.
 

@@ -8,19 +8,35 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec, TypedDict, Unpack
 
-from .criteria import CrossEntropy, SquaredError
+from .criteria import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Distillation,
+    Focal,
+    Margin,
+    RateNLL,
+    RelativeTime,
+    SquaredError,
+    Tempotron,
+)
 from .loss import Loss, Reads
 from .readouts import (
     Code,
     Count,
+    CumulativeSoftmax,
     Decided,
     EveryStep,
     FirstSpike,
+    LastStep,
+    LogSumExp,
     Maximum,
+    MovingWindow,
     Population,
     Readout,
     SpikeTimes,
+    WeightedSum,
 )
+from .readouts import Mean as MeanOverTime
 from .reductions import Mean, Reduction
 from .targets import OnOff, OnOffRate, OnOffTime
 
@@ -214,3 +230,244 @@ def cross_entropy(
         reads="logits",
         **(_BY_WEIGHTS | options),
     )
+
+
+_HIGHEST = "the class with the highest {}"
+
+
+@_preset(
+    source="W. Fang et al., SpikingJelly: an open-source machine learning infrastructure platform "
+    "for spike-based intelligence (2023)",
+    decides=_HIGHEST.format("mean"),
+)
+def ce_mean(**options: Unpack[Options]) -> Loss:
+    """-log softmax(sum_t x_t / n)_y
+
+    The right class should have the highest rate, or mean membrane. Rates lie between 0 and 1, so
+    that the softmax is never sure; on membranes it may be.
+    """
+    return Loss(MeanOverTime(), CrossEntropy(), reads="either", **options)
+
+
+@_preset(
+    source="M. Rossbroich, J. Gygax and F. Zenke, Fluctuation-driven initialization for spiking "
+    "neural network training (2022); stork",
+    decides=_HIGHEST.format("membrane at the last step"),
+)
+def ce_last_step(**options: Unpack[Options]) -> Loss:
+    """-log softmax(u_(n-1))_y
+
+    The membrane of the right class should be the highest at the end, whatever came before.
+    """
+    return Loss(LastStep(), CrossEntropy(), reads="membrane", **options)
+
+
+@_preset(
+    source="a smooth form of the maximum over time of F. Zenke, SpyTorch (2018)",
+    decides=_HIGHEST.format("smooth maximum of the membrane"),
+)
+def ce_logsumexp(*, sharpness: float = 1.0, **options: Unpack[Options]) -> Loss:
+    """-log softmax(m)_y, m = log(sum_t exp(k u_t) / n) / k, k = `sharpness`
+
+    The membrane of the right class should rise above the others; every step learns, the high ones
+    most.
+    """
+    return Loss(LogSumExp(sharpness=sharpness), CrossEntropy(), reads="membrane", **options)
+
+
+@_preset(
+    source="A. Bittar and P. Garner, A surrogate gradient spiking baseline for speech command "
+    "recognition (2022); sparch",
+    decides="the class with the most votes",
+)
+def ce_sum_softmax(**options: Unpack[Options]) -> Loss:
+    """-log softmax(sum_t softmax(u_t))_y
+
+    Every step casts one vote, shared among the classes by their membranes; the right class should
+    get most of the votes.
+    """
+    return Loss(CumulativeSoftmax(), CrossEntropy(), reads="membrane", **options)
+
+
+@_preset(
+    source="T.-Y. Lin et al., Focal loss for dense object detection (2017); stork",
+    decides=_HIGHEST.format("membrane at any step"),
+)
+def focal_max_membrane(*, gamma: float = 2.0, **options: Unpack[Options]) -> Loss:
+    """-(1 - p_y)^g log p_y, p = softmax(max_t u_t), g = `gamma`
+
+    As `ce_max_membrane`, but samples that are right already count for less.
+    """
+    return Loss(Maximum(), Focal(gamma=gamma), reads="membrane", **options)
+
+
+@_preset(
+    source="K. Heckel and T. Nowotny, Spyx: a library for just-in-time compiled optimization of "
+    "spiking neural networks (2024)",
+    decides=_HIGHEST.format("sum of the membrane"),
+)
+def integral_ce(*, label_smoothing: float = 0.0, **options: Unpack[Options]) -> Loss:
+    """-log softmax(sum_t u_t)_y
+
+    The membrane of the right class should be the highest over the whole record.
+    """
+    criterion = CrossEntropy(label_smoothing=label_smoothing)
+    return Loss(Count(), criterion, reads="membrane", **options)
+
+
+@_preset(
+    source="T. Nowotny, J. Turner and J. Knight, Loss shaping enhances exact gradient learning "
+    "with EventProp in spiking neural networks (2022); ml_genn",
+    decides=_HIGHEST.format("weighted sum of the membrane"),
+)
+def weighted_integral_ce(*, tau: float = 25.0, **options: Unpack[Options]) -> Loss:
+    """-log softmax(sum_t exp(-t / tau) u_t)_y
+
+    As `integral_ce`, but early steps count for more. The paper weighs by the length of the record:
+    make `tau`, in steps, as long.
+    """
+    return Loss(WeightedSum(tau=tau), CrossEntropy(), reads="membrane", **options)
+
+
+_SPIKEMAX = (
+    "S. Shrestha et al., Spikemax: spike-based loss methods for classification (2022); lava-dl"
+)
+
+
+def _rate(width: int | None) -> Readout:
+    """The rate over the whole record, or at every step over the last steps."""
+    return MeanOverTime() if width is None else MovingWindow(width=width)
+
+
+@_preset(source=_SPIKEMAX, decides="the class with the highest rate")
+def spike_rate(
+    *, on: float = 1.0, off: float = 0.0, width: int | None = None, **options: Unpack[Options]
+) -> Loss:
+    """(r_c - v_c)^2, r the rate, v = on for the right class, else off
+
+    The right class should fire at the rate `on` and the others at `off`, in spikes per step. With
+    `width` rates are those of the last so many steps, at every step.
+    """
+    return Loss(_rate(width), SquaredError(), OnOffRate(on, off), reads="spikes", **options)
+
+
+@_preset(source=_SPIKEMAX, decides="the class with the highest rate")
+def spikemax(
+    *, width: int | None = None, epsilon: float = 1e-3, **options: Unpack[Options]
+) -> Loss:
+    """-log((r_y + e) / (sum_c r_c + C e)), r the rate, e = `epsilon`
+
+    The right class should fire most of all spikes. Finite where it is silent. With `width` rates
+    are those of the last so many steps, at every step.
+    """
+    return Loss(_rate(width), RateNLL(epsilon=epsilon), reads="spikes", **options)
+
+
+@_preset(source=_SPIKEMAX, decides="the class with the highest rate")
+def spikemoid(
+    *,
+    width: int | None = None,
+    slope: float = 1.0,
+    threshold: float = 0.5,
+    **options: Unpack[Options],
+) -> Loss:
+    """-log p_y - sum_(c != y) log(1 - p_c), p = 1 / (1 + exp(-k (r - h))), r the rate; mean over c
+
+    Every class decides by itself whether its rate passes h = `threshold`; k = `slope`. For several
+    labels at once, 0 or 1 for each class: `spikemoid().replace(target=Given())`.
+    """
+    criterion = BinaryCrossEntropy(slope=slope, threshold=threshold)
+    return Loss(_rate(width), criterion, OnOff(), reads="spikes", **options)
+
+
+_TTFS = "the class that fires first"
+
+
+@_preset(
+    source="J. Göltz et al., Fast and energy-efficient neuromorphic deep learning with first-spike "
+    "times (2021)",
+    decides=_TTFS,
+)
+def ttfs_ce(*, tau: float = 1.0, silent_delay: float = 0.0, **options: Unpack[Options]) -> Loss:
+    """-log softmax(-t / tau)_y, t the first spike
+
+    The right class should fire before the others; `tau`, in steps, says by how much: the larger,
+    the earlier. `silent_delay`: how many steps after the last one silence counts as a spike.
+    """
+    readout = FirstSpike(code="negative", unit=tau, silent_delay=silent_delay)
+    return Loss(readout, CrossEntropy(), reads="spikes", **options)
+
+
+@_preset(
+    source="H. Mostafa, Supervised learning based on temporal coding in spiking neural networks "
+    "(2017)",
+    decides=_TTFS,
+)
+def ttfs_z_ce(*, tau: float = 10.0, **options: Unpack[Options]) -> Loss:
+    """-log softmax(-exp(t / tau))_y, t the first spike
+
+    The right class should fire before the others, in the variable in which the spike times of
+    non-leaky neurons are linear; late differences count for more. `tau` in steps.
+    """
+    readout = FirstSpike(code="exponential", unit=tau)
+    return Loss(readout, CrossEntropy(), reads="spikes", **options)
+
+
+@_preset(
+    source="ml_genn; J. Turner, J. Knight, A. Subramanian and T. Nowotny (2022)", decides=_TTFS
+)
+def relative_ttfs_mse(*, delay: float = 5.0, **options: Unpack[Options]) -> Loss:
+    """sum_(c != y) (t_c - t_y - d)^2, t the first spike, d = `delay`
+
+    The right class should fire d steps before every other; when does not matter.
+    """
+    return Loss(FirstSpike(), RelativeTime(delay=delay), reads="spikes", **options)
+
+
+@_preset(
+    source="R. Gütig and H. Sompolinsky, The tempotron: a neuron that learns spike timing-based "
+    "decisions (2006)",
+    decides=_HIGHEST.format("membrane at any step"),
+)
+def tempotron(*, threshold: float = 1.0, **options: Unpack[Options]) -> Loss:
+    """max(0, h - m_c) for the right class, max(0, m_c - h) for the others, m = max_t u_t
+
+    The membrane of the right class should reach the threshold h, and those of the others never.
+    """
+    return Loss(Maximum(), Tempotron(threshold=threshold), OnOff(), reads="membrane", **options)
+
+
+@_preset(
+    source="K. Crammer and Y. Singer, On the algorithmic implementation of multiclass kernel-based "
+    "vector machines (2001)",
+    decides="the class with the most spikes",
+)
+def margin_count(*, margin: float = 1.0, power: int = 1, **options: Unpack[Options]) -> Loss:
+    """sum_(c != y) max(0, m - z_y + z_c)^p / C, z = sum_t s_t, m = `margin`, p = `power`
+
+    The right class should fire m spikes more than every other; more than that is not rewarded.
+    """
+    return Loss(Count(), Margin(margin=margin, power=power), reads="spikes", **options)
+
+
+_HINTON = "G. Hinton, O. Vinyals and J. Dean, Distilling the knowledge in a neural network (2015)"
+
+
+@_preset(source=_HINTON, decides=_HIGHEST.format("mean"))
+def kd_logits(*, temperature: float = 1.0, **options: Unpack[Options]) -> Loss:
+    """T^2 KL(softmax(y / T) | softmax(z / T)), z = sum_t x_t / n, T = `temperature`
+
+    The mean over time should decide as a teacher does, whose logits (*B, C) are the target.
+    """
+    criterion = Distillation(temperature=temperature)
+    return Loss(MeanOverTime(), criterion, reads="either", **options)
+
+
+@_preset(source=_HINTON, decides=_HIGHEST.format("mean"))
+def kd_steps(*, temperature: float = 1.0, **options: Unpack[Options]) -> Loss:
+    """mean_t T^2 KL(softmax(y_t / T) | softmax(x_t / T)), T = `temperature`
+
+    Every step should decide as a teacher does, whose logits (T, *B, C), or (*B, C) for all steps,
+    are the target.
+    """
+    return Loss(EveryStep(), Distillation(temperature=temperature), reads="either", **options)

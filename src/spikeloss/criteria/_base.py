@@ -23,6 +23,8 @@ class Criterion(ABC):
 
     per_class: ClassVar[bool] = False
     """Whether an element is a class rather than a row of the decision."""
+    of_labels: ClassVar[bool] = False
+    """Whether a target as it is may be class labels."""
     ignore_index: int | None = None
     """The label of elements to leave out."""
 

@@ -1,6 +1,7 @@
 """Criteria of rows: one class should win."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from spikeloss import _door
 from spikeloss._backend import averages, by_class, kind, log_softmax, namespace, surprise
@@ -32,6 +33,7 @@ class CrossEntropy(Criterion):
 
     label_smoothing: float = 0.0
     ignore_index: int | None = None
+    of_labels: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _door.option(self, "label_smoothing", _door.number, low=0.0, high=1.0)
@@ -98,6 +100,7 @@ class Focal(Criterion):
     """
 
     gamma: float = 2.0
+    of_labels: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _door.option(self, "gamma", _door.number, low=0.0)
@@ -141,6 +144,7 @@ class RateNLL(Criterion):
     """
 
     epsilon: float = 1e-3
+    of_labels: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _door.option(self, "epsilon", _door.number, above=0.0)
@@ -182,6 +186,7 @@ class Margin(Criterion):
 
     margin: float = 1.0
     power: int = 1
+    of_labels: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _door.option(self, "margin", _door.number, above=0.0)
@@ -199,7 +204,7 @@ class Margin(Criterion):
         y = _door.class_labels(y, reading)
         right = by_class(y, z, 1.0, 0.0)
         gap = self.margin - xp.sum(right * z, axis=-1, keepdims=True) + z
-        gap = xp.where((gap > 0) & (right == 0), gap, 0)
+        gap = xp.where((gap <= 0) | (right == 1), 0, gap)  # nan for a label that is no class
         value = xp.sum(gap**self.power, axis=-1, keepdims=True) / z.shape[-1]
         return by_label(value, y, class_weight)
 

@@ -167,6 +167,7 @@ class RelativeTime(Criterion):
     """
 
     delay: float
+    of_labels: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _door.option(self, "delay", _door.number, above=0.0)
@@ -183,7 +184,7 @@ class RelativeTime(Criterion):
         y = _door.class_labels(y, reading)
         right = by_class(y, z, 1.0, 0.0)
         late = z - xp.sum(right * z, axis=-1, keepdims=True) - self.delay
-        value = xp.sum(xp.where(right == 0, late, 0) ** 2, axis=-1, keepdims=True)
+        value = xp.sum(xp.where(right == 1, 0, late) ** 2, axis=-1, keepdims=True)
         return by_label(value, y, class_weight)
 
 

@@ -13,15 +13,21 @@ import spikeloss as sl
 
 rng = np.random.default_rng(0)
 {record}
-labels = np.array([2, 0, 1, 1])
+{target}
 
 loss = sl.presets.{name}()
-print(loss({argument}, labels))     # the same call for torch tensors and JAX arrays
+print(loss({argument}, {given}))     # the same call for torch tensors and JAX arrays
 print(loss.predict({argument}))"""
 RECORDS = {
     "spikes": "spikes = (rng.random((25, 4, 3)) < 0.2).astype(np.float32)  # (T, B, N)",
     "membrane": "membrane = rng.normal(size=(25, 4, 3))  # (T, B, N)",
     "logits": "logits = rng.normal(size=(4, 3))  # (B, C)",
+}
+
+
+TARGETS = {
+    "labels": "labels = np.array([2, 0, 1, 1])",
+    "teacher": "teacher = rng.normal(size=(4, 3))  # (B, C)",
 }
 
 
@@ -59,4 +65,8 @@ def _options(preset: Preset) -> dict[str, str]:
 def _example(objective: Objective) -> str:
     argument = "logits" if objective.loss.readout.timeless else objective.reads
     name = objective.preset.name
-    return EXAMPLE.format(name=name, record=RECORDS[argument], argument=argument)
+    given = "labels" if objective.loss.of_labels else "teacher"
+    target = TARGETS[given]
+    return EXAMPLE.format(
+        name=name, record=RECORDS[argument], argument=argument, target=target, given=given
+    )

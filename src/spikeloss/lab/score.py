@@ -63,6 +63,8 @@ def _score(preset: Preset, recording: Recording, dense: Numbers | None) -> Score
     name, reads, loss = preset.name, preset.reads, preset.build()
     if loss.readout.timeless:
         return Score(name, reads, why_not="its record has no time axis")
+    if not loss.of_labels:
+        return Score(name, reads, why_not="its target is no class label")
     kinds = ("spikes", "membrane") if reads == "either" else (reads,)
     records = [array for kind in kinds if (array := getattr(recording, kind)) is not None]
     if not records:

@@ -13,6 +13,10 @@ from ._base import Keeps, Readout
 Code = Literal["time", "negative", "reciprocal", "exponential"]
 
 
+_LATEST = 80.0
+"""Units beyond which e^t stands still, as float32 ends at 88."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Coded(Readout):
     """How spike times are coded."""
@@ -39,7 +43,8 @@ class _Coded(Readout):
     def _code(self, time: Array) -> Decision:
         time = time / self.unit
         if self.code == "exponential":
-            return -namespace(time).exp(time)
+            xp = namespace(time)
+            return -xp.exp(xp.where(time < _LATEST, time, _LATEST))
         if self.code == "reciprocal":
             return 1 / (time + 1)
         return time if self.code == "time" else -time
@@ -101,7 +106,8 @@ class FirstSpike(_Times):
     so that it can learn to fire. Times of events have their true derivative, 1.
 
     Args:
-        code: "time", "negative", "reciprocal" or "exponential"; of t_f / `unit`.
+        code: "time", "negative", "reciprocal" or "exponential" (which ends at e^80); of
+            t_f / `unit`.
         unit: above 0, how many steps count as 1 in the code.
         silent_delay: steps (0 or more) after the last valid one at which silence counts as a spike.
         silent_gradient: whether a silent neuron has a derivative.
@@ -187,7 +193,7 @@ class InterpolatedSpike(_Coded):
         step = xp.where(found, first, 0)
         after = at(u, step)
         before = xp.where(step > 0, at(u, xp.where(step > 0, step - 1, 0)), last)
-        rise = xp.where(found, after - before, 1)
+        rise = xp.where(found & (after > before), after - before, 1)
         here = xp.astype(step + piece.start, u.dtype) - 1 + (self.threshold - before) / rise
         time = xp.where((time < xp.inf) | ~found, time, here)
         highest = piece.highest()

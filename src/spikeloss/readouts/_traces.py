@@ -1,5 +1,6 @@
 """Readouts that keep time and look back over it."""
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -132,28 +133,28 @@ def _end(piece: Dense, y: Array, before: Array) -> Array:
 
 
 _BLOCK = 32
-"""Steps that one matrix product filters: enough for its speed, few for its size."""
+"""Steps of a block, which is filtered in log2 of so many passes."""
 
 
 def _decayed(x: Array, tau: float, before: Array) -> Array:
     """y_t = e^(-1 / tau) y_(t-1) + x_t, y_(-1) = `before`.
 
-    Within blocks of steps by a matrix of powers, between them by the same recursion over blocks.
+    Within blocks by sums over 2, 4, 8, ... steps, between them by the same recursion over blocks.
     """
-    xp, steps, rest = namespace(x), len(x), tuple(x.shape[1:])
-    size = min(steps, _BLOCK)
-    t = xp.astype(arange(size, x), x.dtype)
-    ago = t[:, None] - t
-    powers = xp.where(ago >= 0, xp.exp(-xp.abs(ago) / tau), 0)
+    xp, steps, size, rest = namespace(x), len(x), _BLOCK, tuple(x.shape[1:])
+    if steps == 1:
+        return x + math.exp(-1 / tau) * before
     blocks = -(-steps // size)
-    if blocks * size > steps:
-        x = xp.concat([x, xp.zeros_like(x[: blocks * size - steps])])
-    y = xp.matmul(powers, xp.reshape(x, (blocks, size, -1)))
-    y = xp.reshape(y, (blocks, size, *rest))
+    missing = (blocks * size - steps, *rest)
+    y = xp.concat([x, xp.broadcast_to(xp.zeros_like(x[:1]), missing)])
+    y, reach = xp.reshape(y, (blocks, size, *rest)), 1
+    while reach < size:
+        longer = y[:, reach:] + math.exp(-reach / tau) * y[:, :-reach]
+        y, reach = xp.concat([y[:, :reach], longer], axis=1), 2 * reach
+    ends = before[None]
     if blocks > 1:
-        before = xp.concat([before[None], _decayed(y[:, -1], tau / size, before)[:-1]])
-    else:
-        before = before[None]
+        ends = xp.concat([ends, _decayed(y[:, -1], tau / size, before)[:-1]])
+    t = xp.astype(arange(size, x), x.dtype)
     fading = xp.reshape(xp.exp(-(t + 1) / tau), (size,) + (1,) * len(rest))
-    y = y + fading * before[:, None]
+    y = y + fading * ends[:, None]
     return xp.reshape(y, (blocks * size, *rest))[:steps]

@@ -1,0 +1,84 @@
+"""Trains as spike times: what every distance between them starts from."""
+
+import math
+from itertools import zip_longest
+from typing import Any
+
+from spikeloss import _door
+from spikeloss._backend import checks_values, extent, namespace
+from spikeloss._door._array import real_kind
+from spikeloss._door._words import shape_of, span
+from spikeloss._shapes import Array
+
+
+def pair(a_times: Any, b_times: Any, units: bool = False) -> tuple[Array, Array, Any]:
+    """Both trains (*B, n) and (*B, m) in order, none last, and the dtype of the result.
+
+    With `units`, (*B, N, n) and (*B, N, m).
+    """
+    a = _door.array("a_times", a_times)
+    b = _door.beside_record("b_times", b_times, a)
+    xp, dtypes = namespace(a), []
+    for name, x in (("a_times", a), ("b_times", b)):
+        sort = real_kind(name, x)
+        _times(name, x, 2 if units else 1)
+        dtypes.append(x.dtype if sort in ("float", "half") else xp.float32)
+    if units and a.shape[-2] != b.shape[-2]:
+        rule, fix = f"{a.shape[-2]} units, as a_times has", "Give a silent unit a row of infinity."
+        _door.refuse("b_times", rule, shape_of(b), fix)
+    batch = _broadcast(tuple(a.shape[:-1]), tuple(b.shape[:-1]))
+    result = xp.result_type(*dtypes)
+    wide = xp.result_type(result, xp.float32)  # half precision is rounded once, at the end
+    a, b = (xp.astype(x, wide, copy=False) for x in (a, b))
+    a, b = (xp.broadcast_to(x, (*batch, x.shape[-1])) for x in (a, b))
+    return xp.sort(a, axis=-1), xp.sort(b, axis=-1), result
+
+
+def pooled(times: Array) -> Array:
+    """The spikes (*B, N, n) of all units as those of one, (*B, N n), in order."""
+    xp, (*batch, units, count) = namespace(times), times.shape
+    return xp.sort(xp.reshape(times, (*batch, units * count)), axis=-1)
+
+
+def fired(times: Array) -> tuple[Array, Array]:
+    """Times that are finite, 0 where there is no spike, and where there is one."""
+    xp = namespace(times)
+    there = times < xp.inf
+    return xp.where(there, times, 0), there
+
+
+def apart(a: Array, b: Array) -> Array:
+    """|a - b|, its derivative 0 where they are equal (which libraries do not agree on)."""
+    xp, gap = namespace(a), a - b
+    return xp.where(gap > 0, gap, xp.where(gap < 0, -gap, 0))
+
+
+def root(square: Array) -> Array:
+    """The square root, its derivative 0 at 0."""
+    xp = namespace(square)
+    above = square > 0
+    return xp.where(above, xp.sqrt(xp.where(above, square, 1)), 0)
+
+
+def _times(argument: str, x: Array, axes: int) -> None:
+    if x.ndim < axes:
+        rule = "(*batch, spikes)" if axes == 1 else "(*batch, units, spikes)"
+        fix = "Put the spikes of a train on the last axis."
+        _door.refuse(argument, f"{axes} axes or more, {rule}", shape_of(x), fix)
+    if 0 in x.shape or not checks_values(x):
+        return
+    low, high = extent(x)
+    if not low > -math.inf:
+        rule, fix = "times, infinity where there is no spike", "Pad the trains with inf."
+        _door.refuse(argument, rule, span(low, high), fix)
+
+
+def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    """The batch axes of both trains together."""
+    shape = []
+    for one, other in zip_longest(reversed(a), reversed(b), fillvalue=1):
+        if one != other and 1 not in (one, other):
+            rule, fix = f"batch axes that go with {a}", "Pass pairs, or axes of size 1."
+            _door.refuse("b_times", rule, b, fix)
+        shape.append(other if one == 1 else one)
+    return tuple(reversed(shape))

@@ -1,0 +1,253 @@
+"""Metrics that add up over batches and devices, for torchmetrics, which must be installed.
+
+    accuracy = spikeloss.torch.Accuracy(loss)
+    for record, labels in loader:
+        accuracy.update(record, labels)
+    accuracy.compute()
+
+Each is a `torchmetrics.Metric` of a function of `spikeloss.metrics`: the state is the sums of that
+function, so that the value over batches of any size is the value over all samples at once. `update`
+takes a record as the function does, with `lengths`, `valid`, `time_axis` and `class_axis`; options
+of `torchmetrics.Metric` go to its constructor.
+"""
+
+from typing import Any, Unpack
+
+import torch
+import torchmetrics
+from torch import Tensor
+
+from . import _door, metrics
+from ._door import refuse
+from ._shapes import Classes, Layout, Record
+from .metrics import Judge, Tally
+
+__all__ = [
+    "Accuracy",
+    "AnytimeAccuracy",
+    "CalibrationError",
+    "Confusion",
+    "SpikesPerSample",
+    "SynapticOperations",
+    "TopK",
+]
+
+
+class _Sums(torchmetrics.Metric):
+    """A metric whose state is sums over samples, and the number of samples."""
+
+    is_differentiable = False
+    full_state_update = False
+    total: Tensor
+    samples: Tensor
+
+    def __init__(self, shape: tuple[int, ...] = (), **options: Any) -> None:
+        super().__init__(**options)
+        self.add_state("total", torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("samples", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def _add(self, tally: Tally) -> None:
+        self.total = self.total + tally.total
+        self.samples = self.samples + tally.count
+
+    def compute(self) -> Tensor:
+        """The mean over all samples so far; nan if there are none."""
+        return self.total / self.samples
+
+
+class Accuracy(_Sums):
+    """sum_b [c_b = y_b] / B over all batches: `metrics.accuracy`.
+
+    Args:
+        judge: a readout or a loss.
+
+    >>> import torch
+    >>> from spikeloss.readouts import Count
+    >>> accuracy = Accuracy(Count())
+    >>> accuracy.update(torch.tensor([[[1, 0]]]), torch.tensor([0]))
+    >>> accuracy.update(torch.tensor([[[1, 0], [0, 1], [0, 1]]]), torch.tensor([1, 0, 0]))
+    >>> accuracy.compute().item()
+    0.25
+    """
+
+    higher_is_better = True
+
+    def __init__(self, judge: Judge, **options: Any) -> None:
+        super().__init__(**options)
+        self.judge = judge
+
+    def update(self, record: Record, labels: Classes, **layout: Unpack[Layout]) -> None:
+        """Add a batch."""
+        self._add(metrics._right(self.judge, record, labels, layout))
+
+
+class TopK(_Sums):
+    """sum_b [y_b among the k largest z_b] / B over all batches: `metrics.top_k`.
+
+    Args:
+        judge: a readout or a loss.
+        k: 1 or more.
+
+    >>> import torch
+    >>> from spikeloss.readouts import Count
+    >>> metric = TopK(Count(), k=2)
+    >>> metric.update(torch.tensor([[[1, 1, 1], [1, 0, 1]]]), torch.tensor([2, 2]))
+    >>> metric.compute().item()
+    0.5
+    """
+
+    higher_is_better = True
+
+    def __init__(self, judge: Judge, *, k: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.judge, self.k = judge, _door.whole("k", k, low=1)
+
+    def update(self, record: Record, labels: Classes, **layout: Unpack[Layout]) -> None:
+        """Add a batch."""
+        self._add(metrics._among(self.judge, record, labels, self.k, layout))
+
+
+class Confusion(torchmetrics.Metric):
+    """m_(y c) = sum_b [y_b = y and c_b = c] over all batches, (C, C + 1): `metrics.confusion`.
+
+    Args:
+        judge: a readout or a loss.
+        classes: C.
+
+    >>> import torch
+    >>> from spikeloss.readouts import Count
+    >>> metric = Confusion(Count(), classes=2)
+    >>> metric.update(torch.tensor([[[1, 0], [1, 0], [0, 0]]]), torch.tensor([0, 1, 1]))
+    >>> metric.compute().tolist()
+    [[1, 0, 0], [1, 0, 1]]
+    """
+
+    is_differentiable = False
+    full_state_update = False
+    counts: Tensor
+
+    def __init__(self, judge: Judge, *, classes: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.judge, self.classes = judge, _door.whole("classes", classes, low=1)
+        none = torch.zeros((self.classes, self.classes + 1), dtype=torch.int64)
+        self.add_state("counts", none, dist_reduce_fx="sum")
+
+    def update(self, record: Record, labels: Classes, **layout: Unpack[Layout]) -> None:
+        """Add a batch."""
+        counts = metrics.confusion(self.judge, record, labels, **layout)
+        if counts.shape != self.counts.shape:
+            rule, decided = f"a decision between {self.classes} classes", len(counts)
+            refuse("record", rule, f"one between {decided}", f"Write classes={decided}.")
+        self.counts = self.counts + counts
+
+    def compute(self) -> Tensor:
+        """The counts of all samples so far, int64."""
+        return self.counts
+
+
+class AnytimeAccuracy(_Sums):
+    """a_t = sum_b [c_b(t) = y_b] / B over all batches, (T,): `metrics.anytime_accuracy`.
+
+    Samples of a batch that is shorter than T steps keep the decision they ended with.
+
+    Args:
+        judge: a readout or a loss.
+        steps: T, the steps of the longest record.
+
+    >>> import torch
+    >>> from spikeloss.readouts import Count
+    >>> metric = AnytimeAccuracy(Count(), steps=3)
+    >>> metric.update(torch.tensor([[[0, 0]], [[0, 1]], [[0, 1]]]), torch.tensor([1]))
+    >>> metric.update(torch.tensor([[[1, 0]]]), torch.tensor([0]))
+    >>> metric.compute().tolist()
+    [0.5, 1.0, 1.0]
+    """
+
+    higher_is_better = True
+
+    def __init__(self, judge: Judge, *, steps: int, **options: Any) -> None:
+        self.steps = _door.whole("steps", steps, low=1)
+        super().__init__((self.steps,), **options)
+        self.judge = judge
+
+    def update(self, record: Record, labels: Classes, **layout: Unpack[Layout]) -> None:
+        """Add a batch."""
+        right, count = metrics._anytime_right(self.judge, record, labels, layout)
+        if len(right) > self.steps:
+            rule = f"at most {self.steps} steps"
+            refuse("record", rule, len(right), f"Write steps={len(right)}.")
+        ended = right[-1:].expand(self.steps - len(right))
+        self._add(Tally(torch.cat([right, ended]), count))
+
+
+class CalibrationError(_Sums):
+    """sum_m |sum_(b in m) [c_b = y_b] - p_b| / B over all batches: `metrics.calibration_error`.
+
+    Args:
+        judge: a readout or a loss.
+        bins: M, 1 or more.
+
+    >>> import torch
+    >>> from spikeloss.readouts import Count
+    >>> metric = CalibrationError(Count())
+    >>> for label in (0, 1):
+    ...     metric.update(torch.tensor([[[3.0, 1.0]]]).log(), torch.tensor([label]))
+    >>> round(metric.compute().item(), 6)
+    0.25
+    """
+
+    higher_is_better = False
+
+    def __init__(self, judge: Judge, *, bins: int = 15, **options: Any) -> None:
+        self.bins = _door.whole("bins", bins, low=1)
+        super().__init__((self.bins,), **options)
+        self.judge = judge
+
+    def update(self, record: Record, labels: Classes, **layout: Unpack[Layout]) -> None:
+        """Add a batch."""
+        self._add(metrics._gaps(self.judge, record, labels, self.bins, layout))
+
+    def compute(self) -> Tensor:
+        """The error over all samples so far; nan if there are none."""
+        return self.total.abs().sum() / self.samples
+
+
+class SynapticOperations(_Sums):
+    """sum_(b t i) f_i [x_tbi != 0] / B over all batches: `metrics.synaptic_operations`.
+
+    Args:
+        fan_out: f, a number or a tensor (N,), which follows the metric to its device.
+
+    >>> import torch
+    >>> metric = SynapticOperations(10)
+    >>> metric.update(torch.tensor([[[1, 1], [0, 1]], [[1, 1], [0, 0]]]))
+    >>> metric.compute().item()
+    25.0
+    """
+
+    fan_out: Any
+
+    def __init__(self, fan_out: Any, **options: Any) -> None:
+        super().__init__(**options)
+        if isinstance(fan_out, Tensor):
+            self.register_buffer("fan_out", fan_out, persistent=False)
+        else:
+            self.fan_out = fan_out
+
+    def update(self, record: Record, labels: Any = None, **layout: Unpack[Layout]) -> None:
+        """Add a batch; labels are not read, and there for a `torchmetrics.MetricCollection`."""
+        self._add(metrics._operations(record, self.fan_out, layout))
+
+
+class SpikesPerSample(SynapticOperations):
+    """sum_(b t i) [x_tbi != 0] / B over all batches: `metrics.spikes_per_sample`.
+
+    >>> import torch
+    >>> metric = SpikesPerSample()
+    >>> metric.update(torch.tensor([[[1, 1], [0, 1]], [[1, 1], [0, 0]]]))
+    >>> metric.compute().item()
+    2.5
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(1.0, **options)
