@@ -112,8 +112,9 @@ def japanese_vowels(steps: int) -> Dataset:
     An utterance has 12 channels (cepstrum coefficients) and 7 to 29 frames, one per step: its
     length. Channels are standardised by the frames of the training samples. For comparison: the
     nearest training sample by dynamic time warping is of the right speaker for 95.9 % of the test
-    samples. Source: M. Kudo, J. Toyama and M. Shimbo, Multidimensional curve classification using
-    passing-through regions (1999), in the package aeon.
+    samples; 98.3 % are quoted for the pretrained transformer NuTime. Source: M. Kudo, J. Toyama and
+    M. Shimbo, Multidimensional curve classification using passing-through regions (1999), in the
+    package aeon.
     """
     (train, train_y), (test, test_y) = _utterances("train"), _utterances("test")
     _check_steps(steps, max(len(sample) for sample in (*train, *test)))
