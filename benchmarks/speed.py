@@ -42,7 +42,9 @@ MINIMUM, MEDIAN = "minimum", "median"
 BRAINPY, CLONE, OPTAX, OURS, SNNTORCH, TORCH = (
     "brainpy", "clone", "optax", "spikeloss", "snntorch", "torch",
 )  # fmt: skip
-OF_A_RECORD = tuple(name for name in presets.catalogue() if name != "cross_entropy")
+OF_A_RECORD = tuple(
+    name for name, preset in presets.catalogue().items() if "snntorch" in preset.source
+)
 
 
 class Size(NamedTuple):
