@@ -65,7 +65,7 @@ def features(case: Case) -> set[Any]:
     return found
 
 
-SEEDS = [
+DROP_IN = [
     name
     for name, preset in presets.catalogue().items()
     if "snntorch" in preset.source or "brainpy" in preset.source
@@ -73,9 +73,9 @@ SEEDS = [
 
 
 def spread() -> list[Case]:
-    """Every preset of the seeds as it comes, and cases in which every stage and option occurs."""
+    """Every preset with a drop-in name, and cases in which every stage and option occurs."""
     plain = {row.preset[0]: row for row in reversed(CASES) if row.preset and not row.preset[1]}
-    named = {name: plain[name] for name in SEEDS}
+    named = {name: plain[name] for name in DROP_IN}
     chosen = {row.name: row for row in named.values()}
     missing = set().union(*map(features, CASES)) - set().union(*map(features, chosen.values()))
     while missing:
@@ -153,8 +153,8 @@ def fresh(code: str, **environment: str) -> None:
 
 
 def test_spread_has_every_stage() -> None:
-    assert set(SEEDS) <= {row.preset[0] for row in SPREAD if row.preset}
-    assert len(SEEDS) == 8
+    assert set(DROP_IN) <= {row.preset[0] for row in SPREAD if row.preset}
+    assert len(DROP_IN) == 8
     assert set().union(*map(features, SPREAD)) == set().union(*map(features, CASES))
     assert len(SPREAD) < 45
 
