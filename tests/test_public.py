@@ -254,7 +254,17 @@ def wrong_shapes(
     return wrong, seen
 
 
-METHODS = ("read", "reading", "evidence", "encode", "elements", "reduce", "__call__", "predict")
+METHODS = (
+    "read",
+    "reading",
+    "evidence",
+    "encode",
+    "elements",
+    "each",
+    "reduce",
+    "__call__",
+    "predict",
+)
 
 
 @pytest.mark.parametrize("row", CASES, ids=str)

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
 from spikeloss import _door
+from spikeloss._backend import by_class, namespace
 from spikeloss._shapes import Array, Labels
 from spikeloss.readouts import Reading
 
@@ -49,11 +50,38 @@ class Criterion(ABC):
         return None
 
 
-def by_label(value: Array, label: Labels | None, class_weight: Array | None) -> Elements:
-    """Elements, each multiplied by the class weight of its label."""
-    if class_weight is None:
-        return Elements(value)
-    if label is None:
-        _door.no_labels()
-    weight = class_weight[label[..., None]]
-    return Elements(value * weight, weight)
+class Weighed(Criterion):
+    """A criterion whose elements a class weight scales by the label of the sample.
+
+    What is left to say is the formula, `each`.
+    """
+
+    @abstractmethod
+    def each(self, reading: Reading, y: Array) -> Array:
+        """The formula, for labels y (S, *B) if `of_labels`, else for numbers like the decision."""
+
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Elements:
+        if self.of_labels:
+            y = label = _door.class_labels(y, reading)
+        else:
+            y = _door.values(y, reading)
+        value = self.each(reading, y)
+        if class_weight is None:
+            return Elements(value)
+        if label is None:
+            _door.no_labels()
+        weight = class_weight[label[..., None]]
+        return Elements(value * weight, weight)
+
+
+def of_label(z: Array, y: Labels) -> tuple[Array, Array]:
+    """1 for the class of the label, 0 for the others, (*B, C); and z_y, (*B, 1)."""
+    right = by_class(y, z, 1.0, 0.0)
+    return right, namespace(z).sum(right * z, axis=-1, keepdims=True)

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from spikeloss import _door
-from spikeloss._backend import averages, by_class, kind, log_softmax, namespace, surprise
+from spikeloss._backend import averages, kind, log_softmax, namespace, surprise
 from spikeloss._shapes import Array, Labels
 from spikeloss.readouts import Reading
 
-from ._base import Criterion, Elements, by_label
+from ._base import Criterion, Elements, Weighed, of_label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ def _expected(q: Array, z: Array, class_weight: Array | None) -> Array:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Focal(Criterion):
+class Focal(Weighed):
     """-(1 - p_y)^g log p_y, p = softmax(z): cross-entropy that cares less for what is right.
 
     With g = 0 it is the cross-entropy.
@@ -105,27 +105,19 @@ class Focal(Criterion):
     def __post_init__(self) -> None:
         _door.option(self, "gamma", _door.number, low=0.0)
 
-    def elements(
-        self,
-        reading: Reading,
-        y: Array,
-        *,
-        label: Labels | None = None,
-        class_weight: Array | None = None,
-    ) -> Elements:
+    def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
-        y = _door.class_labels(y, reading)
         value = surprise(z, y)
         if self.gamma:
             wrong = -xp.expm1(-value)  # 1 - p_y
             # Where p_y rounds to 1 the loss is 0, and so is its derivative.
             sure = wrong <= 0
             value = xp.where(sure, 0, xp.where(sure, 1, wrong) ** self.gamma * value)
-        return by_label(value, y, class_weight)
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)
-class RateNLL(Criterion):
+class RateNLL(Weighed):
     """-log((z_y + e) / (sum_c z_c + C e)): the share of the right class in all spikes.
 
     For counts and rates, which are not negative; finite for a class that is silent, with a
@@ -149,24 +141,15 @@ class RateNLL(Criterion):
     def __post_init__(self) -> None:
         _door.option(self, "epsilon", _door.number, above=0.0)
 
-    def elements(
-        self,
-        reading: Reading,
-        y: Array,
-        *,
-        label: Labels | None = None,
-        class_weight: Array | None = None,
-    ) -> Elements:
+    def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
-        y = _door.class_labels(y, reading)
         rate = z + self.epsilon
-        right = xp.sum(by_class(y, z, 1.0, 0.0) * rate, axis=-1, keepdims=True)
-        value = xp.log(xp.sum(rate, axis=-1, keepdims=True)) - xp.log(right)
-        return by_label(value, y, class_weight)
+        _, right = of_label(rate, y)
+        return xp.log(xp.sum(rate, axis=-1, keepdims=True)) - xp.log(right)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Margin(Criterion):
+class Margin(Weighed):
     """sum_(c != y) max(0, m - z_y + z_c)^p / C: the right class should lead every other by m.
 
     As in `torch.nn.functional.multi_margin_loss`.
@@ -192,25 +175,16 @@ class Margin(Criterion):
         _door.option(self, "margin", _door.number, above=0.0)
         _door.option(self, "power", _door.choice, (1, 2))
 
-    def elements(
-        self,
-        reading: Reading,
-        y: Array,
-        *,
-        label: Labels | None = None,
-        class_weight: Array | None = None,
-    ) -> Elements:
+    def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
-        y = _door.class_labels(y, reading)
-        right = by_class(y, z, 1.0, 0.0)
-        gap = self.margin - xp.sum(right * z, axis=-1, keepdims=True) + z
+        right, z_y = of_label(z, y)
+        gap = self.margin - z_y + z
         gap = xp.where((gap <= 0) | (right == 1), 0, gap)  # nan for a label that is no class
-        value = xp.sum(gap**self.power, axis=-1, keepdims=True) / z.shape[-1]
-        return by_label(value, y, class_weight)
+        return xp.sum(gap**self.power, axis=-1, keepdims=True) / z.shape[-1]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distillation(Criterion):
+class Distillation(Weighed):
     """T^2 sum_c q_c log(q_c / p_c), q = softmax(y / T), p = softmax(z / T): imitate a teacher.
 
     The target is the teacher's decision, of the shape of this one: (*B, C) or, for each step,
@@ -233,18 +207,10 @@ class Distillation(Criterion):
     def __post_init__(self) -> None:
         _door.option(self, "temperature", _door.number, above=0.0)
 
-    def elements(
-        self,
-        reading: Reading,
-        y: Array,
-        *,
-        label: Labels | None = None,
-        class_weight: Array | None = None,
-    ) -> Elements:
+    def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
-        log_q = log_softmax(_door.values(y, reading) / self.temperature)
+        log_q = log_softmax(y / self.temperature)
         log_p = log_softmax(z / self.temperature)
         q = xp.exp(log_q)
         gap = xp.where(q > 0, log_q - log_p, 0)
-        value = self.temperature**2 * xp.sum(q * gap, axis=-1, keepdims=True)
-        return by_label(value, label, class_weight)
+        return self.temperature**2 * xp.sum(q * gap, axis=-1, keepdims=True)

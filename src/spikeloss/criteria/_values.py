@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from spikeloss import _door
-from spikeloss._backend import averages, by_class, namespace, squared_difference
-from spikeloss._shapes import Array, Labels
+from spikeloss._backend import averages, namespace, squared_difference
+from spikeloss._shapes import Array
 from spikeloss.readouts import Reading
 
-from ._base import Criterion, Elements, by_label
+from ._base import Weighed, of_label
 
 
 @dataclass(frozen=True, kw_only=True)
-class SquaredError(Criterion):
+class SquaredError(Weighed):
     """w e_c^2 / n^k, e = z - y; 0 where |e| < tolerance.
 
     w is the class weight of the sample's label. For spike times with k = 2 it is the squared error
@@ -48,16 +48,8 @@ class SquaredError(Criterion):
     def needs_steps(self) -> bool:
         return bool(self.steps_power)
 
-    def elements(
-        self,
-        reading: Reading,
-        y: Array,
-        *,
-        label: Labels | None = None,
-        class_weight: Array | None = None,
-    ) -> Elements:
+    def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
-        y = _door.values(y, reading)
         value = squared_difference(z, y)
         if self.delta is not None:
             size = xp.abs(z - y)
@@ -66,7 +58,7 @@ class SquaredError(Criterion):
             value = xp.where(xp.abs(z - y) < self.tolerance, 0, value)
         if self.steps_power:
             value = value / reading.steps**self.steps_power
-        return by_label(value, label, class_weight)
+        return value
 
     def average(self, reading: Reading, y: Array) -> Array | None:
         z = reading.z
@@ -77,7 +69,7 @@ class SquaredError(Criterion):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BinaryCrossEntropy(Criterion):
+class BinaryCrossEntropy(Weighed):
     """-(y log p + (1 - y) log(1 - p)), p = 1 / (1 + e^-a), a = k (z - h): yes or no for each class.
 
     For several labels at once, (*B, C) of 0 and 1 or between, and of class labels by
@@ -104,24 +96,16 @@ class BinaryCrossEntropy(Criterion):
         _door.option(self, "slope", _door.number, above=0.0)
         _door.option(self, "threshold", _door.number)
 
-    def elements(
-        self,
-        reading: Reading,
-        y: Array,
-        *,
-        label: Labels | None = None,
-        class_weight: Array | None = None,
-    ) -> Elements:
+    def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
         a = self.slope * (z - self.threshold)
         # log(1 + e^a) = max(a, 0) + log(1 + e^-|a|), its derivative 1/2 at a = 0 by a/2 + |a|/2.
         value = a / 2 + xp.abs(a) / 2 + xp.log1p(xp.exp(-xp.abs(a)))
-        value = value - _door.values(y, reading) * a
-        return by_label(value, label, class_weight)
+        return value - y * a
 
 
 @dataclass(frozen=True)
-class PoissonNLL(Criterion):
+class PoissonNLL(Weighed):
     """e^z - y z: the log-likelihood of y spikes at the rate e^z, without log y!.
 
     For counts as targets, or for each step those of a spike train; z is a log rate such as a
@@ -138,21 +122,13 @@ class PoissonNLL(Criterion):
 
     per_class: ClassVar[bool] = True
 
-    def elements(
-        self,
-        reading: Reading,
-        y: Array,
-        *,
-        label: Labels | None = None,
-        class_weight: Array | None = None,
-    ) -> Elements:
+    def each(self, reading: Reading, y: Array) -> Array:
         z = reading.z
-        value = namespace(z).exp(z) - _door.values(y, reading) * z
-        return by_label(value, label, class_weight)
+        return namespace(z).exp(z) - y * z
 
 
 @dataclass(frozen=True, kw_only=True)
-class RelativeTime(Criterion):
+class RelativeTime(Weighed):
     """sum_(c != y) (z_c - z_y - d)^2: the right class should decide d before every other.
 
     Args:
@@ -172,24 +148,15 @@ class RelativeTime(Criterion):
     def __post_init__(self) -> None:
         _door.option(self, "delay", _door.number, above=0.0)
 
-    def elements(
-        self,
-        reading: Reading,
-        y: Array,
-        *,
-        label: Labels | None = None,
-        class_weight: Array | None = None,
-    ) -> Elements:
+    def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
-        y = _door.class_labels(y, reading)
-        right = by_class(y, z, 1.0, 0.0)
-        late = z - xp.sum(right * z, axis=-1, keepdims=True) - self.delay
-        value = xp.sum(xp.where(right == 1, 0, late) ** 2, axis=-1, keepdims=True)
-        return by_label(value, y, class_weight)
+        right, z_y = of_label(z, y)
+        late = z - z_y - self.delay
+        return xp.sum(xp.where(right == 1, 0, late) ** 2, axis=-1, keepdims=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tempotron(Criterion):
+class Tempotron(Weighed):
     """max(0, h - z) where y = 1, max(0, z - h) where y = 0: reach the threshold h, or stay below.
 
     For the highest membrane, `Maximum`, against `targets.OnOff`; values between 0 and 1 mix both.
@@ -212,15 +179,8 @@ class Tempotron(Criterion):
     def __post_init__(self) -> None:
         _door.option(self, "threshold", _door.number)
 
-    def elements(
-        self,
-        reading: Reading,
-        y: Array,
-        *,
-        label: Labels | None = None,
-        class_weight: Array | None = None,
-    ) -> Elements:
+    def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
-        y, above = _door.values(y, reading), z - self.threshold
+        above = z - self.threshold
         missing, excess = xp.where(above < 0, -above, 0), xp.where(above > 0, above, 0)
-        return by_label(y * missing + (1 - y) * excess, label, class_weight)
+        return y * missing + (1 - y) * excess
