@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ._backend import (
     accumulate,
-    arange,
     at,
     first_nonzero,
     maximum,
     namespace,
+    numbered,
     running_sum,
     scatter,
 )
@@ -75,10 +75,6 @@ class Dense(NamedTuple):
         """(*B, 1): the samples that have a valid step in this piece; None: all."""
         return None if self.valid is None else self.end > self.start
 
-    def every(self) -> Record:
-        """x_t at every step."""
-        return self.x
-
     def total(self, weight: Weight | None = None) -> Array:
         """sum_t w_t x_t, the weight a function of t, the valid steps before."""
         xp = namespace(self.x)
@@ -89,10 +85,7 @@ class Dense(NamedTuple):
     def position(self) -> Array:
         """(t, *B, 1), or axes of 1: t of every step, its valid steps before, in the dtype of x."""
         xp, x = namespace(self.x), self.x
-        if self.gaps:
-            before = running_sum(xp.astype(self.valid, xp.int32)) - 1
-        else:
-            before = xp.reshape(arange(len(x), x), (len(x),) + (1,) * (x.ndim - 1))
+        before = self._before if self.gaps else numbered(len(x), x)
         return xp.astype(before + self.start, x.dtype)
 
     def closed(self) -> Array:
@@ -109,8 +102,8 @@ class Dense(NamedTuple):
             return z
         xp = namespace(z)
         if self.gaps:
-            own = running_sum(xp.astype(self.valid, xp.int32)) - 1
-            z = at(z, xp.broadcast_to(xp.where(own < 0, 0, own), z.shape))
+            own = xp.where(self._before < 0, 0, self._before)
+            z = at(z, xp.broadcast_to(own, z.shape))
         return xp.where(self.valid, z, 0)
 
     def latest(self, x: Array, count: int) -> Array:
@@ -118,9 +111,16 @@ class Dense(NamedTuple):
         if self.valid is None:
             return x[len(x) - count :]
         xp = namespace(x)
-        index = xp.reshape(arange(count, x), (count,) + (1,) * (x.ndim - 1))
-        index = index + (self.end - self.start) + (len(x) - len(self.x) - count)
+        index = numbered(count, x) + (self.end - self.start) + (len(x) - len(self.x) - count)
         return at(x, xp.broadcast_to(index, (count, *x.shape[1:])))
+
+    def final(self, y: Array, before: Array) -> Array:
+        """The last of the steps of `closed` in y, or what was before where there is none."""
+        if self.valid is None:
+            return y[-1]
+        xp, count = namespace(y), self.end - self.start
+        last = xp.broadcast_to(xp.where(count > 0, count - 1, 0), y.shape[1:])
+        return xp.where(count > 0, at(y, last), before)
 
     def highest(self) -> Array:
         """max_t x_t; minus infinity where no step is valid."""
@@ -164,17 +164,18 @@ class Dense(NamedTuple):
         if not self.gaps:
             count = self.end - self.start
             return xp.where(count > 0, count - 1, 0)
-        t = arange(len(self.x), self.x)
-        t = xp.reshape(t, (len(self.x),) + (1,) * (self.x.ndim - 1))
-        return xp.max(xp.where(self.valid, t, 0), axis=0)
+        return xp.max(xp.where(self.valid, numbered(len(self.x), self.x), 0), axis=0)
+
+    @property
+    def _before(self) -> Array:
+        """The valid steps before each step that is valid, as integers."""
+        return running_sum(namespace(self.x).astype(self.valid, namespace(self.x).int32)) - 1
 
     def _position(self, event: Array) -> Array:
         """Valid steps before a step of the piece."""
         if not self.gaps:
             return event + self.start
-        xp = namespace(self.x)
-        before = running_sum(xp.astype(self.valid, xp.int32)) - 1
-        before = xp.broadcast_to(before, self.x.shape)
+        before = namespace(self.x).broadcast_to(self._before, self.x.shape)
         return at(before, event) + self.start
 
 
@@ -260,6 +261,11 @@ def sum_over_time(x: Array, valid: Valid | None) -> Array:
     """sum_t x_t over the valid steps of the first axis."""
     xp = namespace(x)
     return xp.sum(x if valid is None else xp.where(valid, x, 0), axis=0)
+
+
+def plus(total: Array, carry: Array | None) -> Array:
+    """A sum over some steps, and that over those before."""
+    return total if carry is None else carry + total
 
 
 def _before(x: Array) -> Array:

@@ -182,12 +182,13 @@ class Fold:
         return summed(loss.elements(reading, target, self.class_weight), piece)
 
     def _value(self, loss: "Loss", term: Term, state: State) -> Value:
-        reading = loss.readout.as_reading(term.z, state.piece)
+        piece = state.piece
+        reading = loss.readout.as_reading(term.z, piece)
         if term.sums is not None:
             reading, elements = reading._replace(keeps=None), term.sums.mean()
         else:
             elements = loss.elements(reading, self.target, self.class_weight)
-        return loss.reduced(elements, reading, self.sample_weight, state.piece)
+        return loss.reduced(elements, reading, self.sample_weight, piece)
 
     def _evidence(self, state: State) -> Evidence:
         (_, loss), *_ = self.losses

@@ -91,6 +91,11 @@ def arange(count: int, x: Array) -> Array:
     return _library(x).arange(count, x)
 
 
+def numbered(count: int, x: Array) -> Array:
+    """0, 1, ... count - 1 along the first axis of an array with as many axes as `x`."""
+    return namespace(x).reshape(arange(count, x), (count,) + (1,) * (x.ndim - 1))
+
+
 def concrete(x: Array) -> bool:
     """Whether `x` holds values now, and does not stand for them in a traced function."""
     return _library(x).concrete(x)

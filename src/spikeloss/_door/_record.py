@@ -13,6 +13,7 @@ from spikeloss._backend import (
     is_ragged,
     kind,
     namespace,
+    numbered,
     padded,
     running_sum,
 )
@@ -64,16 +65,15 @@ def open_piece(
     steps, xp = x.shape[0], namespace(x)
     if lengths is None and valid is None:
         return Dense(x, None, start, start + steps, dtype)
-    t = xp.reshape(arange(steps, x), (steps,) + (1,) * (x.ndim - 1))
     whole = isinstance(start, int)
     if valid is not None:
         mask = valid_mask(valid, tuple(x.shape[:-1]), x)[..., None]
-        end = start + xp.sum(xp.astype(mask, t.dtype), axis=0)
+        end = start + xp.sum(xp.astype(mask, arange(0, x).dtype), axis=0)
         if whole:
             not_empty(end)
         return Dense(xp.where(mask, x, 0), mask, start, end, dtype, gaps=True)
     lengths = valid_lengths(lengths, tuple(x.shape), x, whole)
-    mask = t + time < lengths
+    mask = numbered(steps, x) + time < lengths
     end = xp.where(lengths < time + steps, lengths, time + steps)
     return Dense(xp.where(mask, x, 0), mask, start, end, dtype)
 

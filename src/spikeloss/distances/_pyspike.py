@@ -136,9 +136,6 @@ def _each(name: str, a_times: Any, b_times: Any, interval: Any) -> Array:
         return package.SpikeTrain(spikes, (start, end))
 
     (*batch, n), m, xp = a.shape, b.shape[-1], namespace(a)
-    size = 1
-    for axis in batch:
-        size *= axis
-    rows = (xp.reshape(constant(x), (size, k)).tolist() for x, k in ((a, n), (b, m)))
+    rows = (xp.reshape(constant(x), (math.prod(batch), k)).tolist() for x, k in ((a, n), (b, m)))
     values = [measure(train(one), train(other)) for one, other in zip(*rows, strict=True)]
     return as_array(xp.reshape(like(values, a), tuple(batch)), dtype)

@@ -68,8 +68,6 @@ def van_rossum(
     piece, dtype = _difference(a, b, FilteredTrace(tau=tau), layout)
     xp = namespace(piece.x)
     trace, (end,) = FilteredTrace(tau=tau).read(piece, None)
-    if piece.valid is not None:
-        trace = xp.where(piece.valid, trace, 0)
     lost = -math.expm1(-2 / tau)  # of y^2, in a step
     later = math.exp(-2 / tau) / lost if _door.flag("tail", tail) else 0.0
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from spikeloss import _door
 from spikeloss._backend import constant, like, log_softmax, namespace
-from spikeloss._piece import Piece, sum_over_time
+from spikeloss._piece import Piece, plus, sum_over_time
 from spikeloss._shapes import Carry, Decision, Steps
 
 from ._base import Keeps, Readout
@@ -59,7 +59,7 @@ class Count(Readout):
     """
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        total = piece.total() if carry is None else carry + piece.total()
+        total = plus(piece.total(), carry)
         return total, total
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
@@ -87,8 +87,7 @@ class WeightedSum(Readout):
         _door.option(self, "tau", _door.number, above=0.0)
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        total = piece.total(lambda t: namespace(t).exp(-t / self.tau))
-        total = total if carry is None else carry + total
+        total = plus(piece.total(lambda t: namespace(t).exp(-t / self.tau)), carry)
         return total, total
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
@@ -105,7 +104,7 @@ class Mean(Readout):
     """
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        total = piece.total() if carry is None else carry + piece.total()
+        total = plus(piece.total(), carry)
         return total / piece.steps, total
 
 
@@ -179,8 +178,7 @@ class CumulativeSoftmax(Readout):
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
         piece = _door.dense(piece, self)
         votes = namespace(piece.x).exp(log_softmax(piece.x))
-        total = sum_over_time(votes, piece.valid)
-        total = total if carry is None else carry + total
+        total = plus(sum_over_time(votes, piece.valid), carry)
         return total, total
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from spikeloss import _door
-from spikeloss._backend import arange, at, constant, first_nonzero, namespace
+from spikeloss._backend import at, constant, first_nonzero, namespace, numbered
 from spikeloss._piece import Piece, Spikes
 from spikeloss._shapes import Array, Carry, Decision, Steps
 
@@ -85,7 +85,7 @@ def _first(earlier: Spikes, later: Spikes, present: Array | None) -> Spikes:
     """The first F of the spikes of two pieces; `present`: samples that have the later one."""
     xp = namespace(earlier.time)
     had = xp.sum(xp.astype(earlier.time < xp.inf, xp.int32), axis=0)
-    k = xp.reshape(arange(len(earlier.time), had), (-1,) + (1,) * had.ndim)
+    k = numbered(len(earlier.time), earlier.time)
     index = xp.where(k < had, 0, k - had)
     entry = at(later.entry, index)
     if present is not None:
@@ -198,7 +198,7 @@ class InterpolatedSpike(_Coded):
         time = xp.where((time < xp.inf) | ~found, time, here)
         highest = piece.highest()
         top = xp.where(top >= highest, top, highest)
-        last = piece.latest(xp.concat([last[None], u]), 1)[0]
+        last = piece.final(u, last)
         crossed = time < xp.inf
         silent = piece.steps + self.silent_slope * (self.threshold - xp.where(crossed, 0, top))
         return self._code(xp.where(crossed, time, silent)), (time, top, last)

@@ -2,11 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from functools import partial
 
 from spikeloss import _door
-from spikeloss._backend import arange, at, namespace
-from spikeloss._piece import Dense, Piece
+from spikeloss._backend import namespace, numbered
+from spikeloss._piece import Piece
 from spikeloss._shapes import Array, Carry, Decision, Steps
 
 from ._base import Keeps, Readout
@@ -112,24 +111,14 @@ class FilteredTrace(_Trace):
             carry = (namespace(x).zeros_like(x[0]),) * filters
         if self.rise is not None:
             slow, fast = _decayed(x, self.tau, carry[0]), _decayed(x, self.rise, carry[1])
-            return piece.opened(slow - fast), tuple(map(partial(_end, piece), (slow, fast), carry))
+            return piece.opened(slow - fast), tuple(map(piece.final, (slow, fast), carry))
         traces = [x]
         for before in carry:
             traces.append(_decayed(traces[-1], self.tau, before))
-        ends = map(partial(_end, piece), traces[1:], carry)
-        return piece.opened(traces[-1]), tuple(ends)
+        return piece.opened(traces[-1]), tuple(map(piece.final, traces[1:], carry))
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         return None
-
-
-def _end(piece: Dense, y: Array, before: Array) -> Array:
-    """y at the last valid step, or what was before if there is none."""
-    if piece.valid is None:
-        return y[-1]
-    xp, count = namespace(y), piece.end - piece.start
-    last = xp.broadcast_to(xp.where(count > 0, count - 1, 0), y.shape[1:])
-    return xp.where(count > 0, at(y, last), before)
 
 
 _BLOCK = 32
@@ -154,7 +143,6 @@ def _decayed(x: Array, tau: float, before: Array) -> Array:
     ends = before[None]
     if blocks > 1:
         ends = xp.concat([ends, _decayed(y[:, -1], tau / size, before)[:-1]])
-    t = xp.astype(arange(size, x), x.dtype)
-    fading = xp.reshape(xp.exp(-(t + 1) / tau), (size,) + (1,) * len(rest))
+    fading = xp.exp(-(xp.astype(numbered(size, x), x.dtype) + 1) / tau)
     y = y + fading * ends[:, None]
     return xp.reshape(y, (blocks * size, *rest))[:steps]
