@@ -206,6 +206,13 @@ def test_rates_count_valid_steps_only():
     assert metrics.silent_fraction(spikes, valid=valid) == pytest.approx(5 / 6)
 
 
+def test_rates_of_events_are_exact():
+    late = 2**24 + np.arange(3)  # steps that float32 does not tell apart
+    events = sl.records.Events(late, 0 * late, 0 * late, shape=(2**25, 1, 2))
+    assert metrics.firing_rate(events) == 3 / 2**26
+    assert metrics.silent_fraction(events) == 1 / 2
+
+
 def test_the_decision_step_is_where_the_anytime_decision_stops_changing():
     spikes = np.zeros((6, 4, 2))
     spikes[2:, 0, 1] = 1  # silent, then class 1: decided from step 2

@@ -209,26 +209,30 @@ class Loss(_Objective):
         largest mean over the valid steps. A tie goes to the lowest class. A sample whose record is
         zero at every valid step has decided nothing and gives -1.
         """
-        if isinstance(record, Packed):
-            return self._over(record, **layout).predict()
-        piece = _door.open_record(record, timeless=self.readout.timeless, **layout)
-        return self.classes(self._evidence(piece), piece.spoke())
-
-    def _evidence(self, piece: Piece) -> shapes.Evidence:
-        z, _ = self.readout.read(piece, None)
-        if self.readout.keeps == "time":
-            valid = _door.dense(piece, self.readout).valid
-            z = sum_over_time(z, valid) / piece.steps
-        return self.readout.evidence(z)
+        evidence, spoke, _ = self.evidence(record, **layout)
+        return self.classes(evidence, spoke)
 
     def accuracy(
         self, record: shapes.Record, labels: shapes.Classes, **layout: Unpack[Layout]
     ) -> Array:
         """The share of samples whose `predict` is their label, 0-d; a silent sample is wrong."""
+        evidence, spoke, piece = self.evidence(record, **layout)
+        return self.share(evidence, spoke, labels, piece)
+
+    def evidence(
+        self, record: shapes.Record, **layout: Unpack[Layout]
+    ) -> tuple[shapes.Evidence, Array, Piece]:
+        """The evidence, who is not silent (*B), and the piece that ends the record."""
         if isinstance(record, Packed):
-            return self._over(record, **layout).accuracy(labels)
+            stream = self._over(record, **layout)
+            state = stream._begun()
+            return stream.fold._evidence(state), state.spoke, state.piece
         piece = _door.open_record(record, timeless=self.readout.timeless, **layout)
-        return self.share(self._evidence(piece), piece.spoke(), labels, piece)
+        z, _ = self.readout.read(piece, None)
+        if self.readout.keeps == "time":
+            valid = _door.dense(piece, self.readout).valid
+            z = sum_over_time(z, valid) / piece.steps
+        return self.readout.evidence(z), piece.spoke(), piece
 
     @staticmethod
     def classes(evidence: shapes.Evidence, spoke: Array) -> shapes.Classes:
@@ -239,13 +243,19 @@ class Loss(_Objective):
 
     def share(self, evidence: shapes.Evidence, spoke: Array, labels: Array, piece: Piece) -> Array:
         """The share of samples whose class is their label."""
-        ignore, xp = self.criterion.ignore_index, namespace(evidence)
+        labels, kept = self.labelled(labels, evidence, piece)
+        right = namespace(evidence).astype(self.classes(evidence, spoke) == labels, evidence.dtype)
+        return as_array(Mean().reduce(right, None, kept), evidence.dtype)
+
+    def labelled(
+        self, labels: shapes.Classes, evidence: shapes.Evidence, piece: Piece
+    ) -> tuple[shapes.Classes, Array | None]:
+        """The labels, checked, and the samples that count, (*B); None: all."""
+        ignore = self.criterion.ignore_index
         reading = Reading(evidence, None, piece.steps, None)
         labels = _door.class_labels(labels, reading, ignore, "labels")
-        right = xp.astype(self.classes(evidence, spoke) == labels, evidence.dtype)
         kept = None if piece.kept is None else piece.kept[..., 0]
-        kept = both(kept, None if ignore is None else labels != ignore)
-        return as_array(Mean().reduce(right, None, kept), evidence.dtype)
+        return labels, both(kept, None if ignore is None else labels != ignore)
 
     def replace(self, **changes: Any) -> Self:
         """A loss with other parts: `loss.replace(reduction=Each())`."""

@@ -21,6 +21,9 @@ from . import _door, metrics
 from ._door import refuse
 from ._shapes import Classes, Layout, Record
 from .metrics import Judge, Tally
+from .metrics._activity import tally_operations
+from .metrics._anytime import tally_anytime
+from .metrics._decisions import tally_among, tally_gaps, tally_right
 
 __all__ = [
     "Accuracy",
@@ -78,7 +81,7 @@ class Accuracy(_Sums):
 
     def update(self, record: Record, labels: Classes, **layout: Unpack[Layout]) -> None:
         """Add a batch."""
-        self._add(metrics._right(self.judge, record, labels, layout))
+        self._add(tally_right(self.judge, record, labels, layout))
 
 
 class TopK(_Sums):
@@ -104,7 +107,7 @@ class TopK(_Sums):
 
     def update(self, record: Record, labels: Classes, **layout: Unpack[Layout]) -> None:
         """Add a batch."""
-        self._add(metrics._among(self.judge, record, labels, self.k, layout))
+        self._add(tally_among(self.judge, record, labels, self.k, layout))
 
 
 class Confusion(torchmetrics.Metric):
@@ -172,7 +175,7 @@ class AnytimeAccuracy(_Sums):
 
     def update(self, record: Record, labels: Classes, **layout: Unpack[Layout]) -> None:
         """Add a batch."""
-        right, count = metrics._anytime_right(self.judge, record, labels, layout)
+        right, count = tally_anytime(self.judge, record, labels, layout)
         if len(right) > self.steps:
             rule = f"at most {self.steps} steps"
             refuse("record", rule, len(right), f"Write steps={len(right)}.")
@@ -205,7 +208,7 @@ class CalibrationError(_Sums):
 
     def update(self, record: Record, labels: Classes, **layout: Unpack[Layout]) -> None:
         """Add a batch."""
-        self._add(metrics._gaps(self.judge, record, labels, self.bins, layout))
+        self._add(tally_gaps(self.judge, record, labels, self.bins, layout))
 
     def compute(self) -> Tensor:
         """The error over all samples so far; nan if there are none."""
@@ -236,7 +239,7 @@ class SynapticOperations(_Sums):
 
     def update(self, record: Record, labels: Any = None, **layout: Unpack[Layout]) -> None:
         """Add a batch; labels are not read, and there for a `torchmetrics.MetricCollection`."""
-        self._add(metrics._operations(record, self.fan_out, layout))
+        self._add(tally_operations(record, self.fan_out, layout))
 
 
 class SpikesPerSample(SynapticOperations):

@@ -1,11 +1,18 @@
-"""Numbers that describe a record (T, *B, N), dense or as events. NumPy only."""
+"""Numbers that describe a record (T, *B, N), dense or as events. NumPy only.
 
-import math
+They count as `spikeloss.metrics` does, in exact integers.
+"""
+
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikeloss._door import open_record
+from spikeloss._piece import Piece
+from spikeloss.metrics._activity import fired
+from spikeloss.metrics._anytime import latencies
 from spikeloss.records import Events
 
 Numbers = NDArray[Any]
@@ -18,54 +25,18 @@ def firing_rate(
 
     Valid are the steps before `lengths` (*B), or those where `valid` (T, *B) is true.
     """
-    count, _ = _fired(spikes, lengths, valid)
-    if valid is not None:
-        steps = int(valid.sum())
-    else:
-        steps = math.prod(spikes.shape[:-1]) if lengths is None else int(lengths.sum())
-    return count / (steps * spikes.shape[-1])
+    piece = _piece(spikes, lengths, valid)
+    counts = fired(piece)
+    steps = np.broadcast_to(piece.end, counts.shape)
+    return float(counts.sum() / steps.sum())
 
 
 def silent_fraction(
     spikes: Numbers | Events, lengths: Numbers | None = None, valid: Numbers | None = None
 ) -> float:
     """The share of pairs of a sample and a neuron without a single spike."""
-    _, active = _fired(spikes, lengths, valid)
-    return 1 - active / math.prod(spikes.shape[1:])
-
-
-def _fired(
-    spikes: Numbers | Events, lengths: Numbers | None, valid: Numbers | None
-) -> tuple[int, int]:
-    """How many entries at valid steps are not zero, and how many pairs have such an entry."""
-    if isinstance(spikes, Events):
-        return _fired_events(spikes, lengths, valid)
-    fired = spikes != 0
-    if lengths is not None:
-        valid = np.arange(len(spikes)).reshape(-1, *(1,) * lengths.ndim) < lengths
-    if valid is not None:
-        fired = fired & valid[..., None]
-    return int(fired.sum()), int(fired.any(axis=0).sum())
-
-
-def _fired_events(
-    events: Events, lengths: Numbers | None, valid: Numbers | None
-) -> tuple[int, int]:
-    """The same of events: those of one neuron and step are one entry, the sum of amplitudes."""
-    steps, *batch, neurons = events.shape
-    samples = math.prod(batch)
-    end = np.full(samples, steps) if lengths is None else lengths.reshape(-1)
-    inside = events.time < end[events.sample]
-    time, sample, neuron = (x[inside] for x in (events.time, events.sample, events.neuron))
-    amplitude = None if events.amplitude is None else events.amplitude[inside]
-    step, sample = np.floor(time).astype(np.int64), sample.astype(np.int64)
-    if valid is not None:
-        seen = valid.reshape(steps, samples)[step, sample]
-        step, sample, neuron = step[seen], sample[seen], neuron[seen]
-        amplitude = None if amplitude is None else amplitude[seen]
-    entry, place = np.unique((step * samples + sample) * neurons + neuron, return_inverse=True)
-    entry = entry[np.bincount(place, amplitude, len(entry)) != 0]
-    return len(entry), len(np.unique(entry % (samples * neurons)))
+    counts = fired(_piece(spikes, lengths, valid))
+    return float(1 - np.count_nonzero(counts) / counts.size)
 
 
 def decision_steps(loss: Any, record: Numbers, lengths: Numbers | None = None) -> Numbers:
@@ -74,11 +45,11 @@ def decision_steps(loss: Any, record: Numbers, lengths: Numbers | None = None) -
     The anytime decision at step t is what `loss` decides from the steps 0..t alone. A sample that
     has decided nothing at the end gets -1.
     """
-    steps = len(record)
-    anytime = [
-        loss.predict(record[:t], lengths=None if lengths is None else np.minimum(lengths, t))
-        for t in range(1, steps + 1)
-    ]
-    other = np.stack(anytime) != anytime[-1]
-    last_change = np.where(other.any(axis=0), steps - 1 - np.argmax(other[::-1], axis=0), -1)
-    return np.where(anytime[-1] < 0, -1, last_change + 1)
+    steps, decided = latencies(loss, record, {"lengths": lengths})
+    return np.where(decided < 0, -1, steps.astype(int))
+
+
+def _piece(spikes: Numbers | Events, lengths: Numbers | None, valid: Numbers | None) -> Piece:
+    if isinstance(spikes, Events):  # float64 has every step, float32 only those below 2^24
+        spikes = replace(spikes, time=spikes.time.astype(np.float64))
+    return open_record(spikes, lengths=lengths, valid=valid)

@@ -1,0 +1,46 @@
+"""Metrics: what a network decided and when, and what that cost. Numbers to report, not to minimise.
+
+Pure functions of a record (T, *B, N), for torch, JAX and NumPy arrays alike, under `jax.jit` too;
+they take what a loss takes: events, packed spikes, lengths, masks, axes of your own. A spike is any
+entry that is not zero. Metrics of decisions take a readout or a loss, of a sum the first, and
+decide as `Loss.predict` does: a tie goes to the lowest class, and a sample whose record is silent
+has decided nothing and is wrong, whatever its label. Samples whose label is the `ignore_index` of
+the loss are left out; with no sample left a mean is nan. Nothing here has a useful derivative.
+
+Means add up over samples. For batches, one after the other or on several devices, keep the sums:
+`spikeloss.torch` does that for torchmetrics.
+"""
+
+from ._activity import (
+    firing_rates,
+    rate_histogram,
+    saturated_fraction,
+    silent_fraction,
+    spikes_per_sample,
+    synaptic_operations,
+)
+from ._anytime import anytime_accuracy, anytime_area, decision_latency
+from ._decisions import Judge, accuracy, calibration_error, confusion, top_k
+from ._tally import Tally
+
+__all__ = [
+    "Judge",
+    "Tally",
+    "accuracy",
+    "anytime_accuracy",
+    "anytime_area",
+    "calibration_error",
+    "confusion",
+    "decision_latency",
+    "firing_rates",
+    "rate_histogram",
+    "saturated_fraction",
+    "silent_fraction",
+    "spikes_per_sample",
+    "synaptic_operations",
+    "top_k",
+]
+
+for _name in __all__:
+    if callable(globals()[_name]):
+        globals()[_name].__module__ = __name__  # where users find it

@@ -1,0 +1,180 @@
+"""How often neurons fire."""
+
+import math
+from typing import Any, Unpack
+
+from spikeloss import _door
+from spikeloss import _shapes as shapes
+from spikeloss._backend import accumulate, arange, namespace, running_sum
+from spikeloss._door import refuse
+from spikeloss._piece import Piece, Sparse
+from spikeloss._shapes import Array, Layout
+from spikeloss.criteria import CrossEntropy
+from spikeloss.loss import Loss
+from spikeloss.readouts import Count
+from spikeloss.records import Packed
+
+from ._tally import Tally, tally
+
+
+def spikes_per_sample(record: shapes.Record, **layout: Unpack[Layout]) -> Array:
+    """sum_(b t i) [x_tbi != 0] / B: the spikes of all neurons in a sample, 0-d.
+
+    Args:
+        record: (T, *B, N), events or packed spikes. All axes but the first and the last are
+            samples: flatten a layer of several axes, `record.reshape(T, B, -1)`.
+        layout: `lengths`, `valid`, `time_axis`, `class_axis`, as for a loss.
+
+    >>> import numpy
+    >>> float(spikes_per_sample(numpy.array([[[1, 1], [0, 1]], [[1, 1], [0, 0]]])))
+    2.5
+    """
+    return tally_operations(record, 1.0, layout).mean()
+
+
+def synaptic_operations(record: shapes.Record, fan_out: Any, **layout: Unpack[Layout]) -> Array:
+    """sum_(b t i) f_i [x_tbi != 0] / B: the synaptic updates that a sample's spikes cause, 0-d.
+
+    The usual proxy of the energy of event-driven hardware. For a network add up its layers.
+
+    Args:
+        record, layout: as for `spikes_per_sample`; the spikes of the sending layer.
+        fan_out: f, synapses that leave a neuron: a number, or an array (N,).
+
+    Source: M. Sorbaro et al., Optimizing the energy consumption of spiking neural networks for
+    neuromorphic applications (2020).
+
+    >>> import numpy
+    >>> record = numpy.array([[[1, 1], [0, 1]], [[1, 1], [0, 0]]])
+    >>> float(synaptic_operations(record, [10, 1]))
+    11.5
+    """
+    return tally_operations(record, fan_out, layout).mean()
+
+
+def firing_rates(record: shapes.Record, **layout: Unpack[Layout]) -> Array:
+    """r_i = sum_(b t) [x_tbi != 0] / sum_b n_b: spikes of each neuron per valid step, (N,).
+
+    Long samples weigh more than short ones, by their steps.
+
+    Args:
+        record, layout: as for `spikes_per_sample`.
+
+    >>> import numpy
+    >>> firing_rates(numpy.array([[[1, 0], [0, 0]], [[1, 1], [0, 0]]]))
+    array([0.5 , 0.25], dtype=float32)
+    """
+    counts, piece = counted(record, layout)
+    xp, (*batch, neurons), steps = namespace(counts), counts.shape, piece.end
+    total = xp.sum(xp.reshape(counts, (-1, neurons)), axis=0)
+    steps = steps * math.prod(batch) if isinstance(steps, int) else xp.sum(steps)
+    return Tally(xp.astype(total, piece.values.dtype), steps).mean()
+
+
+def rate_histogram(record: shapes.Record, *, bins: int = 10, **layout: Unpack[Layout]) -> Array:
+    """h_m = sum_(b i) [m/M <= r_bi < (m + 1)/M]: pairs of sample and neuron by their rate, (M,).
+
+    r_bi is the spikes of neuron i per valid step of sample b. The last bin has r = 1 too. Integers,
+    exact, and to be added up over batches.
+
+    Args:
+        record, layout: as for `spikes_per_sample`.
+        bins: M, 1 or more.
+
+    >>> import numpy
+    >>> rate_histogram(numpy.array([[[1, 0, 0]], [[1, 1, 0]]]), bins=2)
+    array([1, 2])
+    """
+    bins = _door.whole("bins", bins, low=1)
+    counts, piece = counted(record, layout)
+    xp, steps, kept = namespace(counts), piece.end, piece.kept
+    if kept is not None:
+        steps = xp.where(kept, steps, 1)
+    place = counts * bins // steps
+    place = xp.where(place < bins, place, bins - 1)
+    if kept is not None:
+        place = xp.where(kept, place, bins)
+    place = xp.reshape(place, (-1,))
+    return accumulate(xp.ones_like(place), place, bins)
+
+
+def silent_fraction(record: shapes.Record, **layout: Unpack[Layout]) -> Array:
+    """sum_(b i) [k_bi = 0] / (B N), k the spikes: pairs of sample and neuron without a spike, 0-d.
+
+    Silent neurons learn from few objectives; a share that grows in training is a warning.
+
+    Args:
+        record, layout: as for `spikes_per_sample`.
+
+    >>> import numpy
+    >>> float(silent_fraction(numpy.array([[[1, 0, 0, 0]], [[1, 1, 0, 0]]])))
+    0.5
+    """
+    counts, piece = counted(record, layout)
+    return _fraction(counts == 0, piece)
+
+
+def saturated_fraction(record: shapes.Record, **layout: Unpack[Layout]) -> Array:
+    """sum_(b i) [k_bi = n_b] / (B N), k the spikes: pairs that fire at every valid step, 0-d.
+
+    A neuron that always fires says as little as one that never does.
+
+    Args:
+        record, layout: as for `spikes_per_sample`.
+
+    >>> import numpy
+    >>> float(saturated_fraction(numpy.array([[[1, 0, 0, 0]], [[1, 1, 0, 0]]])))
+    0.25
+    """
+    counts, piece = counted(record, layout)
+    return _fraction(counts == piece.end, piece)
+
+
+def tally_operations(record: Any, fan_out: Any, layout: Layout) -> Tally:
+    """The synaptic updates of every sample."""
+    counts, piece = counted(record, layout)
+    xp = namespace(counts)
+    counts = xp.astype(counts, piece.values.dtype)
+    weight = _door.beside_record("fan_out", fan_out, counts)
+    if tuple(weight.shape) not in ((), tuple(counts.shape[-1:])):
+        rule = f"a number, or {counts.shape[-1]}, one per neuron"
+        refuse("fan_out", rule, f"shape {tuple(weight.shape)}", "Pass one number per neuron.")
+    each = xp.sum(counts * xp.astype(weight, counts.dtype), axis=-1, keepdims=True)
+    return tally(each, piece.kept)
+
+
+def _fraction(of: Array, piece: Piece) -> Array:
+    """The share of pairs of sample and neuron that `of` (*B, N) is true for."""
+    return tally(namespace(of).astype(of, piece.values.dtype), piece.kept).mean()
+
+
+def counted(record: Any, layout: Layout) -> tuple[Array, Piece]:
+    """The spikes of every neuron, (*B, N) integers, and the piece that ends the record."""
+    if isinstance(record, Packed):  # its entries are 0 and 1
+        z, _, piece = Loss(Count(), CrossEntropy()).evidence(record, **layout)
+        return namespace(z).astype(z, arange(0, z).dtype), piece
+    piece = _door.open_record(record, **layout)
+    _door.spikes(piece)
+    return fired(piece), piece
+
+
+def fired(piece: Piece) -> Array:
+    """The entries that are not zero of every neuron, (*B, N) integers."""
+    if isinstance(piece, Sparse):
+        return _events_fired(piece)
+    x = piece.x
+    return namespace(x).sum(x != 0, axis=0, dtype=arange(0, x).dtype)
+
+
+def _events_fired(piece: Sparse) -> Array:
+    """Events of one neuron and step are one entry of the record, the sum of their amplitudes."""
+    xp, cells, events = namespace(piece.time), math.prod(piece.shape), len(piece.time)
+    order = xp.argsort(piece.time, stable=True)
+    order = order[xp.argsort(piece.cell[order], stable=True)]
+    step, cell = xp.floor(piece.time[order]), piece.cell[order]
+    new = (step[1:] != step[:-1]) | (cell[1:] != cell[:-1])
+    new = xp.concat([xp.ones_like(step[:1], dtype=xp.bool), new])
+    entry = running_sum(xp.astype(new, cell.dtype)) - 1
+    amplitude = accumulate(piece.amplitude[order], entry, events)[entry]
+    fired = xp.astype(new & (amplitude != 0), cell.dtype)
+    return xp.reshape(accumulate(fired, cell, cells), piece.shape)
