@@ -1,0 +1,68 @@
+"""Objectives of counts and rates."""
+
+from typing import Unpack
+
+from spikeloss.criteria import BinaryCrossEntropy, Margin, RateNLL, SquaredError
+from spikeloss.loss import Loss
+from spikeloss.readouts import Count
+from spikeloss.targets import OnOff, OnOffRate
+
+from ._base import Options, preset, rate
+
+_SPIKEMAX = (
+    "S. Shrestha et al., Spikemax: spike-based loss methods for classification (2022); lava-dl"
+)
+
+
+@preset(source=_SPIKEMAX, decides="the class with the highest rate")
+def spike_rate(
+    *, on: float = 1.0, off: float = 0.0, width: int | None = None, **options: Unpack[Options]
+) -> Loss:
+    """(r_c - v_c)^2, r the rate, v = on for the right class, else off
+
+    The right class should fire at the rate `on` and the others at `off`, in spikes per step. With
+    `width` rates are those of the last so many steps, at every step.
+    """
+    return Loss(rate(width), SquaredError(), OnOffRate(on, off), reads="spikes", **options)
+
+
+@preset(source=_SPIKEMAX, decides="the class with the highest rate")
+def spikemax(
+    *, width: int | None = None, epsilon: float = 1e-3, **options: Unpack[Options]
+) -> Loss:
+    """-log((r_y + e) / (sum_c r_c + C e)), r the rate, e = `epsilon`
+
+    The right class should fire most of all spikes. Finite where it is silent. With `width` rates
+    are those of the last so many steps, at every step.
+    """
+    return Loss(rate(width), RateNLL(epsilon=epsilon), reads="spikes", **options)
+
+
+@preset(source=_SPIKEMAX, decides="the class with the highest rate")
+def spikemoid(
+    *,
+    width: int | None = None,
+    slope: float = 1.0,
+    threshold: float = 0.5,
+    **options: Unpack[Options],
+) -> Loss:
+    """-log p_y - sum_(c != y) log(1 - p_c), p = 1 / (1 + exp(-k (r - h))), r the rate; mean over c
+
+    Every class decides by itself whether its rate passes h = `threshold`; k = `slope`. For several
+    labels at once, 0 or 1 for each class: `spikemoid().replace(target=Given())`.
+    """
+    criterion = BinaryCrossEntropy(slope=slope, threshold=threshold)
+    return Loss(rate(width), criterion, OnOff(), reads="spikes", **options)
+
+
+@preset(
+    source="J. Weston and C. Watkins, Support vector machines for multi-class pattern recognition "
+    "(1999)",
+    decides="the class with the most spikes",
+)
+def margin_count(*, margin: float = 1.0, power: int = 1, **options: Unpack[Options]) -> Loss:
+    """sum_(c != y) max(0, m - z_y + z_c)^p / C, z = sum_t s_t, m = `margin`, p = `power`
+
+    The right class should fire m spikes more than every other; more than that is not rewarded.
+    """
+    return Loss(Count(), Margin(margin=margin, power=power), reads="spikes", **options)
