@@ -721,3 +721,26 @@ def test_refusals(name: str) -> None:
     with np.errstate(all="ignore"), pytest.raises(error) as caught:
         call()
     assert str(caught.value).startswith(text)
+
+
+# Other packages
+
+
+def test_elephant() -> None:
+    """elephant's van Rossum distance is sqrt(2 tau) D; its Victor-Purpura distance is ours."""
+    from elephant.spike_train_dissimilarity import van_rossum_distance, victor_purpura_distance
+    from neo import SpikeTrain
+    from quantities import Hz, s
+
+    rng = np.random.default_rng(5)
+    trains = [np.sort(rng.uniform(0, 10, count)) for count in (4, 7, 0)]
+    theirs = [SpikeTrain(times * s, t_stop=10 * s) for times in trains]
+    times = np.stack([np.pad(train, (0, 7 - len(train)), constant_values=INF) for train in trains])
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        for tau in (0.3, 2.0):
+            wanted = van_rossum_distance([theirs[i], theirs[j]], tau * s)[0, 1]
+            ours = van_rossum_times(times[i], times[j], tau=tau, root=True)
+            same(np.asarray(math.sqrt(2 * tau) * ours), np.asarray(wanted))
+        for cost in (0.5, 3.0):
+            wanted = victor_purpura_distance([theirs[i], theirs[j]], cost * Hz)[0, 1]
+            same(np.asarray(victor_purpura(times[i], times[j], cost=cost)), np.asarray(wanted))

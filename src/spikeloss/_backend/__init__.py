@@ -149,6 +149,11 @@ def squared_difference(z: Array, y: Array, mean: bool = False) -> Array:
     return _library(z).squared_difference(z, y, mean)
 
 
+def absolute(x: Array) -> Array:
+    """|x|, whose derivative is 0 at 0 in every library."""
+    return namespace(x).where(x == 0, 0, namespace(x).abs(x))
+
+
 def log_softmax(z: Array) -> Array:
     """z_c - log sum_k exp z_k over the last axis, shifted first, so that nothing overflows."""
     return _library(z).log_softmax(z)
@@ -191,6 +196,19 @@ def accumulate(values: Array, index: Array, size: int) -> Array:
 def scatter(values: Array, index: Array, size: int, fill: float) -> Array:
     """The value with each index, (E) to (size), `fill` where there is none; as in `accumulate`."""
     return _library(values).scatter(values, index, size, fill)
+
+
+def ctc(log_p: Array, labels: Array, steps: Array, count: Array, blank: int) -> Array:
+    """-log of the probability of label sequences, (B).
+
+    log_p (T, B, C), labels (B, L) of which the first `count` (B) are meant, `steps` (B) valid.
+    """
+    return _library(log_p).ctc(log_p, labels, steps, count, blank)
+
+
+def scan(step: Any, carry: Any, given: tuple[Array, ...]) -> tuple[Any, Array]:
+    """carry, y_d = step(carry, x_d) for one entry x_d of `given` after the other; y stacked."""
+    return _library(given[0]).scan(step, carry, given)
 
 
 def is_ragged(x: Any) -> bool:

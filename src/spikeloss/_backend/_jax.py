@@ -52,6 +52,21 @@ class Jax(Library):
     def scatter(self, values: Array, index: Array, size: int, fill: float) -> Array:
         return self.xp.full(size + 1, fill, values.dtype).at[index].set(values)[:size]
 
+    def scan(self, step: Any, carry: Any, given: tuple[Array, ...]) -> tuple[Any, Array]:
+        if all(map(self.concrete, given)):  # where every call would be compiled anew
+            return super().scan(step, carry, given)
+        carry, found = self.jax.lax.scan(step, carry, given)
+        return carry, found
+
+    def ctc(self, log_p: Array, labels: Array, steps: Array, count: Array, blank: int) -> Array:
+        import optax
+
+        t, place = self.xp.arange(len(log_p)), self.xp.arange(labels.shape[1])
+        late = self.xp.astype(t >= steps[:, None], log_p.dtype)
+        rest = self.xp.astype(place >= count[:, None], log_p.dtype)
+        log_p = self.xp.maximum(log_p, -1e5)  # minus infinity gives nan there
+        return optax.ctc_loss(log_p.swapaxes(0, 1), late, labels, rest, blank_id=blank)
+
     def surprise(self, z: Array, label: Array, mean: bool) -> Array:
         xp = self.xp
         # Traced labels cannot be checked; one that is out of range gives nan, not another class.

@@ -101,6 +101,33 @@ class Library:
         filled[index] = values
         return filled[:size]
 
+    def ctc(self, log_p: Array, labels: Array, steps: Array, count: Array, blank: int) -> Array:
+        xp, (size, width) = self.xp, labels.shape
+        rows, place = xp.arange(size), xp.arange(2 * width + 1)
+        state = xp.full((size, len(place)), blank)  # blank, label, blank, label, ... blank
+        state[:, 1::2] = labels
+        leap = xp.zeros(state.shape, dtype=bool)  # past the blank between two labels
+        leap[:, 3::2] = labels[:, 1:] != labels[:, :-1]
+        before = xp.where(place == 0, 0.0, -xp.inf) + xp.zeros((size, 1))
+        for t, now in enumerate(log_p):
+            one, two = xp.full_like(before, -xp.inf), xp.full_like(before, -xp.inf)
+            one[:, 1:], two[:, 2:] = before[:, :-1], before[:, :-2]
+            if t == 0:
+                paths = xp.where(place < 2, 0.0, -xp.inf)
+            else:
+                paths = xp.logaddexp(xp.logaddexp(before, one), xp.where(leap, two, -xp.inf))
+            after = paths + now[rows[:, None], state]
+            before = xp.where((t < steps)[:, None], after, before)
+        last = xp.where(count > 0, before[rows, 2 * count - 1], -xp.inf)
+        return -self.xp.logaddexp(last, before[rows, 2 * count]).astype(log_p.dtype)
+
+    def scan(self, step: Any, carry: Any, given: tuple[Array, ...]) -> tuple[Any, Array]:
+        found = []
+        for each in zip(*map(self.xp.unstack, given), strict=True):
+            carry, new = step(carry, each)
+            found.append(new)
+        return carry, self.xp.stack(found)
+
     def at(self, x: Array, step: Array) -> Array:
         return self.xp.take_along_axis(x, step, axis=0)
 

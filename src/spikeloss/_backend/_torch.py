@@ -125,6 +125,9 @@ class Torch(Library):
     def scatter(self, values: Array, index: Array, size: int, fill: float) -> Array:
         return values.new_full((size + 1,), fill).scatter(0, index, values)[:size]
 
+    def ctc(self, log_p: Array, labels: Array, steps: Array, count: Array, blank: int) -> Array:
+        return self.torch.nn.functional.ctc_loss(log_p, labels, steps, count, blank, "none")
+
     def padded(self, ragged: Any) -> tuple[Array, Array]:
         if not isinstance(ragged, self.torch.Tensor):
             x, lengths = self.torch.nn.utils.rnn.pad_packed_sequence(ragged)

@@ -1,15 +1,12 @@
 """The edit distances of Victor and Purpura."""
 
-from collections.abc import Callable
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 from spikeloss import _door
-from spikeloss._backend import arange, as_array, as_index, at, constant, like, namespace
+from spikeloss._backend import arange, as_array, as_index, at, constant, like, namespace, scan
 from spikeloss._shapes import Array
 
 from ._times import apart, fired, pair, pooled
-
-Step: TypeAlias = Callable[[Any, Any], tuple[Any, Array]]
 
 STATES = 1_000_000
 """Entries that the table of a pair of units with labels may have."""
@@ -110,19 +107,10 @@ def _edits(a: Array, b: Array, cost: float, softness: float) -> Array:
         return (last, new), new
 
     start = xp.concat([first, xp.zeros_like(a)])
-    _, table = _scan(step, (start, start), (xp.astype(d, a.dtype), edge, moved))
+    _, table = scan(step, (start, start), (xp.astype(d, a.dtype), edge, moved))
     # What is asked for is G at the numbers of spikes; beyond it is padding.
     table = xp.reshape(xp.concat([start[None], table]), (-1, *a.shape[1:]))
     return at(table, (i + j) * (n + 1) + i)
-
-
-def _scan(step: Step, carry: Any, given: tuple[Array, ...]) -> tuple[Any, Array]:
-    """carry, y_d = step(carry, x_d) for one entry x_d of `given` after the other; y stacked."""
-    xp, found = namespace(given[0]), []
-    for each in zip(*map(xp.unstack, given), strict=True):
-        carry, new = step(carry, each)
-        found.append(new)
-    return carry, xp.stack(found)
 
 
 def _least(x: Array, y: Array, z: Array, softness: float) -> Array:
@@ -170,7 +158,7 @@ def _labelled_edits(a: Array, b: Array, cost: float, change: float) -> Array:
         return xp.where(there, new, table), time
 
     if n:
-        table, _ = _scan(step, table, (times, in_a, label))
+        table, _ = scan(step, table, (times, in_a, label))
     return at(xp.reshape(table, (-1, *batch)), place)
 
 
