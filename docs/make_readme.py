@@ -26,7 +26,8 @@ def presets() -> str:
     rows = ["| preset | minimises | reads | decides |", "| --- | --- | --- | --- |"]
     for preset in catalogue().values():
         reads = preset.reads
-        rows.append(f"| `{preset.name}` | `{preset.formula}` | {reads} | {preset.decides} |")
+        formula = preset.formula.replace("`", "").replace("|", "\\|")
+        rows.append(f"| `{preset.name}` | `{formula}` | {reads} | {preset.decides} |")
     return "\n".join(rows) + "\n"
 
 

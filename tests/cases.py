@@ -21,15 +21,20 @@ from oracles import Objective, Stage
 from spikeloss import Loss, presets
 from spikeloss.criteria import (
     BinaryCrossEntropy,
+    Bounds,
     CrossEntropy,
     Distillation,
+    EarlySpike,
     Focal,
+    Level,
     Margin,
     PoissonNLL,
+    Quantised,
     RateNLL,
     RelativeTime,
     SquaredError,
     Tempotron,
+    TimeProximity,
 )
 from spikeloss.readouts import (
     Count,
@@ -44,10 +49,13 @@ from spikeloss.readouts import (
     Maximum,
     Mean,
     MovingWindow,
+    PeakWindow,
     Population,
     Readout,
+    SoftCount,
     SpikeTimes,
     Temperature,
+    Weighted,
     WeightedSum,
 )
 from spikeloss.reductions import Each, Reduction, Sum
@@ -176,7 +184,9 @@ class Case:
         if isinstance(self.loss.criterion, RateNLL) and np.any(record < 0):
             return False
         grouped = record.shape[-1] % (self.groups or 1) == 0
-        weights = self.loss.class_weight
+        weights, each = self.loss.class_weight, self._of_readouts("weights")
+        if isinstance(each, tuple) and len(each) != record.shape[-1]:
+            return False
         return grouped and (weights is None or len(weights) == self.classes(fixture))
 
     @property
@@ -328,6 +338,16 @@ _READOUTS = (
     ),
     Case("WeightedSum", Loss(WeightedSum(tau=2.5), CrossEntropy())),
     Case("WeightedSum rate", Loss(WeightedSum(tau=4.0), SquaredError(), OnOffRate(0.5))),
+    Case("Weighted", Loss(Weighted(Count(), CLASS_WEIGHT), CrossEntropy())),
+    Case("Weighted alike", Loss(Weighted(Mean(), 2.5), SquaredError(), OnOffRate(0.5))),
+    Case(
+        "Population of Weighted",
+        Loss(Population(Weighted(Count(), CLASS_WEIGHT), classes=C), CrossEntropy()),
+    ),
+    Case("SoftCount", Loss(SoftCount(count=2), CrossEntropy())),
+    Case("SoftCount late", Loss(SoftCount(count=3, tau=2.5, latency=0.5), CrossEntropy())),
+    Case("PeakWindow", Loss(PeakWindow(width=3), CrossEntropy()), "membrane"),
+    Case("PeakWindow 1", Loss(PeakWindow(width=1), SquaredError(), OnOff()), "membrane"),
     Case("LogSumExp", Loss(LogSumExp(sharpness=2.0), CrossEntropy()), "membrane"),
     Case("CumulativeSoftmax", Loss(CumulativeSoftmax(), CrossEntropy()), "membrane"),
     Case("MovingWindow", Loss(MovingWindow(width=3), CrossEntropy())),
@@ -466,6 +486,20 @@ _VALUES = (
     ),
     Case("PoissonNLL", Loss(EveryStep(), PoissonNLL()), "spikes", "step_values"),
     Case("RelativeTime", Loss(FirstSpike(silent_delay=1.0), RelativeTime(delay=2.5))),
+    Case("EarlySpike", Loss(FirstSpike(silent_delay=1.0), EarlySpike(tau=2.5))),
+    Case(
+        "TimeProximity",
+        Loss(FirstSpike(silent_delay=0.5), TimeProximity(tau=2.0), OnOffTime(1, -1)),
+        least_steps=2,
+    ),
+    Case("Level", Loss(PeakWindow(width=2), Level(level=0.75), OnOff()), "membrane"),
+    Case(
+        "Level of others",
+        Loss(EveryStep(), Level(level=-0.5, others=True), OnOff()),
+        "membrane",
+        "step_labels",
+    ),
+    Case("Level of several", Loss(Maximum(), Level()), "membrane", "values"),
     Case("Tempotron", Loss(Maximum(), Tempotron(threshold=0.75), OnOff()), "membrane"),
     Case("SquaredError values", Loss(Count(), SquaredError()), target="values"),
     Case("SquaredError steps", Loss(EveryStep(), SquaredError()), "membrane", "step_values"),
@@ -491,6 +525,26 @@ _VALUES = (
     Case(
         "SquaredError Huber tolerant",
         Loss(Count(), SquaredError(tolerance=1.25, delta=2.0, steps_power=1), OnOffRate(0.5)),
+    ),
+)
+
+_PENALTIES = (  # they leave the target alone
+    *(
+        Case(f"Bounds {name}", Loss(readout, Bounds(**options)), record, "values")
+        for name, readout, record, options in (
+            ("of counts", Count(), "spikes", {"lower": 1.5, "upper": 2.5}),
+            ("below", Mean(), "spikes", {"lower": 0.3, "power": 1, "pool": "sum"}),
+            ("above", EveryStep(), "membrane", {"upper": 0.25}),
+            ("a target", Maximum(), "membrane", {"lower": 1.0, "upper": 1.0, "power": 1}),
+        )
+    ),
+    Case("Bounds each", Loss(Count(), Bounds(upper=2.5), reduction=Each()), target="values"),
+    Case("Quantised", Loss(EveryStep(), Quantised()), "membrane", "values"),
+    Case(
+        "Quantised absolute",
+        Loss(Maximum(), Quantised(levels=(2.0, -0.5, 1.25), power=1)),
+        "membrane",
+        "values",
     ),
 )
 
@@ -671,6 +725,10 @@ _PRESETS = (
     _preset("ttfs_z_ce", tau=4.0),
     _preset("relative_ttfs_mse"),
     _preset("relative_ttfs_mse", delay=2.0),
+    _preset("target_time"),
+    _preset("target_time", on=1, off=-2, tau=2.5, least_steps=2),
+    _preset("rate_latency"),
+    _preset("rate_latency", count=2, tau=2.5, latency=0.25),
     _preset("tempotron", "membrane"),
     _preset("tempotron", "membrane", threshold=0.5),
     _preset("margin_count"),
@@ -681,7 +739,26 @@ _PRESETS = (
     _preset("kd_steps", "membrane", "values", temperature=2.0),
 )
 
-CASES = (*_READOUTS, *_CLASSES, *_VALUES, *_TARGETS, *_REDUCED, *_WEIGHTED, *_PRESETS)
+CASES = (
+    *_READOUTS,
+    *_CLASSES,
+    *_VALUES,
+    *_PENALTIES,
+    *_TARGETS,
+    *_REDUCED,
+    *_WEIGHTED,
+    *_PRESETS,
+)
+
+ELSEWHERE = {  # what no row can say, and the file whose tests and oracles are about it
+    "test_whole.py": {  # several samples, or several steps, at once
+        *("BatchMean", "BatchPercentile", "WholeRecord", "CTC", "Similarity"),
+        *("SpikeTrain", "StoredPattern", "ctc", "spike_similarity"),
+    },
+    "test_penalties.py": {  # sums, and layers
+        *("tet", "peak", "binary_peak", "ttfs_early_ce", "van_rossum", "layers"),
+    },
+}
 
 TOTALS = (  # sums of rows of the same record and target: (factor, name of the row)
     ((1.0, "ce_rate()"), (0.5, "mse_count()")),

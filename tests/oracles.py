@@ -249,6 +249,44 @@ def filtered_trace(
     return z, dz
 
 
+def soft_count(
+    x: Array, *, count: int, tau: float = 1.0, latency: float = 0.0
+) -> tuple[Array, Array]:
+    """z = sum_k 1 / (1 + e^(-(n - t_k)/tau)) - latency t_1, of the first ``count`` spikes at t_k.
+
+    The derivative is an estimate: dt_k/dx = -1 at t_k. A silent neuron has t_1 = n, which has its
+    -1 at the last step, and no other time.
+    """
+    n, neurons = x.shape
+    z, dz = np.zeros(neurons), np.zeros((neurons, n, neurons))
+    for i in range(neurons):
+        fired = [t for t in range(n) if x[t, i] != 0]
+        for t in fired[:count]:
+            share = 1.0 / (1.0 + math.exp(-(n - t) / tau))
+            z[i] += share
+            dz[i, t, i] += share * (1.0 - share) / tau
+        first, step = (fired[0], fired[0]) if fired else (n, n - 1)
+        z[i] -= latency * first
+        dz[i, step, i] += latency
+    return z, dz
+
+
+def peak_window(x: Array, *, width: int) -> tuple[Array, Array]:
+    """z = the mean of x_p ... x_{p+width-1}, of fewer at the end; p is the first maximum."""
+    n, neurons = x.shape
+    z, dz = np.zeros(neurons), np.zeros((neurons, n, neurons))
+    for i in range(neurons):
+        best = 0
+        for t in range(1, n):
+            if x[t, i] > x[best, i]:
+                best = t
+        steps = range(best, min(n, best + width))
+        for s in steps:
+            z[i] += x[s, i] / len(steps)
+            dz[i, s, i] = 1.0 / len(steps)
+    return z, dz
+
+
 def population(x: Array, *, of: Stage, classes: int, pool: str = "sum") -> tuple[Array, Array]:
     """z_c = sum | mean of what ``of`` gives for the c-th of ``classes`` equal contiguous groups."""
     inner, dinner = read(of, x)
@@ -274,6 +312,20 @@ def temperature(x: Array, *, of: Stage, scale: float) -> tuple[Array, Array]:
     return z / scale, dz / scale
 
 
+def weighted(x: Array, *, of: Stage, weights: float | ArrayLike) -> tuple[Array, Array]:
+    """z_c = w_c (what ``of`` gives for c), w one number for all, or one for each."""
+    inner, dinner = read(of, x)
+    classes = inner.shape[-1]
+    w = np.asarray([weights] * classes if np.ndim(weights) == 0 else weights, np.float64)
+    if len(w) != classes:
+        raise ValueError(f"weights: expected one number or {classes}, got {len(w)}.")
+    z, dz = np.zeros(inner.shape), np.zeros(dinner.shape)
+    for c in range(classes):
+        z[..., c] = w[c] * inner[..., c]
+        dz[..., c, :, :] = w[c] * dinner[..., c, :, :]
+    return z, dz
+
+
 READOUTS: dict[str, Callable[..., tuple[Array, Array]]] = {
     "EveryStep": every_step,
     "Count": count,
@@ -289,8 +341,11 @@ READOUTS: dict[str, Callable[..., tuple[Array, Array]]] = {
     "CumulativeSoftmax": cumulative_softmax,
     "MovingWindow": moving_window,
     "FilteredTrace": filtered_trace,
+    "SoftCount": soft_count,
+    "PeakWindow": peak_window,
     "Population": population,
     "Temperature": temperature,
+    "Weighted": weighted,
 }
 
 
@@ -467,6 +522,91 @@ def tempotron(z: Array, y: ArrayLike, *, n: int, threshold: float = 1.0) -> tupl
     return each, slope
 
 
+def bounds(
+    z: Array,
+    y: ArrayLike,
+    *,
+    n: int,
+    lower: float | None = None,
+    upper: float | None = None,
+    power: float = 2,
+    pool: str = "mean",
+) -> tuple[float, Array]:
+    """each = mean | sum over c of max(0, lower - z_c)^power + max(0, z_c - upper)^power."""
+    each, slope = 0.0, np.zeros(len(z))
+    for c in range(len(z)):
+        if lower is not None and z[c] < lower:
+            each += (lower - z[c]) ** power
+            slope[c] -= power * (lower - z[c]) ** (power - 1)
+        if upper is not None and z[c] > upper:
+            each += (z[c] - upper) ** power
+            slope[c] += power * (z[c] - upper) ** (power - 1)
+    if pool == "mean":
+        return each / len(z), slope / len(z)
+    if pool == "sum":
+        return each, slope
+    raise ValueError(f"pool: expected sum or mean, got {pool!r}.")
+
+
+def quantised(
+    z: Array,
+    y: ArrayLike,
+    *,
+    n: int,
+    levels: tuple[float, ...] = (0.0, 1.0),
+    power: float = 2,
+) -> tuple[float, Array]:
+    """each = sum_c |z_c - q|^power / C, q the nearest level, the lower of two as near."""
+    each, slope = 0.0, np.zeros(len(z))
+    for c in range(len(z)):
+        nearest = min(levels)
+        for level in sorted(levels):
+            if abs(z[c] - level) < abs(z[c] - nearest):
+                nearest = level
+        e = z[c] - nearest
+        if e != 0:
+            each += abs(e) ** power / len(z)
+            slope[c] = power * abs(e) ** (power - 1) * math.copysign(1.0, e) / len(z)
+    return each, slope
+
+
+def early_spike(z: Array, y: int, *, n: int, tau: float) -> tuple[float, Array]:
+    """each = e^min(z_y / tau, 80) - 1."""
+    slope = np.zeros(len(z))
+    if z[y] / tau > 80:
+        return math.expm1(80.0), slope
+    slope[y] = math.exp(z[y] / tau) / tau
+    return math.expm1(z[y] / tau), slope
+
+
+def time_proximity(z: Array, y: ArrayLike, *, n: int, tau: float) -> tuple[Array, Array]:
+    """each_c = -log(1 + e^(-|z_c - y_c| / tau)), with the derivative 0 where z_c = y_c."""
+    target = np.asarray(y, np.float64)
+    each, slope = np.zeros(len(z)), np.zeros(len(z))
+    for c in range(len(z)):
+        e = z[c] - target[c]
+        near = math.exp(-abs(e) / tau)
+        each[c] = -math.log1p(near)
+        if e != 0:
+            slope[c] = math.copysign(near / (1.0 + near) / tau, e)
+    return each, slope
+
+
+def level(
+    z: Array, y: ArrayLike, *, n: int, level: float = 1.0, others: bool = False
+) -> tuple[float, Array]:
+    """each = sum_c m_c (z_c - level)^2 / sum_c m_c, m = y or 1 - y for ``others``; 0 without m."""
+    each, total, slope = 0.0, 0.0, np.zeros(len(z))
+    for c, target in enumerate(np.asarray(y, np.float64)):
+        m = 1.0 - target if others else target
+        total += m
+        each += m * (z[c] - level) ** 2
+        slope[c] = 2.0 * m * (z[c] - level)
+    if total == 0:
+        return 0.0, np.zeros(len(z))
+    return each / total, slope / total
+
+
 @dataclass(frozen=True)
 class Criterion:
     """A criterion: its function of a row, called with n steps, and what the user gives it."""
@@ -493,6 +633,11 @@ CRITERIA: dict[str, Criterion] = {
     "PoissonNLL": Criterion(poisson_nll),
     "RelativeTime": Criterion(relative_time, of_labels=True),
     "Tempotron": Criterion(tempotron),
+    "Bounds": Criterion(bounds),
+    "Quantised": Criterion(quantised),
+    "EarlySpike": Criterion(early_spike, of_labels=True),
+    "TimeProximity": Criterion(time_proximity),
+    "Level": Criterion(level),
 }
 
 
@@ -507,10 +652,10 @@ def on_off(
 
 
 def on_off_rate(
-    label: int, classes: int, n: int, scale: float, *, on: float = 1.0, off: float = 0.0
+    label: int, classes: int, n: int, scale: float | Array, *, on: float = 1.0, off: float = 0.0
 ) -> Array:
     """y_c = scale * (on | off), scale being what a neuron gives that fires at every step."""
-    return scale * on_off(label, classes, n, scale, on=on, off=off)
+    return np.asarray(scale) * on_off(label, classes, n, 1.0, on=on, off=off)
 
 
 def times(label: int, classes: int, n: int, on: Any, off: Any) -> Array:
@@ -546,10 +691,10 @@ TARGETS: dict[str, Callable[..., Array]] = {
 }
 
 
-def full_rate(readout: Stage, x: Array) -> float:
-    """What the readout gives for a neuron that fires at every step of x."""
+def full_rate(readout: Stage, x: Array) -> Array:
+    """What the readout gives for neurons that fire at every step of x (C,), in its first row."""
     z, _ = read(readout, np.ones(x.shape))
-    return float(z.flat[0])
+    return z if z.ndim == 1 else z[0]
 
 
 # Objectives
@@ -919,6 +1064,18 @@ def kd(readout: str, temperature: float = 1.0) -> tuple[Objective, str]:
     return Objective((readout, {}), ("Distillation", {"temperature": temperature})), "samples"
 
 
+def target_time(on: int = 0, off: int = -1, tau: float = 5.0) -> tuple[Objective, str]:
+    """Proximity of the first spikes to their times."""
+    target = ("OnOffTime", {"on": on, "off": off})
+    return Objective(("FirstSpike", {}), ("TimeProximity", {"tau": tau}), target), "samples"
+
+
+def rate_latency(count: int = 8, tau: float = 1.0, latency: float = 0.1) -> tuple[Objective, str]:
+    """Cross-entropy of soft counts less latencies."""
+    readout = ("SoftCount", {"count": count, "tau": tau, "latency": latency})
+    return Objective(readout, ("CrossEntropy", {})), "samples"
+
+
 PRESETS: dict[str, Callable[..., tuple[Objective, str]]] = {
     "ce_rate": ce_rate,
     "ce_count": ce_count,
@@ -941,6 +1098,8 @@ PRESETS: dict[str, Callable[..., tuple[Objective, str]]] = {
     "ttfs_ce": ttfs_ce,
     "ttfs_z_ce": ttfs_z_ce,
     "relative_ttfs_mse": relative_ttfs_mse,
+    "target_time": target_time,
+    "rate_latency": rate_latency,
     "tempotron": tempotron_preset,
     "margin_count": margin_count,
     "kd_logits": partial(kd, "Mean"),

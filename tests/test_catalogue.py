@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from spikeloss import criteria, distances, metrics, presets, readouts, targets
+from spikeloss import (
+    criteria,
+    distances,
+    metrics,
+    penalties,
+    presets,
+    readouts,
+    synapses,
+    targets,
+)
 from spikeloss.compat import snntorch
 
 PAGE = Path(__file__).parent.parent / "docs" / "catalogue.md"
@@ -18,7 +27,8 @@ ROWS = [
 ]
 PRESENT = [row for row in ROWS if not row[1].startswith("absent")]
 ABSENT = [row for row in ROWS if row[1].startswith("absent")]
-PLACES = (readouts, criteria, targets, presets, metrics, distances, snntorch)
+OURS = (readouts, criteria, targets, presets, penalties, synapses, metrics, distances)
+PLACES = (*OURS, snntorch)
 
 
 @pytest.mark.parametrize(("what", "here"), PRESENT)
@@ -36,7 +46,7 @@ def test_what_is_absent_has_a_reason(what: str, why: str) -> None:
 
 def test_everything_is_on_the_page() -> None:
     text = PAGE.read_text()
-    for module in (presets, readouts, criteria, targets, metrics, distances):
+    for module in OURS:
         for name, value in vars(module).items():
             public = not name.startswith("_") and name not in OF_THE_STAGES
             if public and callable(value) and value.__module__ == module.__name__:

@@ -26,6 +26,7 @@ import yaml
 
 import spikeloss
 from spikeloss import presets
+from spikeloss.presets import _base
 
 torch.set_num_threads(1)
 
@@ -86,7 +87,7 @@ def printed(block: Block, page: Path, module: ModuleType) -> str:
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """What a page registers, or writes to its folder, is gone afterwards."""
-    monkeypatch.setattr(presets, "_CATALOGUE", presets.catalogue())
+    monkeypatch.setattr(_base, "_CATALOGUE", presets.catalogue())
     for table in ("READOUTS", "CRITERIA", "PRESETS"):
         monkeypatch.setattr(oracles, table, dict(getattr(oracles, table)))
     monkeypatch.chdir(tmp_path)

@@ -19,7 +19,18 @@ from libraries import JAX, LIBRARIES, NUMPY, TORCH, Library, named, same
 
 import spikeloss
 import spikeloss.torch
-from spikeloss import Loss, Total, criteria, metrics, presets, readouts, reductions, targets
+from spikeloss import (
+    Loss,
+    Total,
+    criteria,
+    metrics,
+    penalties,
+    presets,
+    readouts,
+    reductions,
+    synapses,
+    targets,
+)
 from spikeloss.compat import brainpy, snntorch
 from spikeloss.criteria import CrossEntropy, SquaredError
 from spikeloss.presets import ce_count, ce_rate, ce_temporal, mse_count, mse_membrane
@@ -98,6 +109,8 @@ NAMES = STAGES | {
     "targets": targets,
     "reductions": reductions,
     "presets": presets,
+    "penalties": penalties,
+    "synapses": synapses,
     "torch": torch,
     "jax": jax,
     "numpy": np,
@@ -374,7 +387,8 @@ def test_no_samples(library: Library) -> None:
     data = Data(library)
     x, y = data.x[:, :0], data.y[:0]
     for preset in presets.catalogue().values():
-        if preset.build().of_labels and not preset.build().readout.timeless:
+        main = preset.build().main
+        if main.of_labels and not main.readout.timeless:
             same(preset.build()(x, y, lengths=y), np.nan, "float32")
             same(preset.build(reduction=Sum())(x, y), 0.0, "float32")
     assert ce_rate(reduction=Each())(x, y).shape == (0,)

@@ -65,6 +65,12 @@ SMOOTH: dict[str, tuple[Stage, int]] = {
         T,
     ),
     "cooled maximum": (("Temperature", {"of": ("Maximum", {}), "scale": 2.5}), T),
+    "PeakWindow": (("PeakWindow", {"width": 3}), T),
+    "weighted count": (("Weighted", {"of": ("Count", {}), "weights": -0.5}), T),
+    "weighted steps": (
+        ("Weighted", {"of": ("EveryStep", {}), "weights": (1.0, -2.0, 0.0, 3.0, 0.5, 4.0)}),
+        T,
+    ),
 }
 
 
@@ -150,6 +156,55 @@ def test_spike_times_by_hand() -> None:
     assert_array_equal(dz[:, 3], np.zeros((3, 5, 4)))
 
 
+def test_soft_count_by_hand() -> None:
+    def share(distance: float) -> float:
+        return 1 / (1 + math.exp(-distance / 2))
+
+    z, dz = READOUTS["SoftCount"](WRITTEN, count=2, tau=2.0, latency=0.25)
+    # n = 5: spikes 1 and 3; 0 and 1, not 3; 4; none, which is as late as 5
+    values = [share(4) + share(2) - 0.25, share(5) + share(4), share(1) - 1, -1.25]
+    assert_allclose(z, values)
+    expected = np.zeros((4, 5, 4))
+    for i, t in [(0, 1), (0, 3), (1, 0), (1, 1), (2, 4)]:
+        expected[i, t, i] = share(5 - t) * (1 - share(5 - t)) / 2
+    for i, t in enumerate([1, 0, 4, 4]):
+        expected[i, t, i] += 0.25
+    assert_allclose(dz, expected)
+
+
+def test_peak_window_by_hand() -> None:
+    x = np.array([[1.0, 0.0], [4.0, 0.0], [2.0, 1.0], [4.0, 3.0]])
+    z, dz = READOUTS["PeakWindow"](x, width=2)
+    assert_array_equal(z, [3, 3])  # from the first of two equal maxima; one step is left
+    assert_array_equal(dz[0, :, 0], [0, 0.5, 0.5, 0])
+    assert_array_equal(dz[1, :, 1], [0, 0, 0, 1])
+    assert_array_equal(READOUTS["PeakWindow"](x, width=1)[0], [4, 3])
+
+
+def test_weighted_by_hand() -> None:
+    x = np.array([[1.0, 2.0], [3.0, 4.0]])
+    for weights, expected in [(2.0, [8, 12]), ((2.0, -1.0), [8, -6])]:
+        z, dz = READOUTS["Weighted"](x, of=("Count", {}), weights=weights)
+        assert_array_equal(z, expected)
+        assert_array_equal(dz[1, :, 1], [expected[1] / 6] * 2)
+    steps, _ = READOUTS["Weighted"](x, of=("EveryStep", {}), weights=(2.0, -1.0))
+    assert_array_equal(steps, [[2, -2], [6, -4]])
+    with pytest.raises(ValueError, match="one number or 2, got 3"):
+        READOUTS["Weighted"](x, of=("Count", {}), weights=(1.0, 2.0, 3.0))
+
+
+def test_weighted_objectives() -> None:
+    late: Stage = ("SpikeTimes", {"count": 3})
+    objective = Objective(("Weighted", {"of": late, "weights": 2.0}), ("SquaredError", {}))
+    assert_array_equal(sample(objective, WRITTEN, np.ones((3, 4)))[0][:, 0], [1, 25, 49])
+    record = np.stack([WRITTEN, WRITTEN], 1)
+    assert batch(objective, record, np.ones((3, 2, 4)), reduction="none")[0].shape == (3, 2, 4)
+    assert_array_equal(predict(objective, record), [1, 1])
+    counts: Stage = ("Weighted", {"of": ("Count", {}), "weights": (2.0, 3.0)})
+    rates = Objective(counts, ("SquaredError", {}), ("OnOffRate", {"on": 0.5, "off": 0.25}))
+    assert_array_equal(sample(rates, np.zeros((4, 2)), 0)[0], [4**2, 3**2])
+
+
 def test_population_groups_are_contiguous() -> None:
     x = np.array([[1.0, 2, 10, 20, 100, 200], [0, 1, 0, 1, 0, 1]])
     of: Stage = ("Count", {})
@@ -225,6 +280,81 @@ def test_squared_error_by_hand() -> None:
     each, slope = f(z, y, n=4, tolerance=2.0)  # strict: an error of exactly 2 is one
     assert_array_equal(each, [0, 4, 9])
     assert_array_equal(slope, [0, 4, -6])
+
+
+PENALTIES: list[tuple[str, dict[str, Any], Any]] = [
+    ("Bounds", {"lower": -0.5, "upper": 0.3}, np.zeros(9)),
+    ("Bounds", {"upper": 0.1, "power": 1, "pool": "sum"}, np.zeros(9)),
+    ("Quantised", {"levels": (0.2, -1.0, 1.0)}, np.zeros(9)),
+    ("Quantised", {"power": 1}, np.zeros(9)),
+    ("EarlySpike", {"tau": 0.7}, 4),
+    ("TimeProximity", {"tau": 0.7}, normal(9, seed=1)),
+    ("Level", {"level": 0.4}, normal(9, seed=2) ** 2),
+    ("Level", {"level": 0.4, "others": True}, np.eye(9)[3]),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "y"), PENALTIES)
+def test_penalty_derivative(name: str, options: dict[str, Any], y: Any) -> None:
+    f, z = CRITERIA[name], normal(9)
+    each, slope = f(z, y, n=T, **options)
+    numeric = differences(lambda v: f(v, y, n=T, **options)[0], z)
+    assert_allclose(np.diag(slope) if np.ndim(each) else slope, numeric, atol=1e-8)
+
+
+def test_bounds_by_hand() -> None:
+    f, z, y = CRITERIA["Bounds"], np.array([-2.0, 0.0, 1.0, 4.0]), np.zeros(4)
+    each, slope = f(z, y, n=T, lower=0.0, upper=1.0)
+    assert each == (4 + 9) / 4
+    assert_array_equal(slope, [-1, 0, 0, 1.5])
+    each, slope = f(z, y, n=T, lower=0.0, upper=1.0, power=1, pool="sum")
+    assert each == 2 + 3
+    assert_array_equal(slope, [-1, 0, 0, 1])  # none at a bound
+    assert f(z, y, n=T, lower=0.0)[0] == 1
+    assert f(z, y, n=T)[0] == 0
+
+
+def test_quantised_by_hand() -> None:
+    f, z, y = CRITERIA["Quantised"], np.array([-1.0, 0.5, 1.0, 1.25]), np.zeros(4)
+    each, slope = f(z, y, n=T)
+    assert each == (1 + 0.25 + 0.0625) / 4
+    assert_array_equal(slope, [-0.5, 0.25, 0, 0.125])  # 0.5 is drawn to the lower level
+    assert_array_equal(f(z, y, n=T, levels=(1.0, 0.0))[1], slope)
+    each, slope = f(z, y, n=T, power=1)
+    assert each == (1 + 0.5 + 0.25) / 4
+    assert_array_equal(slope, [-0.25, 0.25, 0, 0.25])
+
+
+def test_early_spike_by_hand() -> None:
+    f = CRITERIA["EarlySpike"]
+    each, slope = f(np.array([3.0, 2.0]), 1, n=T, tau=2.0)
+    assert_allclose(each, math.e - 1)
+    assert_allclose(slope, [0, math.e / 2])
+    each, slope = f(np.array([3.0, 200.0]), 1, n=T, tau=2.0)
+    assert_allclose(each, math.exp(80))
+    assert_array_equal(slope, [0, 0])
+
+
+def test_time_proximity_by_hand() -> None:
+    z, y = np.array([1.0, 3.0, 2.0, 5e4]), np.array([1.0, 1.0, 4.0, 0.0])
+    each, slope = CRITERIA["TimeProximity"](z, y, n=T, tau=2.0)
+    apart = -math.log(1 + math.exp(-1))
+    assert_allclose(each, [-math.log(2), apart, apart, 0])
+    assert_allclose(slope, [0, 0.5 / (1 + math.e), -0.5 / (1 + math.e), 0])
+
+
+def test_level_by_hand() -> None:
+    f, z, y = CRITERIA["Level"], np.array([3.0, 0.0, 2.0]), np.array([1.0, 0.0, 0.5])
+    each, slope = f(z, y, n=T)
+    assert_allclose(each, (4 + 0.5) / 1.5)
+    assert_allclose(slope, [4 / 1.5, 0, 1 / 1.5])
+    each, slope = f(z, y, n=T, level=0.0, others=True)
+    assert_allclose(each, 0.5 * 4 / 1.5)
+    assert_allclose(slope, [0, 0, 2 / 1.5])
+    for targets, others in [(np.zeros(3), False), (np.ones(3), True)]:
+        each, slope = f(z, targets, n=T, others=others)
+        assert each == 0
+        assert_array_equal(slope, [0, 0, 0])
 
 
 def test_criteria_of_torch() -> None:

@@ -19,11 +19,21 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import numpy as np
 import oracles
 import pytest
-from cases import CASES, TOTALS, Case, case
+from cases import CASES, ELSEWHERE, TOTALS, Case, case
 from libraries import TORCH
 
 import spikeloss
-from spikeloss import Loss, Total, criteria, loss, presets, readouts, reductions, targets
+from spikeloss import (
+    Loss,
+    Total,
+    criteria,
+    loss,
+    penalties,
+    presets,
+    readouts,
+    reductions,
+    targets,
+)
 from spikeloss._piece import Dense
 from spikeloss.criteria import Criterion
 from spikeloss.presets import Preset, catalogue
@@ -67,8 +77,10 @@ def named(value: Any) -> str:
     return f"{value.__module__.rpartition('.')[2]}.{value.__name__}"
 
 
+OTHERS = set().union(*ELSEWHERE.values())
 STAGE_TYPES = [kind for module in STAGES for kind in public(module) if kind.__name__ not in PARTS]
 PRESETS = [build for build in public(presets) if build.__name__ not in PARTS]
+PENALTIES = [build for build in public(penalties) if build.__name__ not in PARTS]
 LOSSES = [kind for kind in public(loss) if kind.__name__ not in PARTS]
 
 
@@ -109,14 +121,15 @@ def test_names_are_found() -> None:
 def test_stage_is_complete(kind: type) -> None:
     base = STAGES[sys.modules[kind.__module__]]
     assert issubclass(kind, base), "a stage of this module, or a name that wants an underscore"
-    assert any(type(part) is kind for part in USED), "no case in tests/cases.py"
-    known = {
+    known = kind.__name__ in OTHERS or any(type(part) is kind for part in USED)
+    assert known, "no case in tests/cases.py"
+    oracle = {
         readouts: set(oracles.READOUTS),
         criteria: set(oracles.CRITERIA),
         targets: {*oracles.TARGETS, "Given", "GivenTime"},
         reductions: {"Mean", "Sum", "Each"},
     }[sys.modules[kind.__module__]]
-    assert kind.__name__ in known, "no oracle in tests/oracles.py"
+    assert kind.__name__ in oracle | OTHERS, "no oracle in tests/oracles.py"
     assert FORMULA.search(first_line(kind)), "no formula in the first line of the docstring"
     examples = doctest.DocTestParser().get_examples(inspect.getdoc(kind) or "")
     assert any(example.want for example in examples), "no doctest with a result"
@@ -127,6 +140,7 @@ def test_stage_is_complete(kind: type) -> None:
     [
         pytest.param(kind, field, id=f"{named(kind)}.{field.name}")
         for kind in STAGE_TYPES
+        if kind.__name__ not in OTHERS
         for field in fields(kind)
     ],
 )
@@ -135,7 +149,16 @@ def test_option_has_a_case(kind: type, option: Any) -> None:
     assert any(value != option.default for value in values), "no case in tests/cases.py"
 
 
-@pytest.mark.parametrize("build", PRESETS, ids=named)
+@pytest.mark.parametrize("file", ELSEWHERE)
+def test_what_has_no_row_is_tested_elsewhere(file: str) -> None:
+    text = Path(__file__).with_name(file).read_text()
+    assert [name for name in ELSEWHERE[file] if not re.search(rf"\b{name}\b", text)] == []
+
+
+ROWS = [build for build in PRESETS if build.__name__ not in OTHERS]
+
+
+@pytest.mark.parametrize("build", ROWS, ids=named)
 def test_preset_is_complete(build: Callable[..., Loss]) -> None:
     name = build.__name__
     rows = [dict(row.preset[1]) for row in CASES if row.preset and row.preset[0] == name]
@@ -148,15 +171,24 @@ def test_preset_is_complete(build: Callable[..., Loss]) -> None:
     ]
     missing = [option for option in options if not any(option in row for row in rows)]
     assert not missing, "no case in tests/cases.py"
-    assert name in catalogue(), "not in the catalogue"
-    assert FORMULA.search(first_line(build)), "no formula in the first line of the docstring"
 
 
-@pytest.mark.parametrize("preset", catalogue().values(), ids=lambda preset: preset.name)
-def test_catalogue_is_complete(preset: Preset) -> None:
-    assert getattr(presets, preset.name) is preset.build
-    assert isinstance(preset.build(), Loss)
-    assert preset.reads == preset.build().reads
+def test_every_preset_is_in_the_catalogue() -> None:
+    assert {build.__name__ for build in PRESETS} == set(catalogue())
+    assert {build.__name__ for build in PENALTIES} == set(penalties.catalogue())
+    assert not set(catalogue()) & set(penalties.catalogue())
+
+
+ENTRIES = [(presets, entry) for entry in catalogue().values()]
+ENTRIES += [(penalties, entry) for entry in penalties.catalogue().values()]
+
+
+@pytest.mark.parametrize(("module", "preset"), ENTRIES, ids=lambda x: getattr(x, "name", ""))
+def test_catalogue_is_complete(module: ModuleType, preset: Preset) -> None:
+    assert getattr(module, preset.name) is preset.build
+    assert isinstance(preset.build(), Loss | Total)
+    assert preset.build().main.criterion.targetless == (module is penalties)
+    assert preset.reads == preset.build().main.reads
     assert preset.source
     assert preset.decides
     assert FORMULA.search(preset.formula)
@@ -172,12 +204,16 @@ def test_loss_is_complete(kind: type) -> None:
     assert TOTALS
 
 
-@pytest.mark.parametrize("option", [field.name for field in fields(Loss)])
+@pytest.mark.parametrize(
+    "option", [field.name for field in fields(Loss) if field.name not in OTHERS]
+)
 def test_option_of_loss_has_a_case(option: str) -> None:
     assert len({getattr(row.loss, option) for row in CASES}) > 1
 
 
-@pytest.mark.parametrize("module", [*STAGES, presets, loss], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [*STAGES, presets, penalties, loss], ids=lambda module: module.__name__
+)
 def test_everything_public_is_documented(module: ModuleType) -> None:
     assert inspect.getdoc(module)
     assert [named(value) for value in public(module) if not value.__doc__] == []
@@ -335,6 +371,7 @@ ALLOWED = {
     "lab",
     "cli.py",
     "torch.py",
+    "synapses.py",
 }  # the mathematics is written without them
 
 

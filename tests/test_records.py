@@ -51,6 +51,7 @@ from spikeloss.readouts import (
     Mean,
     MovingWindow,
     Population,
+    SoftCount,
     SpikeTimes,
     WeightedSum,
 )
@@ -831,7 +832,7 @@ def test_stream_of_bfloat16_in_numpy() -> None:
 SPARSE = tuple(
     row
     for row in SPIKING
-    if isinstance(innermost(row.loss.readout), (Count, Mean, FirstSpike, SpikeTimes))
+    if isinstance(innermost(row.loss.readout), (Count, Mean, FirstSpike, SoftCount, SpikeTimes))
 )
 Columns = dict[str, Array]  # time, sample, neuron, amplitude, (E) each
 
@@ -998,7 +999,7 @@ def test_events_in_jit(name: str, layout: str) -> None:
 TIMES = tuple(
     row
     for row in SPARSE
-    if isinstance(innermost(row.loss.readout), (FirstSpike, SpikeTimes))
+    if isinstance(innermost(row.loss.readout), (FirstSpike, SoftCount, SpikeTimes))
     and not getattr(row.loss.criterion, "tolerance", 0)
 )
 

@@ -62,7 +62,10 @@ ROUNDED = {"WeightedSum", "LogSumExp", "CumulativeSoftmax", "FilteredTrace"}
 READINGS = tuple({(row.loss.readout, row.record): row for row in reversed(CASES)}.values())
 # Whole counts lie on the kink of a margin of one spike.
 SMOOTH = tuple(
-    row for row in CASES if "Spike" not in repr(row.loss.readout) and row.loss != margin_count()
+    row
+    for row in CASES
+    if not any(word in repr(row.loss.readout) for word in ("Spike", "SoftCount"))
+    and row.loss != margin_count()
 )
 # JAX compiles each operation anew for each shape: other shapes than (T,B,N) run there for these.
 SHAPED = tuple(

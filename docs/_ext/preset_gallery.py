@@ -1,7 +1,7 @@
-"""The directive `presets`: every preset of the catalogue, as a table and with all its facts.
+"""The directive `presets`: every preset or penalty, as a table and with all its facts.
 
-Made from `spikeloss.presets.catalogue()` when the pages are built, so that a new preset needs no
-edit here.
+Made from `catalogue()` of `spikeloss.presets` or, with the argument `penalties`, of that module,
+when the pages are built, so that a new one needs no edit here.
 """
 
 import re
@@ -13,11 +13,16 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from spikeloss.presets import Preset, catalogue
+from spikeloss import Total, penalties, presets
+from spikeloss.presets import Preset
+
+MODULES = {"presets": presets, "penalties": penalties}
 
 
 def expression(value: Any) -> str:
     """A stage or a loss as one writes it: options that have their default are left out."""
+    if isinstance(value, Total):
+        return " + ".join(f"{factor:g} * {expression(loss)}" for factor, loss in value.terms)
     if not is_dataclass(value):
         return repr(value)
     options = [
@@ -38,9 +43,10 @@ def _default(field: Field[Any]) -> Any:
 
 def facts(preset: Preset) -> dict[str, str]:
     """What to know of a preset beside its docstring."""
+    decides = {} if preset.name in penalties.catalogue() else {"Decides": preset.decides}
     return {
         "Reads": preset.reads,
-        "Decides": preset.decides,
+        **decides,
         "Stages": f"``{expression(preset.build())}``",
         "Source": re.sub(r"^(\w)\.", r"\1\.", preset.source),  # an initial is no list
     }
@@ -49,30 +55,36 @@ def facts(preset: Preset) -> dict[str, str]:
 class Presets(SphinxDirective):
     """The gallery."""
 
+    optional_arguments = 1
+
     def run(self) -> list[nodes.Node]:
         """A table with links, then every preset."""
+        module = self.arguments[0] if self.arguments else "presets"
+        catalogue = MODULES[module].catalogue()
         lines = [".. list-table::", "   :header-rows: 1", "   :class: presets", ""]
-        for row in (("preset", "minimises", "decides"), *map(_row, catalogue().values())):
+        head = ("preset", "minimises", "decides") if module == "presets" else ("penalty", "is")
+        for row in (head, *(_row(module, preset)[: len(head)] for preset in catalogue.values())):
             lines += [f"   {'*' if index == 0 else ' '} - {cell}" for index, cell in enumerate(row)]
         lines.append("")
-        for name in catalogue():
-            lines += [f".. autofunction:: spikeloss.presets.{name}", ""]
+        for name in catalogue:
+            lines += [f".. autofunction:: spikeloss.{module}.{name}", ""]
         return self.parse_content_to_nodes_from(lines)
 
     def parse_content_to_nodes_from(self, lines: list[str]) -> list[nodes.Node]:
         """Parse reStructuredText that stands in no file."""
-        self.content = StringList(lines, source="spikeloss.presets.catalogue()")
+        self.content = StringList(lines, source="catalogue()")
         return self.parse_content_to_nodes()
 
 
-def _row(preset: Preset) -> tuple[str, ...]:
-    link = f":py:func:`~spikeloss.presets.{preset.name}`"
+def _row(module: str, preset: Preset) -> tuple[str, ...]:
+    link = f":py:func:`~spikeloss.{module}.{preset.name}`"
     return link, f"``{preset.formula}``", preset.decides
 
 
 def _docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    preset = catalogue().get(name.rpartition(".")[2])
-    if preset and name.startswith("spikeloss.presets."):
+    *_, module, function = name.split(".")
+    preset = MODULES[module].catalogue().get(function) if module in MODULES else None
+    if preset:
         lines[: lines.index("")] = [f"``{preset.formula}``"]
         lines += ["", *(f":{key}: {value}" for key, value in facts(preset).items()), ""]
 

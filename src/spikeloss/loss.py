@@ -4,7 +4,7 @@ record (T, *B, N) --readout--> decision (S, *B, C) --criterion, against the targ
        --mean over the valid steps--> per sample --reduction--> loss
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, Literal, Self, Unpack
@@ -33,6 +33,16 @@ class _Objective:
     @property
     def _terms(self) -> tuple[tuple[float, "Loss"], ...]:
         raise NotImplementedError
+
+    @property
+    def main(self) -> "Loss":
+        """The first loss, whose decision counts."""
+        return self._terms[0][1]
+
+    @property
+    def of_labels(self) -> bool:
+        """Whether class labels are a target for it."""
+        return self.main.target.labelled or self.main.criterion.of_labels
 
     def __add__(self, other: "_Objective") -> "Total":
         if not isinstance(other, _Objective):
@@ -81,6 +91,8 @@ class Loss(_Objective):
         class_weight: a weight per class, or None: all 1. What it does is the criterion's matter.
         reads: what the record should hold, "spikes", "membrane", "logits" or "either"; a note to
             the reader, which equality leaves out.
+        layers: the names of the records to read, where it is called with a mapping of names to
+            records: one, or for a penalty any number, whose losses add up; None: all.
 
     >>> import numpy
     >>> from spikeloss.criteria import CrossEntropy
@@ -97,6 +109,7 @@ class Loss(_Objective):
     reduction: Reduction = Mean()
     class_weight: Sequence[float] | None = None
     reads: Reads = field(default="either", compare=False)
+    layers: str | tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         _door.option(self, "readout", _door.stage, Readout, "readouts.Count()")
@@ -105,13 +118,17 @@ class Loss(_Objective):
         _door.option(self, "reduction", _door.stage, Reduction, "reductions.Mean()")
         _door.option(self, "class_weight", _door.weights_option)
         _door.option(self, "reads", _door.choice, ("spikes", "membrane", "logits", "either"))
+        _door.option(self, "layers", _door.layers_option)
+        _door.sequence_read(self.readout, self.criterion)
         if self.target.timed:
             _door.times_read(self.readout)
+        if self.criterion.targetless:
+            _door.no_target(self.target == Given(), self.class_weight)
 
     def __call__(
         self,
-        record: shapes.Record,
-        target: Array,
+        record: shapes.Record | Mapping[str, shapes.Record],
+        target: Array | None = None,
         *,
         sample_weight: Array | None = None,
         class_weight: Sequence[float] | Array | None = None,
@@ -121,8 +138,10 @@ class Loss(_Objective):
 
         Args:
             record: (T, *B, N), floating, integer or bool; a `PackedSequence` or a nested tensor of
-                torch, which bring their lengths; `records.Events` or `records.Packed`.
-            target: class labels (*B), or what the target stage takes.
+                torch, which bring their lengths; `records.Events` or `records.Packed`; or a
+                mapping of names to such records, see `layers`.
+            target: class labels (*B), or what the target stage takes; a penalty takes none, and
+                leaves a target and class weights to the other terms of a sum.
             sample_weight: (*B) weights of the samples.
             class_weight: (C) in place of the loss's own; may be traced.
             layout: `lengths` (*B), the valid steps of each sample, from 1 to T, later ones being
@@ -136,11 +155,21 @@ class Loss(_Objective):
         Raises:
             ValueError, TypeError: naming the argument, the rule, what came and a fix.
         """
-        if isinstance(record, Packed):
+        if self.layers or isinstance(record, Mapping):
+            each = _door.layers(record, self.layers, several=self.criterion.targetless)
+            of, by = self.replace(layers=None), class_weight
+            return _door.total(
+                of(x, target, sample_weight=sample_weight, class_weight=by, **layout) for x in each
+            )
+        at_once = self.criterion.whole or self.target.of_record
+        if isinstance(record, Packed) and not at_once:
             weights = {"sample_weight": sample_weight, "class_weight": class_weight}
             return self._over(record, target, **weights, **layout).value()
         piece = _door.open_record(record, timeless=self.readout.timeless, **layout)
         reading = self.readout.reading(piece)
+        if self.target.of_record:
+            other = _door.open_like(target, piece, self.readout, **layout)
+            target = self.readout.reading(other).z
         apart = (self.class_weight, class_weight, sample_weight, piece.kept)
         plain = isinstance(self.reduction, Mean) and all(each is None for each in apart)
         elements = self.elements(reading, target, class_weight, average=plain)
@@ -177,13 +206,18 @@ class Loss(_Objective):
         self, reading: Reading, target: Array, class_weight: Any = None, average: bool = False
     ) -> Elements:
         """What the criterion says of a reading; with `average`, perhaps its mean alone, 0-d."""
+        if self.criterion.targetless:
+            return self.criterion.elements(reading, None)
         weights = self.class_weight if class_weight is None else class_weight
-        label = _door.class_labels(target, reading) if self.target.labelled else None
+        classes, label = self.target.classes, None
+        if self.target.labelled:
+            label = _door.class_labels(target, reading, classes=classes)
         y = self.target.encode(target if label is None else label, reading)
         if average and (mean := self.criterion.average(reading, y)) is not None:
             return Elements(mean)
-        weight = None if weights is None else _door.class_weights(weights, reading.z)
-        return self.criterion.elements(reading, y, label=label, class_weight=weight)
+        if weights is not None:
+            weights = _door.class_weights(weights, reading.z, classes)
+        return self.criterion.elements(reading, y, label=label, class_weight=weights)
 
     def reduced(
         self, elements: Elements, reading: Reading, sample_weight: Any, piece: Piece
@@ -196,11 +230,6 @@ class Loss(_Objective):
         loss = self.reduction.reduce(value, weight, both(kept, piece.kept))
         per_row = loss.ndim and not self.criterion.per_class
         return as_array(loss[..., 0] if per_row else loss, piece.dtype)
-
-    @property
-    def of_labels(self) -> bool:
-        """Whether class labels are a target for it."""
-        return self.target.labelled or self.criterion.of_labels
 
     def predict(self, record: shapes.Record, **layout: Unpack[Layout]) -> shapes.Classes:
         """The class that the readout decides for, (*B) integers.
@@ -223,6 +252,8 @@ class Loss(_Objective):
         self, record: shapes.Record, **layout: Unpack[Layout]
     ) -> tuple[shapes.Evidence, Array, Piece]:
         """The evidence, who is not silent (*B), and the piece that ends the record."""
+        if self.layers or isinstance(record, Mapping):
+            (record,) = _door.layers(record, self.layers, several=False)
         if isinstance(record, Packed):
             stream = self._over(record, **layout)
             state = stream._begun()
@@ -280,7 +311,12 @@ class Total(_Objective):
     def __post_init__(self) -> None:
         _door.option(self, "terms", _door.terms, Loss)
 
-    def __call__(self, record: shapes.Record, target: Array, **options: Any) -> shapes.Loss:
+    def __call__(
+        self,
+        record: shapes.Record | Mapping[str, shapes.Record],
+        target: Array | None = None,
+        **options: Any,
+    ) -> shapes.Loss:
         """The weighted sum of the losses, each called with the same arguments."""
         return _door.total(
             scaled(factor, loss(record, target, **options)) for factor, loss in self.terms
@@ -288,13 +324,13 @@ class Total(_Objective):
 
     def predict(self, record: shapes.Record, **layout: Unpack[Layout]) -> shapes.Classes:
         """The class that the first loss decides for."""
-        return self.terms[0][1].predict(record, **layout)
+        return self.main.predict(record, **layout)
 
     def accuracy(
         self, record: shapes.Record, labels: shapes.Classes, **layout: Unpack[Layout]
     ) -> Array:
         """The accuracy of the first loss."""
-        return self.terms[0][1].accuracy(record, labels, **layout)
+        return self.main.accuracy(record, labels, **layout)
 
     def replace(self, **changes: Any) -> Self:
         """Every loss with other parts."""

@@ -37,6 +37,9 @@ class Term(NamedTuple):
     carry: Carry
     sums: Sums | None
     """Of the elements, where the readout keeps time and there is a target."""
+    y: Array | None = None
+    """The decision of a target that is a record, where the readout does not keep time."""
+    y_carry: Carry = None
 
 
 class State(NamedTuple):
@@ -91,7 +94,9 @@ class Fold:
         none = xp.zeros_like(x[..., :1], dtype=arange(0, x).dtype)
         piece = Dense(xp.zeros_like(x), none > 0, none[0], none[0], dtype, gaps=True)
         like = xp.astype(piece.x[:0], dtype)
-        terms = self._read(None, piece, None if target is None else target[:1])
+        if target is not None and not isinstance(target, Events):
+            target = target[:1]
+        terms = self._read(None, piece, target, None if target is None else piece)
         return State(like, 0, none[0], piece.spoke(), terms)
 
     def step(
@@ -112,8 +117,10 @@ class Fold:
 
     def finish(self, state: State) -> Value:
         """The loss of the steps that have come."""
-        if self.target is None and any(term.sums is None for term in state.terms):
-            _door.untargeted()
+        for (_, loss), term in zip(self.losses, state.terms, strict=True):
+            known = loss.criterion.targetless or term.sums is not None or term.y is not None
+            if not known and (self.target is None or loss.target.of_record):
+                _door.untargeted(loss)
         return _door.total(
             scaled(factor, self._value(loss, term, state))
             for (factor, loss), term in zip(self.losses, state.terms, strict=True)
@@ -138,44 +145,71 @@ class Fold:
             return x
         return _door.time_first(_door.array("record", x), self.time_axis, self.class_axis)
 
+    def _beside(self, target: Any, x: Any) -> Any:
+        return self._chunk(_door.beside_record("target", target, x))
+
     def _after(self, state: State, x: Any, target: Array | None, valid: Array | None) -> State:
         _door.goes_on(x.shape, state.like)
         place = (self.lengths if valid is None else None, valid)
-        if isinstance(x, Events):
-            piece: Piece = _door.open_events(x, *place, state.time, state.end)
-        else:
+
+        def opened(x: Any) -> Piece:
+            if isinstance(x, Events):
+                return _door.open_events(x, *place, state.time, state.end)
             x, dtype = _door.working(x)
-            piece = _door.open_piece(x, *place, dtype, state.time, state.end)
+            return _door.open_piece(x, *place, dtype, state.time, state.end)
+
+        piece, again = opened(x), None
+        if target is not None and any(loss.target.of_record for _, loss in self.losses):
+            again = opened(target if isinstance(target, Events) else self._beside(target, x))
+            _door.like_record(again, piece)
         return State(
             state.like,
             state.time + x.shape[0],
             piece.end,
             state.spoke | piece.spoke(),
-            self._read(state, piece, target),
+            self._read(state, piece, target, again),
         )
 
-    def _read(self, state: State | None, piece: Piece, target: Array | None) -> tuple[Term, ...]:
+    def _read(
+        self, state: State | None, piece: Piece, target: Array | None, again: Piece | None
+    ) -> tuple[Term, ...]:
         before = (None,) * len(self.losses) if state is None else state.terms
+        time = 0 if state is None else state.time
         return tuple(
-            self._term(loss, term, piece, self.target if target is None else target)
+            self._term(loss, term, time, piece, self.target if target is None else target, again)
             for (_, loss), term in zip(self.losses, before, strict=True)
         )
 
-    def _term(self, loss: "Loss", before: Term | None, piece: Piece, target: Array | None) -> Term:
+    def _term(
+        self,
+        loss: "Loss",
+        before: Term | None,
+        time: int,
+        piece: Piece,
+        target: Array | None,
+        again: Piece | None,
+    ) -> Term:
+        _door.followed(loss, before, again)
         z, carry = loss.readout.read(piece, before and before.carry)
+        other: Carry = None
+        if loss.target.of_record:
+            target = None
+            if again is not None:
+                target, other = loss.readout.read(again, before and before.y_carry)
         if loss.readout.keeps != "time":
-            return Term(z, carry, None)
+            return Term(z, carry, None, target if loss.target.of_record else None, other)
         piece = _door.dense(piece, loss.readout)
-        sums = None if target is None else self._sums(loss, z, piece, target)
+        known = target is not None or loss.criterion.targetless
+        sums = self._sums(loss, z, time, piece, target) if known else None
         z = sum_over_time(z, piece.valid)
         if before is None:
-            return Term(z, carry, sums)
+            return Term(z, carry, sums, None, other)
         if sums is not None and before.sums is not None:
             sums = before.sums.plus(sums)
-        return Term(before.z + z, carry, sums)
+        return Term(before.z + z, carry, sums, None, other)
 
-    def _sums(self, loss: "Loss", z: Array, piece: Dense, target: Array) -> Sums:
-        reading = loss.readout.as_reading(z, piece)
+    def _sums(self, loss: "Loss", z: Array, time: int, piece: Dense, target: Array | None) -> Sums:
+        reading = loss.readout.as_reading(z, piece)._replace(start=time)
         if self.lengths is not None:
             lengths = _door.beside_record("lengths", self.lengths, z)
             reading = reading._replace(steps=namespace(z).astype(lengths, z.dtype)[..., None])
@@ -187,7 +221,8 @@ class Fold:
         if term.sums is not None:
             reading, elements = reading._replace(keeps=None), term.sums.mean()
         else:
-            elements = loss.elements(reading, self.target, self.class_weight)
+            target = self.target if term.y is None else term.y
+            elements = loss.elements(reading, target, self.class_weight)
         return loss.reduced(elements, reading, self.sample_weight, piece)
 
     def _evidence(self, state: State) -> Evidence:

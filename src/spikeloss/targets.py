@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from . import _door
-from ._backend import by_class, namespace
+from ._backend import arange, by_class, like, namespace
 from ._shapes import Array, Labels, Steps
 from .readouts import Reading
 
@@ -21,6 +21,13 @@ class Target(ABC):
     """Whether the user gives class labels."""
     timed: ClassVar[bool] = False
     """Whether it gives spike times, to compare with a readout of them."""
+    of_record: ClassVar[bool] = False
+    """Whether the user gives a record, which is read like the other one before it is encoded."""
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes the labels may name; None: as many as the decision has."""
+        return None
 
     @abstractmethod
     def encode(self, target: Array, reading: Reading) -> Array:
@@ -150,3 +157,66 @@ class OnOffTime(Target):
 
 def _step(step: int, steps: Steps) -> Any:
     return steps + step if step < 0 else step
+
+
+@dataclass(frozen=True)
+class SpikeTrain(Target):
+    """y = readout(target): a record to imitate, (T, *B, N), read like the record itself.
+
+    Counts are compared with counts, first spikes with first spikes, traces with traces; with the
+    same lengths, mask and axes. It may be events or packed where the record may; a packed record
+    is unpacked at once for it. In a stream its steps come with those of the record.
+
+    Raises:
+        ValueError: if it has not the shape of the record.
+
+    >>> import numpy, spikeloss
+    >>> loss = spikeloss.Loss(
+    ...     spikeloss.readouts.Count(), spikeloss.criteria.SquaredError(), SpikeTrain()
+    ... )
+    >>> float(loss(numpy.ones((3, 1, 1)), numpy.array([[[0.0]], [[1.0]], [[0.0]]])))  # (3 - 1)^2
+    4.0
+    """
+
+    labelled: ClassVar[bool] = False
+    of_record: ClassVar[bool] = True
+
+    def encode(self, target: Array, reading: Reading) -> Array:
+        return target
+
+
+@dataclass(frozen=True)
+class StoredPattern(Target):
+    """y = P_label: a stored pattern per class, of one number per neuron, or per step and neuron.
+
+    The number of classes is that of the patterns, whatever the number of neurons is.
+
+    Args:
+        patterns: (K, N), or (K, T, N) for readouts that keep time; nested tuples or an array.
+
+    >>> import numpy
+    >>> reading = Reading(numpy.zeros((1, 3)), keeps=None, steps=5, full=1.0)
+    >>> StoredPattern(((0.0, 0.0, 1.0), (1.0, 2.0, 0.0))).encode(numpy.array([1]), reading)
+    array([[1., 2., 0.]])
+    """
+
+    patterns: tuple[tuple[float, ...], ...] | tuple[tuple[tuple[float, ...], ...], ...]
+
+    def __post_init__(self) -> None:
+        _door.option(self, "patterns", _door.patterns)
+
+    @property
+    def classes(self) -> int:
+        return len(self.patterns)
+
+    def encode(self, target: Labels, reading: Reading) -> Array:
+        patterns, xp = like(self.patterns, reading.z), namespace(reading.z)
+        one_of = xp.reshape(patterns, (len(patterns), -1))[:, 0]  # (K)
+        chosen = by_class(target, one_of, 1.0, 0.0)
+        y = xp.tensordot(chosen, patterns, axes=1)
+        if patterns.ndim == 2:
+            return y
+        y = xp.moveaxis(y, -2, 0)
+        if reading.start is None:
+            return y
+        return xp.take(y, reading.start + arange(len(reading.z), y), axis=0)

@@ -79,6 +79,83 @@ def stage(argument: str, value: Any, base: type, example: str) -> Any:
     refuse(argument, rule, said(value), fix, TypeError)
 
 
+def numbers(argument: str, value: Any) -> tuple[float, ...]:
+    """One or more numbers, as a tuple of floats."""
+    if not isinstance(value, (tuple, list)) or not value:
+        fix = "Pass a tuple, as in (0.0, 1.0)."
+        refuse(argument, "one or more numbers", cut(repr(value)), fix, TypeError)
+    return tuple(float(number(f"{argument}[{i}]", each)) for i, each in enumerate(value))
+
+
+def patterns(argument: str, value: Any) -> tuple[Any, ...]:
+    """Finite numbers (K, N) or (K, T, N), as nested tuples of floats."""
+    if is_array(value) and concrete(value):
+        value = unwrap(value).tolist()
+    rule, fix = "numbers (K, N) or (K, T, N)", "Pass a row of numbers per class."
+    if not isinstance(value, (tuple, list)):
+        refuse(argument, rule, said(value), fix, TypeError)
+    found = tuple(_nested(argument, row) for row in value)
+    shape = _shape(found)
+    if len(shape) not in (2, 3) or None in shape or 0 in shape:
+        refuse(argument, rule, cut(repr(value)), fix)
+    return found
+
+
+def _nested(argument: str, value: Any) -> tuple[Any, ...] | float:
+    if isinstance(value, (tuple, list)):
+        return tuple(_nested(argument, each) for each in value)
+    return float(number(argument, value))
+
+
+def _shape(value: Any) -> tuple[int | None, ...]:
+    """The shape of nested tuples; None where they differ."""
+    if not isinstance(value, tuple):
+        return ()
+    inner = {_shape(each) for each in value}
+    return (len(value), *(inner.pop() if len(inner) == 1 else (None,)))
+
+
+def layers_option(argument: str, value: Any) -> tuple[str, ...] | None:
+    """Names of records, at least one, as a tuple; one name may stand for itself."""
+    if value is None:
+        return None
+    names = (value,) if isinstance(value, str) else value
+    named = isinstance(names, (tuple, list)) and all(isinstance(name, str) for name in names)
+    if not named or not names or len(set(names)) < len(names):
+        fix = "Pass different keys of the mapping, as in ('hidden', 'output')."
+        refuse(argument, "names of records", cut(repr(value)), fix, TypeError)
+    return tuple(names)
+
+
+def bounds(lower: float | None, upper: float | None) -> None:
+    """At least one bound, the lower one not above the upper one."""
+    if lower is None and upper is None:
+        refuse("lower", "a bound, below or above", "none", "Give lower, upper or both.")
+    if lower is not None and upper is not None and lower > upper:
+        refuse("lower", f"at most upper={upper:g}", f"{lower:g}", "Swap them.")
+
+
+def no_target(given: bool, weights: Any) -> None:
+    """A penalty is of the decision alone."""
+    if not given:
+        refuse("target", "none for a penalty", "a target stage", "Drop target.", TypeError)
+    if weights is not None:
+        fix = "Weigh the penalty itself, as in 0.1 * penalty."
+        refuse("class_weight", "none for a penalty", "weights", fix, TypeError)
+
+
+def sequence_read(readout: Any, criterion: Any) -> None:
+    """A criterion that sees all steps at once goes with a readout that keeps them, and only so."""
+    if (readout.keeps == "sequence") == criterion.whole:
+        return
+    name = type(criterion).__name__
+    if criterion.whole:
+        rule, fix = f"readouts.WholeRecord() for {name}", "Write Loss(WholeRecord(), ...)."
+    else:
+        rule, fix = f"a decision or steps for {name}", "Read with readouts.EveryStep()."
+    refuse("readout", rule, type(readout).__name__, fix, TypeError)
+
+
 def rise(rise: float, tau: float, order: int) -> None:
     """A double exponential has two different time constants and no order."""
     if rise == tau:

@@ -1,8 +1,8 @@
 """Opens a record: whatever the user has, checked, as a piece."""
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn
 
 from spikeloss._backend import (
     arange,
@@ -56,6 +56,27 @@ def open_record(
         _no_mask(lengths, valid, "a record without time")
         return Dense(timeless_record(x, time_axis, class_axis), None, 0, 1, dtype)
     return open_piece(time_first(x, time_axis, class_axis), lengths, valid, dtype)
+
+
+def open_like(target: Any, piece: Piece, readout: Any, **layout: Any) -> Piece:
+    """A record to imitate, in the layout of the record that `piece` is."""
+    if not isinstance(target, (Events, Packed)) and not is_ragged(target):
+        target = beside_record("target", target, piece.values)
+        axes = piece.x.ndim if isinstance(piece, Dense) else len(piece.shape) + 1
+        if target.ndim != axes:
+            rule = f"a record of {axes} axes to imitate"
+            refuse("target", rule, shape_of(target), "Pass spikes like those of the record.")
+    other = open_record(target, timeless=readout.timeless, **layout)
+    like_record(other, piece)
+    return other
+
+
+def like_record(target: Piece, piece: Piece) -> None:
+    """A target of the shape of the record."""
+    shapes = [x.x.shape if isinstance(x, Dense) else x.shape for x in (target, piece)]
+    if isinstance(target, Dense) == isinstance(piece, Dense) and shapes[0] != shapes[1]:
+        rule = f"the shape of the record, {tuple(shapes[1])} with time first"
+        refuse("target", rule, f"shape {tuple(shapes[0])}", "Pass a record of that shape.")
 
 
 def open_piece(
@@ -190,6 +211,12 @@ def spikes(piece: Piece) -> None:
     refuse("record", "finite spikes", "nan or infinity", _DIVERGED)
 
 
+def undecided(readout: object) -> NoReturn:
+    """A sequence stands for no class."""
+    rule, fix = "a readout that decides on a class", "Decode the sequence yourself."
+    refuse("readout", rule, type(readout).__name__, fix, TypeError)
+
+
 def comparable(evidence: Array) -> None:
     """A class cannot be chosen by comparing with nan."""
     if not checks_values(evidence):
@@ -205,6 +232,31 @@ def groups(neurons: int, classes: int) -> int:
         rule = f"a divisor of the record's {neurons} neurons"
         refuse("classes", rule, classes, f"Choose a divisor of {neurons}.")
     return neurons // classes
+
+
+def per_neuron(argument: str, values: Sequence[Any], neurons: int) -> None:
+    """As many numbers as neurons."""
+    if len(values) != neurons:
+        rule, fix = f"{neurons} numbers, one per neuron", "Pass one number per neuron."
+        refuse(argument, rule, len(values), fix)
+
+
+def layers(record: Any, names: Any, *, several: bool) -> list[Any]:
+    """The records of a mapping that a loss reads: those with the names, or all."""
+    if not isinstance(record, Mapping):
+        rule = f"a mapping with the layers {', '.join(names or ())}"
+        refuse("record", rule, said(record), "Pass {name: record}, or drop layers.", TypeError)
+    known = ", ".join(map(repr, record))
+    for name in names or ():
+        if name not in record:
+            refuse("record", f"a mapping with the layer {name!r}", known, "Correct layers.")
+    found = [record[name] for name in names or record]
+    if not found:
+        refuse("record", "at least one layer", "an empty mapping", "Pass {name: record}.")
+    if len(found) > 1 and not several:
+        fix = "Choose one, as in loss.replace(layers='output')."
+        refuse("record", "one layer for a loss with a target", known, fix)
+    return found
 
 
 def total(terms: Iterable[Array]) -> Array:

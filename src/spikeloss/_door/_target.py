@@ -34,10 +34,33 @@ class _Reading(Protocol):
 
 
 def class_labels(
-    target: Any, reading: _Reading, ignore: int | None = None, argument: str = "target"
+    target: Any,
+    reading: _Reading,
+    ignore: int | None = None,
+    argument: str = "target",
+    classes: int | None = None,
 ) -> Array:
     """Class indices, one per sample or, if the decision keeps time, one per step."""
-    return _labels(argument, beside_record(argument, target, reading.z), reading, ignore)
+    label = beside_record(argument, target, reading.z)
+    return _labels(argument, label, reading, ignore, classes=classes)
+
+
+def group_labels(target: Any, reading: _Reading) -> Array:
+    """One integer per sample, of any range."""
+    label = beside_record("target", target, reading.z)
+    if label.shape != reading.batch:
+        fix = batch_first(label.shape, reading.batch, reading.steps, "Pass one label per sample.")
+        refuse("target", per_sample(reading.batch, "label"), shape_of(label), fix)
+    if kind(label) != "integer":
+        fix = cast("target", label, "int")
+        refuse("target", "integer labels", label.dtype, fix, TypeError)
+    return as_index(label)
+
+
+def blank(blank: int, classes: int) -> None:
+    """The blank is one of the classes."""
+    if blank >= classes:
+        refuse("blank", f"a class from 0 to {classes - 1}", blank, "Choose a class of the record.")
 
 
 def class_target(target: Any, reading: _Reading, ignore: int | None) -> Array:
@@ -55,7 +78,12 @@ def class_target(target: Any, reading: _Reading, ignore: int | None) -> Array:
 
 
 def _labels(
-    argument: str, label: Array, reading: _Reading, ignore: int | None, soft: bool = False
+    argument: str,
+    label: Array,
+    reading: _Reading,
+    ignore: int | None,
+    soft: bool = False,
+    classes: int | None = None,
 ) -> Array:
     """Labels as indices; `soft` where probabilities would do too."""
     z, batch = reading.z, reading.batch
@@ -76,7 +104,7 @@ def _labels(
         fix = cast(argument, label, "int")
         refuse(argument, "integer class labels", label.dtype, fix, TypeError)
     label = as_index(label)
-    _in_range(argument, label, z.shape[-1], ignore, soft)
+    _in_range(argument, label, classes or z.shape[-1], ignore, soft)
     return label
 
 
@@ -112,6 +140,35 @@ def spike_times(target: Any, reading: _Reading) -> Array:
     y = _numbers(y, reading, "OnOffTime")
     _times_inside(y, reading.steps)
     return y
+
+
+def label_sequences(target: Any, reading: _Reading, blank: int) -> tuple[Array, Array]:
+    """Labels (B, L) that are no blank, and how many there are in each row, the others padding."""
+    z, batch = reading.z, reading.batch
+    y = beside_record("target", target, z)
+    if y.ndim != len(batch) + 1 or tuple(y.shape[:-1]) != batch:
+        axes = ", ".join(map(str, (*batch, "L")))
+        rule = f"label sequences ({axes}), one row per sample"
+        refuse("target", rule, shape_of(y), "Fill short rows up with -1.")
+    if kind(y) != "integer":
+        refuse("target", "integer class labels", y.dtype, cast("target", y, "int"), TypeError)
+    xp, classes = namespace(z), z.shape[-1]
+    y = xp.reshape(as_index(y), (math.prod(batch), y.shape[-1]))
+    some = y >= 0
+    if checks_values(y) and 0 not in y.shape:
+        low, high = extent(y)
+        if low < -1 or high >= classes:
+            fix = "Fill short rows up with -1."
+            if low >= -1:
+                fix = f"Use at least {high + 1} classes."
+            refuse("target", f"labels from 0 to {classes - 1}, or -1", span(low, high), fix)
+        if bool(xp.any(y == blank)):
+            fix = "Leave blanks out; fill short rows up with -1."
+            refuse("target", f"labels other than the blank {blank}", blank, fix)
+        if bool(xp.any(some[:, 1:] & ~some[:, :-1])):
+            refuse("target", "-1 after the labels only", "labels after -1", "Close the gaps.")
+    other = (blank + 1) % classes
+    return xp.where(some, y, other), xp.sum(xp.astype(some, y.dtype), axis=-1)
 
 
 def _numbers(y: Array, reading: _Reading, by_class: str = "OnOff") -> Array:
@@ -171,14 +228,15 @@ def rate(full: Any) -> Any:
     return full
 
 
-def class_weights(weights: Any, z: Array) -> Array:
+def class_weights(weights: Any, z: Array, classes: int | None = None) -> Array:
     """Class weights as an array (C,) beside the decision; traced ones stay traced."""
+    classes = classes or z.shape[-1]
     if is_array(weights) and library(weights) in (library(z), "torch", "jax"):
         w = beside_record("class_weight", weights, z)
     else:
         w = like(weights_option("class_weight", weights), z)
-    if w.shape != z.shape[-1:]:
-        rule = f"{z.shape[-1]} weights, one per class"
+    if w.shape != (classes,):
+        rule = f"{classes} weights, one per class"
         refuse("class_weight", rule, shape_of(w), "Pass one weight per class.")
     real_kind("class_weight", w)
     if checks_values(w):
@@ -198,6 +256,12 @@ def sample_weights(weights: Any, reading: _Reading) -> Array:
         refuse("sample_weight", per_sample(batch, "weight"), shape_of(w), fix)
     real_kind("sample_weight", w)
     return namespace(z).astype(w, z.dtype, copy=False)[..., None]
+
+
+def unweighted(criterion: object) -> NoReturn:
+    """A criterion that class weights mean nothing to."""
+    rule, fix = f"None for {type(criterion).__name__}", "Weigh samples with sample_weight."
+    refuse("class_weight", rule, "weights", fix)
 
 
 def no_labels() -> NoReturn:

@@ -6,21 +6,31 @@ target, w_c a class weight (1 without). Elements come multiplied by their weight
 
 from ._base import Criterion, Elements
 from ._classes import CrossEntropy, Distillation, Focal, Margin, RateNLL
-from ._values import BinaryCrossEntropy, PoissonNLL, RelativeTime, SquaredError, Tempotron
+from ._penalties import Bounds, Quantised
+from ._sequences import CTC, Similarity
+from ._times import EarlySpike, RelativeTime, TimeProximity
+from ._values import BinaryCrossEntropy, Level, PoissonNLL, SquaredError, Tempotron
 
 __all__ = [
+    "CTC",
     "BinaryCrossEntropy",
+    "Bounds",
     "Criterion",
     "CrossEntropy",
     "Distillation",
+    "EarlySpike",
     "Elements",
     "Focal",
+    "Level",
     "Margin",
     "PoissonNLL",
+    "Quantised",
     "RateNLL",
     "RelativeTime",
+    "Similarity",
     "SquaredError",
     "Tempotron",
+    "TimeProximity",
 ]
 
 for _name in __all__:

@@ -26,6 +26,10 @@ class Criterion(ABC):
     """Whether an element is a class rather than a row of the decision."""
     of_labels: ClassVar[bool] = False
     """Whether a target as it is may be class labels."""
+    targetless: ClassVar[bool] = False
+    """Whether it needs no target."""
+    whole: ClassVar[bool] = False
+    """Whether it sees all steps of a record at once."""
     ignore_index: int | None = None
     """The label of elements to leave out."""
 

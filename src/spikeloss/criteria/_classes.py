@@ -158,8 +158,8 @@ class Margin(Weighed):
         margin: m, above 0, in the units of the decision.
         power: p, 1 or 2.
 
-    Source: K. Crammer and Y. Singer, On the algorithmic implementation of multiclass kernel-based
-    vector machines (2001).
+    Source: J. Weston and C. Watkins, Support vector machines for multi-class pattern recognition
+    (1999).
 
     >>> import numpy, spikeloss
     >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), Margin())

@@ -8,7 +8,7 @@ from spikeloss._backend import averages, namespace, squared_difference
 from spikeloss._shapes import Array
 from spikeloss.readouts import Reading
 
-from ._base import Weighed, of_label
+from ._base import Weighed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,34 +128,6 @@ class PoissonNLL(Weighed):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RelativeTime(Weighed):
-    """sum_(c != y) (z_c - z_y - d)^2: the right class should decide d before every other.
-
-    Args:
-        delay: d, above 0, in the units of the decision, steps for spike times.
-
-    Source: the relative mean squared error of time to first spike of ml_genn.
-
-    >>> import numpy, spikeloss
-    >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), RelativeTime(delay=2.0))
-    >>> float(loss(numpy.array([[1.0, 2.0]]), numpy.array([0])))
-    1.0
-    """
-
-    delay: float
-    of_labels: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        _door.option(self, "delay", _door.number, above=0.0)
-
-    def each(self, reading: Reading, y: Array) -> Array:
-        z, xp = reading.z, namespace(reading.z)
-        right, z_y = of_label(z, y)
-        late = z - z_y - self.delay
-        return xp.sum(xp.where(right == 1, 0, late) ** 2, axis=-1, keepdims=True)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Tempotron(Weighed):
     """max(0, h - z) where y = 1, max(0, z - h) where y = 0: reach the threshold h, or stay below.
 
@@ -184,3 +156,35 @@ class Tempotron(Weighed):
         above = z - self.threshold
         missing, excess = xp.where(above < 0, -above, 0), xp.where(above > 0, above, 0)
         return y * missing + (1 - y) * excess
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level(Weighed):
+    """sum_c m_c (z_c - v)^2 / sum_c m_c, m = y or 1 - y: those that y marks should reach a level.
+
+    Against `targets.OnOff()` the class of the label, with `others` all but that; 0 where none is
+    marked. Two of them say what the label and what the others should do by readouts of their own.
+
+    Args:
+        level: v, in the units of the decision.
+        others: whether m = 1 - y.
+
+    >>> import numpy
+    >>> from spikeloss.readouts import Reading
+    >>> reading = Reading(numpy.array([[0.5, 2.0]]), keeps=None, steps=5, full=1.0)
+    >>> Level(level=1.0).elements(reading, numpy.array([[1.0, 0.0]])).value
+    array([[0.25]])
+    """
+
+    level: float = 1.0
+    others: bool = False
+
+    def __post_init__(self) -> None:
+        _door.option(self, "level", _door.number)
+        _door.option(self, "others", _door.flag)
+
+    def each(self, reading: Reading, y: Array) -> Array:
+        xp, m = namespace(reading.z), 1 - y if self.others else y
+        marked = xp.sum(m, axis=-1, keepdims=True)
+        total = xp.sum(m * (reading.z - self.level) ** 2, axis=-1, keepdims=True)
+        return total / xp.where(marked == 0, 1, marked)

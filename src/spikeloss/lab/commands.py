@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
+
+from spikeloss.presets import catalogue
 
 from . import console, options, score, summary
 from .data import load
@@ -164,6 +167,9 @@ def compare(
             show_default="snnTorch's seven",
         ),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Compare every objective that can learn the data.")
+    ] = False,
     seeds: options.Seeds = 3,
     epochs: options.Epochs = None,
     steps: options.Steps = None,
@@ -190,7 +196,10 @@ def compare(
         data, epochs, steps,
         hidden=hidden, batch_size=batch_size, learning_rate=learning_rate, beta=beta,
     )  # fmt: skip
-    names = dict.fromkeys(found.spelling for found in _chosen(objective or defaults(), recipe))
+    chosen = _every(recipe) if every else []
+    if objective or not every:
+        chosen += _chosen(objective or defaults(), recipe)
+    names = dict.fromkeys(found.spelling for found in chosen)
     comparison = Comparison(recipe, tuple(names), seeds)
     folder = Folder.open(out, comparison)
     try:
@@ -215,6 +224,15 @@ def _chosen(texts: Sequence[str], recipe: Recipe) -> list[Objective]:
     classes = load(recipe.data, recipe.steps).classes
     for objective in chosen:
         objective.check(recipe.steps, classes)
+    return chosen
+
+
+def _every(recipe: Recipe) -> list[Objective]:
+    """Every objective that can learn the data."""
+    chosen = []
+    for name in catalogue():
+        with suppress(InputError):
+            chosen += _chosen([name], recipe)
     return chosen
 
 

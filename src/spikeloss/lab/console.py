@@ -98,9 +98,13 @@ def show_scores(recording: Recording, scores: Sequence[Score], activity: Activit
             shown = ("-" if share is None else percent(share) for share in shares)
             _row(table, score.objective, score.reads, loss, *shown)
     console.print(table)
+    reasons: dict[str, list[str]] = {}
     for score in scores:
         if score.why_not is not None:
-            console.print(Text(f"{score.objective} does not apply: {score.why_not}", style="dim"))
+            reasons.setdefault(score.why_not, []).append(score.objective)
+    for reason, names in reasons.items():
+        line = f"does not apply, as {reason}: {', '.join(names)}"
+        console.print(Text(line, style="dim"))
 
 
 def epochs_on(stream: TextIO, epochs: int) -> Callable[[Epoch], None]:

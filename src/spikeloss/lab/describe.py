@@ -1,8 +1,9 @@
-"""What there is to know of a preset. NumPy only."""
+"""What there is to know of a preset or a penalty. NumPy only."""
 
-import inspect
 from typing import Any
 
+from spikeloss import penalties
+from spikeloss.loss import Loss, Total
 from spikeloss.presets import Preset, catalogue
 
 from .objectives import Objective
@@ -12,39 +13,54 @@ import numpy as np
 import spikeloss as sl
 
 rng = np.random.default_rng(0)
-{record}
-{target}
+{setup}
 
-loss = sl.presets.{name}()
-print(loss({argument}, {given}))     # the same call for torch tensors and JAX arrays
-print(loss.predict({argument}))"""
+loss = sl.{module}.{name}()
+print(loss({arguments}))     # the same call for torch tensors and JAX arrays"""
+PREDICT = "\nprint(loss.predict({record}))"
 RECORDS = {
     "spikes": "spikes = (rng.random((25, 4, 3)) < 0.2).astype(np.float32)  # (T, B, N)",
     "membrane": "membrane = rng.normal(size=(25, 4, 3))  # (T, B, N)",
     "logits": "logits = rng.normal(size=(4, 3))  # (B, C)",
 }
-
-
 TARGETS = {
     "labels": "labels = np.array([2, 0, 1, 1])",
     "teacher": "teacher = rng.normal(size=(4, 3))  # (B, C)",
+    "wanted": "wanted = np.array([[1, 0, 1], [0, 0, 1], [0, 0, 0], [1, 0, 0]])  # (B, N)",
+    "train": "train = (rng.random((25, 4, 3)) < 0.2).astype(np.float32)  # (T, B, N)",
+    "sequences": "sequences = np.array([[1, 2], [2, -1], [1, 1], [2, 1]])  # (B, L)",
 }
 
 
 def overview() -> list[dict[str, str]]:
-    """Every preset: name, what it reads, formula, how it decides, what it rewards, source."""
-    return [_brief(preset) for preset in catalogue().values()]
+    """Every preset, then every penalty: name, what it reads, formula, how it decides, what it
+    rewards, source.
+    """
+    return [_brief(preset) for preset in (catalogue() | penalties.catalogue()).values()]
 
 
 def details(objective: Objective) -> dict[str, Any]:
     """Everything about one objective: also its stages, its options and an example that runs."""
-    stages = ("readout", "criterion", "target", "reduction")
     return {
         **_brief(objective.preset),
-        "stages": {stage: repr(getattr(objective.loss, stage)) for stage in stages},
-        "options": _options(objective.preset),
+        "stages": _stages(objective.loss),
+        "options": {name: repr(value) for name, value in objective.preset.options.items()},
         "example": _example(objective),
     }
+
+
+def _stages(loss: Loss | Total) -> dict[str, str]:
+    """The stages of a loss; of a sum those of the first, and the others in a line each."""
+    main = loss.main
+    stages = {name: repr(getattr(main, name)) for name in ("readout", "criterion", "target")}
+    stages["reduction"] = repr(main.reduction)
+    others = loss.terms[1:] if isinstance(loss, Total) else ()
+    for index, (factor, term) in enumerate(others, 2):
+        parts: list[Any] = [term.readout, term.criterion, term.target]
+        if term.criterion.targetless:
+            parts.pop()
+        stages[f"term {index}"] = f"{factor:g} * " + ", ".join(map(repr, parts))
+    return stages
 
 
 def _brief(preset: Preset) -> dict[str, str]:
@@ -54,19 +70,27 @@ def _brief(preset: Preset) -> dict[str, str]:
     }
 
 
-def _options(preset: Preset) -> dict[str, str]:
-    """Its options and their defaults: its own, then those that every preset takes."""
-    loss = preset.build()
-    parameters = inspect.signature(preset.build).parameters.values()
-    own = {p.name: repr(p.default) for p in parameters if p.kind is p.KEYWORD_ONLY}
-    return own | {name: repr(getattr(loss, name)) for name in ("reduction", "class_weight")}
-
-
 def _example(objective: Objective) -> str:
-    argument = "logits" if objective.loss.readout.timeless else objective.reads
-    name = objective.preset.name
-    given = "labels" if objective.loss.of_labels else "teacher"
-    target = TARGETS[given]
-    return EXAMPLE.format(
-        name=name, record=RECORDS[argument], argument=argument, target=target, given=given
-    )
+    name, main = objective.preset.name, objective.loss.main
+    record = "logits" if main.readout.timeless else objective.reads
+    if main.criterion.targetless:
+        return EXAMPLE.format(
+            name=name, module="penalties", setup=RECORDS[record], arguments=record
+        )
+    given = _target(main)
+    setup = f"{RECORDS[record]}\n{TARGETS[given]}"
+    arguments = f"{record}, {given}"
+    example = EXAMPLE.format(name=name, module="presets", setup=setup, arguments=arguments)
+    decides = main.readout.keeps != "sequence"
+    return example + (PREDICT.format(record=record) if decides else "")
+
+
+def _target(loss: Loss) -> str:
+    """What a loss wants to be given."""
+    if loss.target.of_record:
+        return "train"
+    if loss.of_labels:
+        return "labels"
+    if loss.criterion.whole:
+        return "sequences"
+    return "wanted" if type(loss.criterion).__name__ == "Level" else "teacher"

@@ -1,4 +1,8 @@
-"""Objectives as the command line spells them: `mse_count`, or `mse_count(on=0.8, off=0.2)`."""
+"""Objectives as the command line spells them.
+
+`mse_count`, or with options `mse_count(on=0.8, off=0.2)`, or a sum with other objectives and with
+penalties, `ce_count + 0.1*rate_bounds(upper=0.2)`.
+"""
 
 import ast
 import difflib
@@ -8,69 +12,136 @@ from typing import Any
 
 import numpy as np
 
-from spikeloss.loss import Loss
+from spikeloss import penalties
+from spikeloss.loss import Loss, Total
 from spikeloss.presets import Preset, catalogue
 
 from .errors import InputError
 
-FORM = re.compile(r"\s*([\w-]+)\s*(\(.*\))?\s*", re.DOTALL)
+TERM = re.compile(r"\s*(?:([-+.\deE]+)\s*\*)?\s*([\w-]+)\s*(\(.*\))?\s*", re.DOTALL)
+LAYERS = ("hidden", "output", "membrane")
+"""The records of the workbench's network: spikes of both layers, membrane of the second."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A preset with its options: how it is written, where it comes from, and the loss it builds."""
+    """A preset with its options, or a sum: how it is written, its first preset, and the loss."""
 
     spelling: str
     preset: Preset
-    loss: Loss
+    loss: Loss | Total
 
     @property
     def reads(self) -> str:
         """The record it is trained on: "spikes" or "membrane"; spikes if either will do."""
         return "membrane" if self.preset.reads == "membrane" else "spikes"
 
+    @property
+    def main(self) -> Loss:
+        """The loss that decides, of one record."""
+        return self.loss.main.replace(layers=None)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The records that a sum reads, by name; none: one record that is not named."""
+        named = [term.layers or () for _, term in _terms(self.loss)]
+        return tuple(name for name in LAYERS if any(name in layers for layers in named))
+
     def check(self, steps: int, classes: int) -> None:
         """Refuse an objective that cannot learn class labels from records of this size."""
         rule = f"one that learns labels from records of {steps} steps and {classes} neurons"
         fix = "Choose another with `spikeloss list`."
-        if self.loss.readout.timeless:
+        if self.loss.main.readout.timeless:
             got = f"{self.spelling} (its record has no time axis)"
             raise InputError("objective", rule, got, fix)
+        if self.loss.main.criterion.targetless:
+            fix = "Put an objective first, as in ce_count + 0.1*rate_bounds."
+            raise InputError("objective", rule, f"{self.spelling} (a penalty comes first)", fix)
+        record: Any = np.ones((steps, 1, classes), np.float32)
+        if self.layers:
+            record = dict.fromkeys(self.layers, record)
         try:
-            self.loss(np.ones((steps, 1, classes), np.float32), np.zeros(1, np.int64))
+            self.loss(record, np.zeros(1, np.int64))
+            self.loss.predict(record)
         except (TypeError, ValueError) as wrong:
             raise InputError("objective", rule, _saying(self.spelling, wrong), fix) from None
 
 
 def find(text: str) -> Objective:
     """The objective that `text` spells."""
-    name, options = _parse(text)
-    presets = catalogue()
+    parts = [_part(part.strip(), text) for part in _split(text)]
+    spelling = " + ".join(spelling for spelling, _, _ in parts)
+    _, preset, loss = parts[0]
+    if len(parts) == 1 and isinstance(loss, Loss):
+        return Objective(spelling, preset, loss)
+    placed = (_placed(by, term, preset) for _, preset, loss in parts for by, term in _terms(loss))
+    return Objective(spelling, preset, Total(tuple(placed)))
+
+
+def _terms(loss: Loss | Total) -> tuple[tuple[float, Loss], ...]:
+    return loss.terms if isinstance(loss, Total) else ((1.0, loss),)
+
+
+def _placed(factor: float, term: Loss, preset: Preset) -> tuple[float, Loss]:
+    """A term of a sum, with the layers of the network that it reads: those of an objective its
+    output; of a penalty all that hold what it reads, unless it names some.
+    """
+    layers: str | tuple[str, ...] = "membrane" if preset.reads == "membrane" else "output"
+    if layers == "output" and preset.name in penalties.catalogue():
+        layers = ("hidden", "output")
+    return factor, term if term.layers else term.replace(layers=layers)
+
+
+def _split(text: str) -> list[str]:
+    """The terms of a sum: at each + that stands in no brackets and in no number such as 1e+3."""
+    parts, depth = [""], 0
+    for at, letter in enumerate(text):
+        depth += (letter in "([{") - (letter in ")]}")
+        exponent = re.search(r"\d[eE]$", text[:at])
+        if letter == "+" and depth == 0 and not exponent:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
+def _part(part: str, text: str) -> tuple[str, Preset, Loss | Total]:
+    """A term: how it is written, its preset, and its loss."""
+    factor, name, options = _parse(part, text)
+    presets = catalogue() | penalties.catalogue()
     if name not in presets:
         close = difflib.get_close_matches(name.replace("-", "_"), presets, n=1)
         fix = f"Did you mean {close[0]}?" if close else "See all with `spikeloss list`."
         raise InputError("objective", "a name that `spikeloss list` shows", repr(name), fix)
+    fix = f"See `spikeloss show {name}`."
+    for option in options:
+        if option not in (known := presets[name].options):
+            rule = f"options of {name}: {', '.join(known)}"
+            raise InputError("objective", rule, repr(option), fix)
     try:
         loss = presets[name].build(**options)
+        scaled = loss if factor is None else factor * loss
     except (TypeError, ValueError) as wrong:
-        fix = f"See `spikeloss show {name}`."
-        raise InputError("objective", "options that fit", _saying(text, wrong), fix) from None
+        raise InputError("objective", "options that fit", _saying(part, wrong), fix) from None
     listed = ", ".join(f"{option}={value!r}" for option, value in options.items())
-    return Objective(f"{name}({listed})" if options else name, presets[name], loss)
+    spelling = f"{name}({listed})" if options else name
+    return spelling if factor is None else f"{factor:g}*{spelling}", presets[name], scaled
 
 
 def _saying(text: str, wrong: Exception) -> str:
     return f"{text} ({str(wrong).rstrip('.')})"
 
 
-def _parse(text: str) -> tuple[str, dict[str, Any]]:
-    """The name and the options of `name(option=value, ...)`; values are Python literals."""
-    form = FORM.fullmatch(text)
+def _parse(part: str, text: str) -> tuple[float | None, str, dict[str, Any]]:
+    """Factor, name and options of `factor*name(option=value, ...)`; values are Python literals."""
+    form = TERM.fullmatch(part)
     if form:
         try:
-            call = ast.parse(f"f{form[2] or '()'}", mode="eval").body
+            factor = None if form[1] is None else float(form[1])
+            call = ast.parse(f"f{form[3] or '()'}", mode="eval").body
             if isinstance(call, ast.Call) and not call.args:
-                return form[1], {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+                options = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+                return factor, form[2], options
         except (SyntaxError, ValueError):
             pass
     fix = "Quote it for the shell: 'mse_count(on=0.8, off=0.2)'."

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spikeloss._shapes import Layout
-from spikeloss.loss import Loss
+from spikeloss.loss import Loss, Total
 from spikeloss.presets import Preset, catalogue
 from spikeloss.records import Events
 
@@ -61,9 +61,10 @@ def _dense(spikes: Numbers | Events | None) -> Numbers | None:
 
 def _score(preset: Preset, recording: Recording, dense: Numbers | None) -> Score:
     name, reads, loss = preset.name, preset.reads, preset.build()
-    if loss.readout.timeless:
+    main = loss.main
+    if main.readout.timeless:
         return Score(name, reads, why_not="its record has no time axis")
-    if not loss.of_labels:
+    if not main.of_labels:
         return Score(name, reads, why_not="its target is no class label")
     kinds = ("spikes", "membrane") if reads == "either" else (reads,)
     records = [array for kind in kinds if (array := getattr(recording, kind)) is not None]
@@ -77,19 +78,20 @@ def _score(preset: Preset, recording: Recording, dense: Numbers | None) -> Score
         return Score(name, reads, why_not=TOO_LARGE)
     try:
         value = float(loss(record, recording.labels, **layout))
-        decided = loss.predict(record, **layout)
+        whole = main.readout.keeps == "sequence"
+        decided = None if whole else loss.predict(record, **layout)
     except (TypeError, ValueError) as wrong:
         return Score(name, reads, why_not=str(wrong))
     return Score(
         name,
         reads,
         loss=value if math.isfinite(value) else None,
-        accuracy=_accuracy(decided, recording.labels),
-        abstained=float(np.mean(decided < 0)),
+        accuracy=None if decided is None else _accuracy(decided, recording.labels),
+        abstained=None if decided is None else float(np.mean(decided < 0)),
     )
 
 
-def _takes_events(loss: Loss, events: Events) -> bool:
+def _takes_events(loss: Loss | Total, events: Events) -> bool:
     """Whether a loss takes events: asked with one step of one sample, and no event."""
     nothing = replace(events.map(lambda x: x[:0]), shape=(1, 1, events.shape[-1]))
     try:

@@ -22,8 +22,8 @@ from .objectives import Objective
 from .recipe import Recipe
 from .runs import Epoch, Run, Sample
 
-Criterion = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""record (T, B, N), labels (B,), lengths (B,) | None -> loss ()"""
+Criterion = Callable[[Any, Tensor, Tensor | None], Tensor]
+"""record (T, B, N), or records by name, labels (B,), lengths (B,) | None -> loss ()"""
 
 
 def fit(
@@ -93,23 +93,32 @@ def _train(
 ) -> tuple[float, float, float]:
     """One epoch: mean loss per sample, seconds, and seconds of these in the objective.
 
-    The gradient is taken in two parts, first of the loss with respect to the record, then of the
-    record with respect to the weights, so that the objective can be timed apart from the network.
+    The gradient is taken in two parts, first of the loss with respect to the records, then of these
+    with respect to the weights, so that the objective can be timed apart from the network.
     """
     total, samples, inside = 0.0, 0, 0.0
     start = time.process_time()
     for batch in batches:
-        record = network(batch.inputs).record(objective.reads)
+        records = _records(network(batch.inputs), objective)
+        outputs = list(records.values()) if isinstance(records, dict) else [records]
         before = time.process_time()
-        loss = criterion(record, batch.labels, batch.lengths)
-        (gradient,) = torch.autograd.grad(loss, record)
+        loss = criterion(records, batch.labels, batch.lengths)
+        gradients = torch.autograd.grad(loss, outputs)
         inside += time.process_time() - before
         optimiser.zero_grad()
-        record.backward(gradient)
+        torch.autograd.backward(outputs, gradients)
         optimiser.step()
         total += loss.item() * len(batch.labels)
         samples += len(batch.labels)
     return total / samples, time.process_time() - start, inside
+
+
+def _records(activity: Activity, objective: Objective) -> Tensor | dict[str, Tensor]:
+    """What an objective is given: the record that it reads, a sum those that it names."""
+    if not objective.layers:
+        return activity.record(objective.reads)
+    named = {"hidden": activity.hidden, "output": activity.spikes, "membrane": activity.membrane}
+    return {name: named[name] for name in objective.layers}
 
 
 @torch.no_grad()
@@ -121,7 +130,7 @@ def _respond(network: Network, split: Split) -> Activity:
 
 
 def _accuracy(objective: Objective, activity: Activity, split: Split) -> float:
-    decided = objective.loss.predict(activity.record(objective.reads), lengths=split.lengths)
+    decided = objective.main.predict(activity.record(objective.reads), lengths=split.lengths)
     return int((decided == split.labels).sum()) / len(split.labels)
 
 
@@ -131,7 +140,7 @@ def _measure(
     """Everything that a run reports, from the activity of the trained network."""
     lengths = None if test.lengths is None else test.lengths.numpy()
     record = activity.record(objective.reads).numpy()
-    decided_at = decision_steps(objective.loss, record, lengths)
+    decided_at = decision_steps(objective.main, record, lengths)
     decided = decided_at >= 0
     seconds = sum(epoch.seconds for epoch in curve)
     return Run(
@@ -155,7 +164,7 @@ def _sample(objective: Objective, activity: Activity, test: Split, decided_at: i
     one = Activity(*(layer[:steps, 0] for layer in activity))
     return Sample(
         label=int(test.labels[0]),
-        decision=int(objective.loss.predict(one.record(objective.reads))),
+        decision=int(objective.main.predict(one.record(objective.reads))),
         decision_step=decided_at,
         steps=steps,
         hidden_neurons=one.hidden.shape[-1],

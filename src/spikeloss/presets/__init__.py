@@ -6,13 +6,16 @@ Every preset takes `reduction` and `class_weight`; `catalogue()` lists them all.
 from . import _peers  # noqa: F401  # their objectives come first in the catalogue
 from ._base import Options, Preset, catalogue
 from ._membranes import (
+    binary_peak,
     ce_last_step,
     ce_logsumexp,
     ce_mean,
     ce_sum_softmax,
     focal_max_membrane,
     integral_ce,
+    peak,
     tempotron,
+    tet,
     weighted_integral_ce,
 )
 from ._peers import (
@@ -27,11 +30,20 @@ from ._peers import (
 )
 from ._rates import margin_count, spike_rate, spikemax, spikemoid
 from ._teachers import kd_logits, kd_steps
-from ._times import relative_ttfs_mse, ttfs_ce, ttfs_z_ce
+from ._times import (
+    rate_latency,
+    relative_ttfs_mse,
+    target_time,
+    ttfs_ce,
+    ttfs_early_ce,
+    ttfs_z_ce,
+)
+from ._trains import ctc, spike_similarity, van_rossum
 
 __all__ = [
     "Options",
     "Preset",
+    "binary_peak",
     "catalogue",
     "ce_count",
     "ce_last_step",
@@ -42,6 +54,7 @@ __all__ = [
     "ce_sum_softmax",
     "ce_temporal",
     "cross_entropy",
+    "ctc",
     "focal_max_membrane",
     "integral_ce",
     "kd_logits",
@@ -50,13 +63,20 @@ __all__ = [
     "mse_count",
     "mse_membrane",
     "mse_temporal",
+    "peak",
+    "rate_latency",
     "relative_ttfs_mse",
     "spike_rate",
+    "spike_similarity",
     "spikemax",
     "spikemoid",
+    "target_time",
     "tempotron",
+    "tet",
     "ttfs_ce",
+    "ttfs_early_ce",
     "ttfs_z_ce",
+    "van_rossum",
     "weighted_integral_ce",
 ]
 

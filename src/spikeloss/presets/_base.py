@@ -3,9 +3,9 @@
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ParamSpec, TypedDict
+from typing import Any, ParamSpec, TypedDict, TypeVar
 
-from spikeloss.loss import Loss, Reads
+from spikeloss.loss import Loss, Reads, Total
 from spikeloss.readouts import Mean as MeanOverTime
 from spikeloss.readouts import MovingWindow, Population, Readout
 from spikeloss.reductions import Mean, Reduction
@@ -18,6 +18,7 @@ class Options(TypedDict, total=False):
     class_weight: Sequence[float] | None
 
 
+MEAN = Mean()
 BY_WEIGHTS = Options(reduction=Mean(over="weights"))
 HIGHEST = "the class with the highest {}"
 
@@ -27,14 +28,24 @@ class Preset:
     """A named objective: how to build it, and what to know of it."""
 
     name: str
-    build: Callable[..., Loss]
+    build: Callable[..., Loss | Total]
     source: str
     decides: str
 
     @property
     def reads(self) -> Reads:
         """What the record should hold."""
-        return self.build().reads
+        return self.build().main.reads
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Its options and their defaults: its own, then those that every one takes."""
+        main, parameters = self.build().main, inspect.signature(self.build).parameters.values()
+        own = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        if any(p.kind is p.VAR_KEYWORD for p in parameters):
+            shared = ("reduction", "layers" if main.criterion.targetless else "class_weight")
+            own |= {name: getattr(main, name) for name in shared}
+        return own
 
     @property
     def formula(self) -> str:
@@ -52,6 +63,7 @@ class Preset:
 
 _CATALOGUE: dict[str, Preset] = {}
 _P = ParamSpec("_P")
+_L = TypeVar("_L", bound=Loss | Total)
 
 
 def catalogue() -> dict[str, Preset]:
@@ -59,10 +71,10 @@ def catalogue() -> dict[str, Preset]:
     return dict(_CATALOGUE)
 
 
-def preset(*, source: str, decides: str) -> Callable[[Callable[_P, Loss]], Callable[_P, Loss]]:
+def preset(*, source: str, decides: str) -> Callable[[Callable[_P, _L]], Callable[_P, _L]]:
     """Put a function that builds a loss in the catalogue."""
 
-    def add(build: Callable[_P, Loss]) -> Callable[_P, Loss]:
+    def add(build: Callable[_P, _L]) -> Callable[_P, _L]:
         _CATALOGUE[build.__name__] = Preset(build.__name__, build, source, decides)
         return build
 

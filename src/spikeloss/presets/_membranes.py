@@ -1,14 +1,26 @@
 """Objectives of the membrane."""
 
+from collections.abc import Sequence
 from typing import Unpack
 
-from spikeloss.criteria import CrossEntropy, Focal, Tempotron
-from spikeloss.loss import Loss
-from spikeloss.readouts import Count, CumulativeSoftmax, LastStep, LogSumExp, Maximum, WeightedSum
+from spikeloss import _door
+from spikeloss.criteria import Bounds, CrossEntropy, Focal, Level, Tempotron
+from spikeloss.loss import Loss, Total
+from spikeloss.readouts import (
+    Count,
+    CumulativeSoftmax,
+    EveryStep,
+    LastStep,
+    LogSumExp,
+    Maximum,
+    PeakWindow,
+    WeightedSum,
+)
 from spikeloss.readouts import Mean as MeanOverTime
-from spikeloss.targets import OnOff
+from spikeloss.reductions import Reduction
+from spikeloss.targets import Given, OnOff
 
-from ._base import HIGHEST, Options, preset
+from ._base import HIGHEST, MEAN, Options, preset
 
 
 @preset(
@@ -116,3 +128,67 @@ def tempotron(*, threshold: float = 1.0, **options: Unpack[Options]) -> Loss:
     The membrane of the right class should reach the threshold h, and those of the others never.
     """
     return Loss(Maximum(), Tempotron(threshold=threshold), OnOff(), reads="membrane", **options)
+
+
+@preset(
+    source="S. Deng et al., Temporal efficient training of spiking neural network via gradient "
+    "re-weighting (2022)",
+    decides=HIGHEST.format("mean"),
+)
+def tet(
+    *,
+    share: float = 0.05,
+    level: float = 1.0,
+    reduction: Reduction = MEAN,
+    class_weight: Sequence[float] | None = None,
+) -> Total:
+    """mean_t ((1 - l) -log softmax(x_t)_y + l mean_c (x_t,c - v)^2), l = `share`, v = `level`
+
+    Every step should decide rightly, and the outputs, of a last layer without spikes, stay near v,
+    so that single steps do not run away. The authors take l from 0.001 to 0.05. Class weights are
+    those of the cross-entropy.
+    """
+    share = _door.number("share", share, low=0.0, high=1.0)
+    decide = Loss(EveryStep(), CrossEntropy(), Given(), reduction, class_weight)
+    stay = Loss(EveryStep(), Bounds(lower=level, upper=level), reduction=reduction)
+    return (1 - share) * decide + share * stay
+
+
+_ROCKPOOL = "Rockpool, nn.losses.{}, where the window repeats the peak after the record's end"
+
+
+@preset(source=_ROCKPOOL.format("PeakLoss"), decides=HIGHEST.format("peak"))
+def peak(
+    *,
+    width: int = 5,
+    on: float = 1.0,
+    off: float = 0.0,
+    others: float = 1.0,
+    **options: Unpack[Options],
+) -> Total:
+    """(p_y - on)^2 + w mean_t mean_(c != y) (u_t,c - off)^2, w = `others`
+
+    p is the mean membrane in a window of `width` steps that starts at a neuron's maximum. The right
+    class should reach the level `on` for that long, and the others stay at `off` at every step.
+    """
+    reach = Loss(PeakWindow(width=width), Level(level=on), OnOff(), reads="membrane", **options)
+    stay = Loss(EveryStep(), Level(level=off, others=True), OnOff(), reads="membrane", **options)
+    return reach + others * stay
+
+
+@preset(source=_ROCKPOOL.format("BinaryPeakLoss"), decides=HIGHEST.format("peak"))
+def binary_peak(
+    *,
+    width: int = 5,
+    on: float = 1.0,
+    off: float = 0.0,
+    others: float = 1.0,
+    reduction: Reduction = MEAN,
+) -> Total:
+    """mean over c of y = 1: (p_c - on)^2; + w mean_t mean over c of y = 0: (u_t,c - off)^2
+
+    As `peak`, for neurons that each detect something of their own: the target is 0 or 1 for every
+    neuron, (*B, N). Rockpool divides by the samples with 1, or 0; here by all.
+    """
+    marked = peak(width=width, on=on, off=off, others=others, reduction=reduction)
+    return marked.replace(target=Given())

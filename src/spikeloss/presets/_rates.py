@@ -21,7 +21,8 @@ def spike_rate(
     """(r_c - v_c)^2, r the rate, v = on for the right class, else off
 
     The right class should fire at the rate `on` and the others at `off`, in spikes per step. With
-    `width` rates are those of the last so many steps, at every step.
+    `width` rates are those of the last so many steps, at every step. lava-dl sums over samples and
+    neurons, and divides by the width at the first steps too.
     """
     return Loss(rate(width), SquaredError(), OnOffRate(on, off), reads="spikes", **options)
 
@@ -32,8 +33,8 @@ def spikemax(
 ) -> Loss:
     """-log((r_y + e) / (sum_c r_c + C e)), r the rate, e = `epsilon`
 
-    The right class should fire most of all spikes. Finite where it is silent. With `width` rates
-    are those of the last so many steps, at every step.
+    The right class should fire most of all spikes. Finite where it is silent; lava-dl has 1e-6 in
+    the denominator alone. With `width` rates are those of the last so many steps, at every step.
     """
     return Loss(rate(width), RateNLL(epsilon=epsilon), reads="spikes", **options)
 

@@ -22,7 +22,7 @@ def kd_logits(*, temperature: float = 1.0, **options: Unpack[Options]) -> Loss:
     return Loss(MeanOverTime(), criterion, reads="either", **options)
 
 
-@preset(source=_HINTON, decides=HIGHEST.format("mean"))
+@preset(source="a form for each step of " + _HINTON, decides=HIGHEST.format("mean"))
 def kd_steps(*, temperature: float = 1.0, **options: Unpack[Options]) -> Loss:
     """mean_t T^2 KL(softmax(y_t / T) | softmax(x_t / T)), T = `temperature`
 

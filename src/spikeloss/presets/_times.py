@@ -2,9 +2,10 @@
 
 from typing import Unpack
 
-from spikeloss.criteria import CrossEntropy, RelativeTime
-from spikeloss.loss import Loss
-from spikeloss.readouts import FirstSpike
+from spikeloss.criteria import CrossEntropy, EarlySpike, RelativeTime, TimeProximity
+from spikeloss.loss import Loss, Total
+from spikeloss.readouts import FirstSpike, SoftCount
+from spikeloss.targets import OnOffTime
 
 from ._base import Options, preset
 
@@ -48,3 +49,55 @@ def relative_ttfs_mse(*, delay: float = 5.0, **options: Unpack[Options]) -> Loss
     The right class should fire d steps before every other; when does not matter.
     """
     return Loss(FirstSpike(), RelativeTime(delay=delay), reads="spikes", **options)
+
+
+@preset(
+    source="J. Göltz et al. (2021); T. Wunderlich and C. Pehle, Event-based backpropagation can "
+    "compute exact gradients for spiking neural networks (2021)",
+    decides=_TTFS,
+)
+def ttfs_early_ce(
+    *,
+    tau: float = 1.0,
+    early: float = 0.005,
+    early_tau: float = 5.0,
+    silent_delay: float = 0.0,
+    **options: Unpack[Options],
+) -> Total:
+    """-log softmax(-t / tau)_y + a (exp(t_y / tau_e) - 1), t the first spike, a = `early`
+
+    As `ttfs_ce`, but the right class should fire early too, not only before the others. `tau` and
+    `early_tau` in steps; their ratio of 5 and a = 0.005 are those of the first source.
+    """
+    first = FirstSpike(silent_delay=silent_delay)
+    hurry = Loss(first, EarlySpike(tau=early_tau), reads="spikes", **options)
+    return ttfs_ce(tau=tau, silent_delay=silent_delay, **options) + early * hurry
+
+
+@preset(source="jaxsnn, event.loss.target_time_loss", decides=_TTFS)
+def target_time(
+    *, on: int = 0, off: int = -1, tau: float = 5.0, **options: Unpack[Options]
+) -> Loss:
+    """-log(1 + exp(-|t_c - d_c| / tau)), t the first spike, d = on for the right class, else off
+
+    The right class should fire at step `on` and the others at `off` (negative: from the end); a
+    spike is pulled the more the nearer it is, within about `tau` steps, and a far one hardly.
+    """
+    criterion = TimeProximity(tau=tau)
+    return Loss(FirstSpike(), criterion, OnOffTime(on, off), reads="spikes", **options)
+
+
+@preset(
+    source="exact-snn, which could not be read: the formula is ours",
+    decides="the class that fires most and first",
+)
+def rate_latency(
+    *, count: int = 8, tau: float = 1.0, latency: float = 0.1, **options: Unpack[Options]
+) -> Loss:
+    """-log softmax(sum_k 1 / (1 + exp(-(n - t_k) / tau)) - a t_1)_y, a = `latency`
+
+    The right class should fire often and early: its first `count` spikes t_k count, and every step
+    before the first costs a.
+    """
+    readout = SoftCount(count=count, tau=tau, latency=latency)
+    return Loss(readout, CrossEntropy(), reads="spikes", **options)

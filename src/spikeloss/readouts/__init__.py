@@ -18,13 +18,17 @@ from ._steps import (
     LogSumExp,
     Maximum,
     Mean,
+    PeakWindow,
     WeightedSum,
+    WholeRecord,
 )
-from ._times import Code, FirstSpike, InterpolatedSpike, SpikeTimes
+from ._times import Code, FirstSpike, InterpolatedSpike, SoftCount, SpikeTimes
 from ._traces import FilteredTrace, MovingWindow
-from ._wrappers import Population, Temperature
+from ._wrappers import BatchMean, BatchPercentile, Population, Temperature, Weighted
 
 __all__ = [
+    "BatchMean",
+    "BatchPercentile",
     "Code",
     "Count",
     "CumulativeSoftmax",
@@ -39,12 +43,16 @@ __all__ = [
     "Maximum",
     "Mean",
     "MovingWindow",
+    "PeakWindow",
     "Population",
     "Reading",
     "Readout",
+    "SoftCount",
     "SpikeTimes",
     "Temperature",
+    "Weighted",
     "WeightedSum",
+    "WholeRecord",
 ]
 
 for _name in __all__:

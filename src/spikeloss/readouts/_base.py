@@ -7,7 +7,7 @@ from spikeloss import _door
 from spikeloss._piece import Piece
 from spikeloss._shapes import Array, Carry, Decision, Evidence, Layout, Record, Steps
 
-Keeps = Literal["time", "spikes"] | None
+Keeps = Literal["time", "spikes", "sequence"] | None
 
 
 class Reading(NamedTuple):
@@ -17,6 +17,8 @@ class Reading(NamedTuple):
     keeps: Keeps
     steps: Steps
     full: Steps | float | None
+    start: int | Array | None = None
+    """Steps of the record before those of a piece of it; None: it is the whole record."""
 
     @property
     def batch(self) -> tuple[int, ...]:
@@ -29,7 +31,8 @@ class Readout(ABC):
 
     @property
     def keeps(self) -> Keeps:
-        """What a leading axis of the decision counts: steps, spikes, or None: no such axis."""
+        """What a leading axis of the decision counts: steps, of each of which the criterion says
+        something, spikes, or steps that it sees all at once; None: no such axis."""
         return None
 
     @property

@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 
 from spikeloss import _door
-from spikeloss._backend import constant, like, log_softmax, namespace
+from spikeloss._backend import constant, first_nonzero, like, log_softmax, namespace, numbered
 from spikeloss._piece import Piece, plus, sum_over_time
-from spikeloss._shapes import Carry, Decision, Steps
+from spikeloss._shapes import Carry, Decision, Evidence, Steps
 
 from ._base import Keeps, Readout
 
@@ -114,7 +114,7 @@ class Maximum(Readout):
 
     The derivative goes to the first step that reaches the maximum, alone, in every library.
 
-    Source: F. Zenke, SpyTorch (2018).
+    Source: F. Zenke, SpyTorch (2019).
 
     >>> import numpy
     >>> Maximum()(numpy.array([[0.5, -2.0], [0.25, -1.0]]))
@@ -199,3 +199,65 @@ class LastStep(Readout):
         if carry is not None and piece.present is not None:
             last = namespace(last).where(piece.present, last, carry)
         return last, last
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeakWindow(Readout):
+    """z = mean of x_s over `width` valid steps from argmax_t x_t on: the level of a peak.
+
+    The window of a neuron begins at its first maximum, and is shorter where the record ends. The
+    derivative goes to the steps of the window; where it lies has none.
+
+    Args:
+        width: in steps, 1 or more; with 1 it is the maximum.
+
+    Source: Rockpool, `nn.losses.PeakLoss`, whose window counts the maximum again for every step
+    that the record lacks.
+
+    >>> import numpy
+    >>> PeakWindow(width=2)(numpy.array([[1.0, 0.0], [4.0, 1.0], [2.0, 3.0]]))
+    array([3., 3.])
+    """
+
+    width: int
+
+    def __post_init__(self) -> None:
+        _door.option(self, "width", _door.whole, low=1)
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        piece = _door.dense(piece, self)
+        u, top, xp = piece.closed(), constant(piece.highest()), namespace(piece.x)
+        none = xp.zeros_like(top)
+        highest, total, held = (none - xp.inf, none, none) if carry is None else carry
+        t = xp.astype(numbered(len(u), u), u.dtype)
+        first = like(first_nonzero(xp.astype(u == top, u.dtype)), u)
+        new = top > highest
+        start = xp.where(new, first, 0)
+        total, held = xp.where(new, 0, total), xp.where(new, 0, held)
+        window = (t >= start) & (t < start + self.width - held) & (t < piece.end - piece.start)
+        total = total + xp.sum(xp.where(window, u, 0), axis=0)
+        held = held + xp.sum(xp.astype(window, u.dtype), axis=0)
+        z = total / xp.where(held > 0, held, 1)
+        return z, (xp.where(new, top, highest), total, held)
+
+
+@dataclass(frozen=True)
+class WholeRecord(Readout):
+    """z = x: the valid steps of each sample, for a criterion that sees all of them at once.
+
+    They stand together at the front. Such a loss has no stream, and decides on no class.
+
+    >>> import numpy
+    >>> WholeRecord()(numpy.array([[1.0], [2.0], [3.0]]), valid=numpy.array([True, False, True])).T
+    array([[1., 3., 0.]])
+    """
+
+    @property
+    def keeps(self) -> Keeps:
+        return "sequence"
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        return _door.dense(piece, self).closed(), ()
+
+    def evidence(self, z: Decision) -> Evidence:
+        _door.undecided(self)

@@ -64,10 +64,7 @@ class _Times(_Coded):
 
     def _times(self, piece: Piece, carry: Carry, count: int) -> tuple[Decision, Spikes]:
         """The times (F, *B, N) of the first F spikes, coded, and the spikes themselves."""
-        _door.spikes(piece)
-        spikes = piece.spikes(count)
-        if carry is not None:
-            spikes = _first(carry, spikes, piece.present)
+        spikes = _spikes(piece, carry, count)
         return self._code(self._estimated(spikes, piece.steps)), spikes
 
     def _estimated(self, spikes: Spikes, steps: Steps) -> Array:
@@ -79,6 +76,13 @@ class _Times(_Coded):
         if not self.silent_gradient:
             slope = xp.where(silent, 0, slope)
         return time + (slope - constant(slope))
+
+
+def _spikes(piece: Piece, carry: Carry, count: int) -> Spikes:
+    """The first F spikes of every neuron in the piece and before."""
+    _door.spikes(piece)
+    spikes = piece.spikes(count)
+    return spikes if carry is None else _first(carry, spikes, piece.present)
 
 
 def _first(earlier: Spikes, later: Spikes, present: Array | None) -> Spikes:
@@ -153,6 +157,49 @@ class SpikeTimes(_Times):
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
         return self._times(piece, carry, self.count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftCount(Readout):
+    """z = sum_k 1 / (1 + e^(-(n - t_k) / tau)) - a t_1: a count that early spikes weigh more in.
+
+    Of the first F spikes of a neuron, and minus `latency` times the first of them; so when a neuron
+    fires has a derivative too, by the estimator of `FirstSpike`: dt_k/dx_t = -1 at t = t_k. Spikes
+    that do not come count 0 and have no derivative, but t_1 is n then, with the derivative at the
+    last valid step.
+
+    The package exact-snn, from which this readout and its preset `rate_latency` are known, could
+    not be read: the formula here is ours.
+
+    Args:
+        count: F, the number of spikes to read, 1 or more.
+        tau: above 0, in steps: spikes so close to the end count between 1/2 and 1.
+        latency: a, 0 or more, per step.
+
+    >>> import numpy
+    >>> SoftCount(count=2, tau=1 / numpy.log(3))(numpy.array([[0], [1]]))  # 1 / (1 + 1/3)
+    array([0.75], dtype=float32)
+    """
+
+    count: int
+    tau: float = 1.0
+    latency: float = 0.0
+
+    def __post_init__(self) -> None:
+        _door.option(self, "count", _door.whole, low=1)
+        _door.option(self, "tau", _door.number, above=0.0)
+        _door.option(self, "latency", _door.number, low=0.0)
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        spikes = _spikes(piece, carry, self.count)
+        slope, xp = -spikes.entry, namespace(spikes.time)
+        silent = spikes.time == xp.inf
+        time = xp.where(silent, piece.steps, spikes.time) + (slope - constant(slope))
+        each = 1 / (1 + xp.exp((time - piece.steps) / self.tau))
+        return xp.sum(xp.where(silent, 0, each), axis=0) - self.latency * time[0], spikes
+
+    def full(self, steps: Steps, neurons: int) -> Steps | float | None:
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,15 @@
 """Readouts around other readouts."""
 
+import math
+from abc import abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from spikeloss import _door
-from spikeloss._backend import namespace
+from spikeloss._backend import as_index, at, is_array, like, namespace
 from spikeloss._piece import Piece
-from spikeloss._shapes import Carry, Decision, Steps
+from spikeloss._shapes import Array, Carry, Decision, Steps
 
 from ._base import Keeps, Readout
 
@@ -104,3 +107,125 @@ class Temperature(_Wrapper):
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         single = self.of.full(steps, neurons)
         return None if single is None else single / self.scale
+
+
+@dataclass(frozen=True)
+class Weighted(_Wrapper):
+    """w_c z_c: each neuron counts by its weight, such as its fan-out.
+
+    Args:
+        of: the readout.
+        weights: w, at least 0: one number, or one per neuron.
+
+    Raises:
+        ValueError: if there are not as many weights as neurons.
+
+    >>> import numpy
+    >>> Weighted(Count(), weights=(10.0, 2.0))(numpy.array([[1, 0], [1, 1]]))
+    array([20.,  2.], dtype=float32)
+    """
+
+    weights: float | tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one = not is_array(self.weights) and not isinstance(self.weights, (tuple, list))
+        check = partial(_door.number, low=0.0) if one else _door.weights_option
+        _door.option(self, "weights", check)
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        z, carry = self.of.read(piece, carry)
+        weights = self.weights
+        if isinstance(weights, tuple):
+            _door.per_neuron("weights", weights, z.shape[-1])
+            weights = like(weights, z)
+        return weights * z, carry
+
+    def full(self, steps: Steps, neurons: int) -> Steps | float | None:
+        single = self.of.full(steps, neurons)
+        if single is None or isinstance(self.weights, tuple):
+            return None
+        return self.weights * single
+
+
+@dataclass(frozen=True)
+class _Coupled(_Wrapper):
+    """A readout that says the same of every sample of a batch."""
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        z, carry = self.of.read(piece, carry)
+        kept = _door.dense(piece, self).valid if self.keeps == "time" else piece.kept
+        xp, first = namespace(z), 0 if self.keeps is None else 1
+        batch = tuple(z.shape[first:-1])
+        rows = (*z.shape[:first], math.prod(batch), z.shape[-1])
+        kept = xp.ones_like(z, dtype=xp.bool) if kept is None else xp.broadcast_to(kept, z.shape)
+        pooled = self._pooled(xp.reshape(z, rows), xp.reshape(kept, rows))
+        pooled = xp.reshape(pooled, (*z.shape[:first], *(1,) * len(batch), z.shape[-1]))
+        return xp.broadcast_to(pooled, z.shape), carry
+
+    @abstractmethod
+    def _pooled(self, z: Array, kept: Array) -> Array:
+        """One row (..., C) of the samples (..., B, C) that are kept."""
+
+    def full(self, steps: Steps, neurons: int) -> Steps | float | None:
+        return self.of.full(steps, neurons)
+
+
+@dataclass(frozen=True)
+class BatchMean(_Coupled):
+    """z = sum_b of_b / B: what a batch reads on average, the same for every sample.
+
+    For penalties that leave the single sample free: a neuron may rest where others fire. It couples
+    the samples of a batch; of a batch in parts, on several devices or under `vmap`, it is the mean
+    of each part.
+
+    Args:
+        of: the readout.
+
+    >>> import numpy
+    >>> BatchMean(Count())(numpy.array([[[1, 0], [1, 1]]]))
+    array([[1. , 0.5],
+           [1. , 0.5]], dtype=float32)
+    """
+
+    def _pooled(self, z: Array, kept: Array) -> Array:
+        xp = namespace(z)
+        count = xp.sum(xp.astype(kept, z.dtype), axis=-2)
+        return xp.sum(xp.where(kept, z, 0), axis=-2) / xp.where(count > 0, count, 1)
+
+
+@dataclass(frozen=True)
+class BatchPercentile(_Coupled):
+    """z = the q-th percentile of a batch of `of`, linear between samples; the same for every one.
+
+    Whatever the batch does at its extremes, the percentile of a neuron should stay where a penalty
+    wants it. The derivative goes to the two samples around it. Coupled as `BatchMean`.
+
+    Args:
+        of: the readout.
+        percentile: q, from 0 to 100; 100 is the maximum.
+
+    Source: KerasSpiking, `regularizers.Percentile`.
+
+    >>> import numpy
+    >>> BatchPercentile(Count(), percentile=50.0)(numpy.array([[[1], [3], [9]]]))
+    array([[3.],
+           [3.],
+           [3.]], dtype=float32)
+    """
+
+    percentile: float = 100.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _door.option(self, "percentile", _door.number, low=0.0, high=100.0)
+
+    def _pooled(self, z: Array, kept: Array) -> Array:
+        xp = namespace(z)
+        z = xp.moveaxis(xp.sort(xp.where(kept, z, xp.inf), axis=-2), -2, 0)
+        count = xp.sum(xp.astype(kept, z.dtype), axis=-2)
+        place = self.percentile / 100 * xp.where(count > 1, count - 1, 0)
+        low = xp.floor(place)
+        high = xp.where(low + 1 < count, low + 1, low)
+        below, above = (xp.where(count > 0, at(z, as_index(k)), 0) for k in (low, high))
+        return below + (place - low) * (above - below)

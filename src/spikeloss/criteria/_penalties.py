@@ -1,0 +1,122 @@
+"""Criteria of the decision alone."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from spikeloss import _door
+from spikeloss._backend import absolute, namespace
+from spikeloss._shapes import Array, Labels
+from spikeloss.readouts import Reading
+
+from ._base import Criterion, Elements
+
+
+class Penalty(Criterion):
+    """A criterion that needs no target, and leaves class weights to others.
+
+    What is left to say is the formula, `each`.
+    """
+
+    targetless: ClassVar[bool] = True
+
+    @abstractmethod
+    def each(self, reading: Reading) -> Array:
+        """The formula."""
+
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Elements:
+        return Elements(self.each(reading))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds(Penalty):
+    """mean_c max(0, l - z_c)^p + max(0, z_c - u)^p: a decision outside of l to u costs.
+
+    For counts, rates and membranes that should stay within bounds, whatever the class. Equal bounds
+    are a target. The derivative at a bound is 0.
+
+    Args:
+        lower, upper: l and u, in the units of the decision; None: no such bound.
+        power: p, 1 or 2.
+        pool: "mean" or "sum" over the neurons.
+
+    Raises:
+        ValueError: without any bound, or with a lower one above the upper one.
+
+    Source: F. Zenke and T. Vogels, The remarkable robustness of surrogate gradient learning for
+    instilling complex function in spiking neural networks (2021).
+
+    >>> import numpy
+    >>> from spikeloss.readouts import Reading
+    >>> reading = Reading(numpy.array([[0.0, 2.0, 5.0]]), keeps=None, steps=5, full=5)
+    >>> Bounds(lower=1.0, upper=3.0).elements(reading, None).value  # (1 + 0 + 4) / 3
+    array([[1.66666667]])
+    """
+
+    lower: float | None = None
+    upper: float | None = None
+    power: Literal[1, 2] = 2
+    pool: Literal["mean", "sum"] = "mean"
+
+    def __post_init__(self) -> None:
+        for name in ("lower", "upper"):
+            if getattr(self, name) is not None:
+                _door.option(self, name, _door.number)
+        _door.bounds(self.lower, self.upper)
+        _door.option(self, "power", _door.choice, (1, 2))
+        _door.option(self, "pool", _door.choice, ("mean", "sum"))
+
+    def each(self, reading: Reading) -> Array:
+        z, xp = reading.z, namespace(reading.z)
+        outside = xp.zeros_like(z)
+        if self.lower is not None:
+            outside = outside + xp.where(z >= self.lower, 0, self.lower - z)
+        if self.upper is not None:
+            outside = outside + xp.where(z <= self.upper, 0, z - self.upper)
+        pooled = getattr(xp, self.pool)
+        return pooled(outside**self.power, axis=-1, keepdims=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantised(Penalty):
+    """mean_c min_k |z_c - q_k|^p: a membrane should be near one of some levels, such as 0 and 1.
+
+    So that a spike loses little of what the membrane says. The derivative is that of the nearest
+    level, of the lower one where two are as near.
+
+    Args:
+        levels: q, one or more, in the units of the decision: rest and threshold.
+        power: p, 1 or 2.
+
+    Source: Y. Guo et al., RMP-Loss: regularizing membrane potential distribution for spiking neural
+    networks (2023). Its text could not be read: power and pooling are parameters or ours.
+
+    >>> import numpy
+    >>> from spikeloss.readouts import Reading
+    >>> reading = Reading(numpy.array([[0.25, 1.5]]), keeps=None, steps=5, full=None)
+    >>> Quantised(power=1).elements(reading, None).value  # (0.25 + 0.5) / 2
+    array([[0.375]])
+    """
+
+    levels: tuple[float, ...] = (0.0, 1.0)
+    power: Literal[1, 2] = 2
+
+    def __post_init__(self) -> None:
+        _door.option(self, "levels", _door.numbers)
+        _door.option(self, "power", _door.choice, (1, 2))
+
+    def each(self, reading: Reading) -> Array:
+        z, xp = reading.z, namespace(reading.z)
+        first, *others = sorted(self.levels)
+        gap = absolute(z - first)
+        for level in others:
+            other = absolute(z - level)
+            gap = xp.where(other < gap, other, gap)
+        return xp.mean(gap**self.power, axis=-1, keepdims=True)

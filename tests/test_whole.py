@@ -1,0 +1,808 @@
+"""What couples the samples of a batch or sees a whole record, against loops over its formula.
+
+T=5 steps, B=6 samples, N=4 neurons or classes, K=3 patterns: no two axes are equal. Every row of
+`ROWS` says what it reads of the valid steps of one sample, and what it makes of all that was read;
+derivatives are finite differences of it.
+"""
+
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+import pytest
+import torch
+from libraries import DIFFERENTIABLE, JAX, LIBRARIES, NUMPY, TORCH, Array, Library, named, rounded
+from libraries import same as equal
+
+from spikeloss import Loss, presets
+from spikeloss.criteria import CTC, CrossEntropy, Similarity, SquaredError
+from spikeloss.readouts import (
+    BatchMean,
+    BatchPercentile,
+    Count,
+    EveryStep,
+    FilteredTrace,
+    FirstSpike,
+    Maximum,
+    Mean,
+    WholeRecord,
+)
+from spikeloss.records import Events, Packed
+from spikeloss.reductions import Each, Sum
+from spikeloss.reductions import Mean as MeanLoss
+from spikeloss.targets import Given, GivenTime, SpikeTrain, StoredPattern
+
+T, B, N, K = 5, 6, 4, 3
+RANDOM = np.random.default_rng(7)
+MEMBRANE = RANDOM.normal(size=(T, B, N))
+SPIKES = (RANDOM.random((T, B, N)) < 0.35) * 1.0
+SPIKES[:, 1, 2] = 0  # a silent neuron
+TRAIN = (RANDOM.random((T, B, N)) < 0.35) * 1.0
+VALUES = RANDOM.normal(size=(B, N))
+TIMES = RANDOM.integers(0, 2, (B, N)) * 1.0
+LABELS = np.array([0, 2, 1, 1, 0, 2])  # below K
+LENGTHS = np.array([5, 3, 4, 5, 2, 4])
+GAPS = np.array(["11011", "10111", "01010", "11111", "00101", "01110"])
+VALID = np.array([[step == "1" for step in row] for row in GAPS]).T
+SEQUENCES = np.array([[1, 2], [1, 1], [3, -1], [-1, -1], [2, -1], [3, 1]])
+PATTERNS = RANDOM.normal(size=(K, N)).round(3)
+STEP_PATTERNS = RANDOM.normal(size=(K, T, N)).round(3)
+
+every_library = pytest.mark.parametrize("library", LIBRARIES, ids=named)
+differentiable = pytest.mark.parametrize("library", DIFFERENTIABLE, ids=named)
+
+# Oracles: what is read of one sample (n, N), and what is said of all samples
+
+Read = Callable[[Array], Array]
+Steps = Sequence[Array]  # the valid steps of every sample
+Judge = Callable[[Sequence[Array], Any, Steps], Array]
+
+
+def count(x: Array) -> Array:
+    return np.array([sum(x[t, c] for t in range(len(x))) for c in range(x.shape[1])])
+
+
+def rate(x: Array) -> Array:
+    return count(x) / len(x)
+
+
+def highest(x: Array) -> Array:
+    return np.array([max(x[:, c]) for c in range(x.shape[1])])
+
+
+def whole(x: Array) -> Array:
+    return x
+
+
+def first(x: Array) -> Array:
+    spikes = [[t for t in range(len(x)) if x[t, c] != 0] for c in range(x.shape[1])]
+    return np.array([(times or [len(x) - 1.0])[0] for times in spikes], dtype=float)
+
+
+def trace(tau: float, order: int = 1) -> Read:
+    def kernel(d: int) -> float:
+        return math.comb(d + order - 1, order - 1) * math.exp(-d / tau)
+
+    def read(x: Array) -> Array:
+        return np.array([sum(kernel(t - s) * x[s] for s in range(t + 1)) for t in range(len(x))])
+
+    return read
+
+
+def squares(zs: Sequence[Array], ys: Sequence[Array]) -> Array:
+    """(z - y)^2, its mean where there are steps."""
+    each = [(z - y) ** 2 for z, y in zip(zs, ys, strict=True)]
+    return np.array([e.mean(axis=0) if e.ndim == 2 else e for e in each])
+
+
+def given(zs: Sequence[Array], y: Any, steps: Steps) -> Array:
+    return squares(zs, y)
+
+
+def averaged(judge: Judge) -> Judge:
+    return lambda zs, y, steps: judge([sum(zs) / len(zs)] * len(zs), y, steps)
+
+
+def percentile(values: Sequence[float], q: float) -> float:
+    """Linear between the sorted values, of which the k-th stands at 100 k / (B - 1)."""
+    ordered, place = sorted(values), q / 100 * (len(values) - 1)
+    below = min(math.floor(place), len(values) - 1)
+    above = min(below + 1, len(values) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+def ranked(q: float) -> Judge:
+    def judge(zs: Sequence[Array], y: Any, steps: Steps) -> Array:
+        z = np.array([percentile([z[c] for z in zs], q) for c in range(len(zs[0]))])
+        return squares([z] * len(zs), y)
+
+    return judge
+
+
+def imitated(read: Read) -> Judge:
+    return lambda zs, y, steps: squares(zs, [read(y[s, b]) for b, s in enumerate(steps)])
+
+
+def stored(patterns: Array) -> Judge:
+    def judge(zs: Sequence[Array], y: Any, steps: Steps) -> Array:
+        found = [patterns[label] for label in y]
+        return squares(zs, [p[s] if p.ndim == 2 else p for p, s in zip(found, steps, strict=True)])
+
+    return judge
+
+
+def spelled(alignment: Sequence[int], blank: int) -> list[int]:
+    return [label for label, _ in itertools.groupby(alignment) if label != blank]
+
+
+def aligned(x: Array, labels: Sequence[int], blank: int) -> float:
+    """-log of the sum of the products, over each of the C^n alignments that spells the labels."""
+    p = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+    total = 0.0
+    for a in alignments(len(x), x.shape[1], tuple(labels), blank):
+        total += math.prod(p[t, k] for t, k in enumerate(a))
+    return -math.log(total) if total else math.inf
+
+
+SLOPES: dict[Any, Array] = {}  # of the rows, as they cost seconds
+FOUND: dict[Any, list[tuple[int, ...]]] = {}
+
+
+def alignments(n: int, C: int, labels: tuple[int, ...], blank: int) -> list[tuple[int, ...]]:
+    key = n, C, labels, blank
+    if key not in FOUND:
+        every = itertools.product(range(C), repeat=n)
+        FOUND[key] = [a for a in every if spelled(a, blank) == list(labels)]
+    return FOUND[key]
+
+
+def connectionist(blank: int) -> Judge:
+    def judge(zs: Sequence[Array], y: Any, steps: Steps) -> Array:
+        labels = [[int(k) for k in row if k >= 0] for row in y]
+        return np.array([aligned(z, row, blank) for z, row in zip(zs, labels, strict=True)])
+
+    return judge
+
+
+def alike(kernel: str, a: float = 1.0, power: int = 2) -> Judge:
+    def compared(u: Array, v: Array) -> float:
+        product = sum(u[i] * v[i] for i in range(min(len(u), len(v))))
+        if kernel == "cosine":
+            lengths = math.sqrt((u**2).sum()) * math.sqrt((v**2).sum())
+            return float(product / lengths) if lengths else 0.0
+        if kernel == "sigmoid":
+            return 1 / (1 + math.exp(-a * product))
+        return math.exp(-((u**2).sum() - 2 * product + (v**2).sum()) / (2 * a * a))
+
+    def judge(zs: Sequence[Array], y: Any, steps: Steps) -> Array:
+        flat = [z.ravel() for z in zs]  # of n steps, as all others are 0
+        total = np.zeros(len(flat))
+        for i, j in itertools.product(range(len(flat)), repeat=2):
+            k = compared(flat[i], flat[j])
+            total[i] += abs(k - float(y[i] == y[j])) ** power / len(flat)
+        return total
+
+    return judge
+
+
+def moved(values: list[Array]) -> Iterator[tuple[Any, list[Array], list[Array]]]:
+    for b, index in ((b, i) for b, value in enumerate(values) for i in np.ndindex(value.shape)):
+        high, low = ([v.copy() for v in values] for _ in range(2))
+        high[b][index] += 1e-5
+        low[b][index] -= 1e-5
+        yield (b, index), high, low
+
+
+@dataclass(frozen=True)
+class Row:
+    """A loss, what it takes, and its formula."""
+
+    name: str
+    loss: Loss
+    target: Any
+    read: Read
+    judge: Judge
+    record: Any = None
+
+    @property
+    def x(self) -> Array:
+        return MEMBRANE if self.record is None else self.record
+
+    @property
+    def streams(self) -> bool:
+        return not isinstance(self.loss.readout, WholeRecord)
+
+    @property
+    def imitates(self) -> bool:
+        return isinstance(self.loss.target, SpikeTrain)
+
+    def elements(self, x: Array, y: Any, valid: Array | None = None) -> Array:
+        steps = self.steps(x, valid)
+        return self.judge([self.read(x[s, b]) for b, s in enumerate(steps)], y, steps)
+
+    def steps(self, x: Array, valid: Array | None) -> Steps:
+        valid = np.ones(x.shape[:2], bool) if valid is None else valid
+        return [np.flatnonzero(valid[:, b]) for b in range(x.shape[1])]
+
+    def slope(self, x: Array, y: Any, valid: Array | None = None) -> Array:
+        """The derivative of the mean of all elements; of first spikes -1 times that of times."""
+        steps, slope = self.steps(x, valid), np.zeros_like(x)
+        key = self.name, x.tobytes(), valid is not None and valid.tobytes()
+        if key in SLOPES:
+            return SLOPES[key]
+        samples = [x[s, b] for b, s in enumerate(steps)]
+        size, spiking = self.elements(x, y, valid).size, self.read is first
+        values = [first(s) for s in samples] if spiking else samples
+        for (b, index), high, low in moved(values):
+            up, down = (v if spiking else [self.read(s) for s in v] for v in (high, low))
+            change = (self.judge(up, y, steps).sum() - self.judge(down, y, steps).sum()) / 2e-5
+            t = int(values[b][index]) if spiking else index[0]
+            slope[steps[b][t], b, index[-1]] = (-change if spiking else change) / size
+        SLOPES[key] = slope
+        return slope
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def nested(patterns: Array) -> Any:
+    return tuple(map(nested, patterns)) if patterns.ndim else float(patterns)
+
+
+def similar(kernel: Any, scale: float, power: Any) -> Row:
+    loss = Loss(WholeRecord(), Similarity(kernel=kernel, scale=scale, power=power))
+    return Row(f"{kernel} {scale} {power}", loss, LABELS, whole, alike(kernel, scale, power))
+
+
+def imitating(name: str, readout: Any, read: Read) -> Row:
+    loss = Loss(readout, SquaredError(), SpikeTrain())
+    return Row(f"train {name}", loss, TRAIN, read, imitated(read), SPIKES)
+
+
+def storing(readout: Any, read: Read, patterns: Array) -> Row:
+    loss = Loss(readout, SquaredError(), StoredPattern(nested(patterns)))
+    name = f"pattern {type(readout).__name__} {patterns.ndim}"
+    return Row(name, loss, LABELS, read, stored(patterns))
+
+
+OTHER_BLANK = np.where(SEQUENCES == 2, 0, SEQUENCES)
+ROWS = (
+    Row("mean Count", Loss(BatchMean(Count()), SquaredError()), VALUES, count, averaged(given)),
+    Row("mean Maximum", Loss(BatchMean(Maximum()), SquaredError()), VALUES, highest,
+        averaged(given)),
+    Row("mean FirstSpike", Loss(BatchMean(FirstSpike()), SquaredError(), GivenTime()), TIMES, first,
+        averaged(given), SPIKES),
+    *(
+        Row(f"percentile {q}", Loss(BatchPercentile(of, percentile=q), SquaredError()), VALUES,
+            read, ranked(q))
+        for q, of, read in ((0.0, Maximum(), highest), (30.0, Mean(), rate), (50.0, Count(), count),
+                            (100.0, Count(), count))
+    ),
+    Row("CTC", Loss(WholeRecord(), CTC()), SEQUENCES, whole, connectionist(0)),
+    Row("CTC 2", Loss(WholeRecord(), CTC(blank=2)), OTHER_BLANK, whole, connectionist(2)),
+    *itertools.starmap(similar, (("cosine", 1.0, 2), ("cosine", 1.0, 1), ("sigmoid", 0.7, 2),
+                                 ("sigmoid", 1.0, 1), ("gaussian", 2.5, 2), ("gaussian", 3.0, 1))),
+    imitating("Count", Count(), count),
+    imitating("FirstSpike", FirstSpike(), first),
+    imitating("EveryStep", EveryStep(), whole),
+    imitating("trace", FilteredTrace(tau=1.5), trace(1.5)),
+    imitating("alpha", FilteredTrace(tau=2.0, order=2), trace(2.0, 2)),
+    storing(Count(), count, PATTERNS),
+    storing(EveryStep(), whole, STEP_PATTERNS),
+    storing(FilteredTrace(tau=1.5), trace(1.5), PATTERNS),
+    storing(FilteredTrace(tau=1.5), trace(1.5), STEP_PATTERNS),
+)  # fmt: skip
+every_row = pytest.mark.parametrize("row", ROWS, ids=str)
+NAMED = {row.name: row for row in ROWS}
+FULL = np.ones((T, B), bool)
+CUT = np.arange(T)[:, None] < LENGTHS
+LAYOUTS: tuple[tuple[Array, dict[str, Array]], ...] = (
+    (FULL, {}),
+    (CUT, {"lengths": LENGTHS}),
+    (VALID, {"valid": VALID}),
+)
+WHOLE, ALIKE = Loss(WholeRecord(), CTC()), Loss(WholeRecord(), Similarity())
+IMITATE = Loss(Count(), SquaredError(), SpikeTrain())
+STORED = Loss(Count(), SquaredError(), StoredPattern(nested(PATTERNS)))
+
+
+def fast(library: Library, fn: Callable[..., Any]) -> Callable[..., Any]:
+    return jax.jit(fn) if library is JAX else fn
+
+
+def near(slope: Array, expected: Array, tolerance: float = 1e-6) -> None:
+    np.testing.assert_allclose(slope, expected, rtol=tolerance, atol=tolerance / 100)
+
+
+# Every row; JAX, which is slow to compile, in one function
+
+EAGER = (NUMPY, TORCH)
+every_eager = pytest.mark.parametrize("library", EAGER, ids=named)
+
+
+def padded(row: Row, valid: Array) -> tuple[Array, Any]:
+    """The record, and the target if it is one, with nan where there is no step."""
+    x = np.where(valid[..., None], row.x, np.nan)
+    return x, np.where(valid[..., None], row.target, np.nan) if row.imitates else row.target
+
+
+@every_eager
+@every_row
+def test_value_and_gradient(library: Library, row: Row) -> None:
+    each = row.loss.replace(reduction=Each())
+    for valid, given in LAYOUTS:
+        x, y = map(library.array, padded(row, valid))
+        layout = {key: library.array(value) for key, value in given.items()}
+        elements = row.elements(row.x, row.target, valid)
+        equal(row.loss(x, y, **layout), elements.mean())
+        equal(row.loss.replace(reduction=Sum())(x, y, **layout), elements.sum())
+        weight = np.arange(1.0, B + 1)
+        weighted = elements * weight.reshape(-1, *[1] * (elements.ndim - 1))
+        equal(each(x, y, **layout), elements)
+        equal(each(x, y, sample_weight=library.array(weight), **layout), weighted)
+        single = row.elements(rounded(row.x, "float32"), row.target, valid)
+        x32 = library.array(padded(row, valid)[0], "float32")
+        equal(each(x32, y, **layout), single, "float32")
+        if library.differentiates:
+            for record, tolerance in ((x, 1e-6), (x32, 1e-3)):
+                _, slope = library.value_and_grad(
+                    lambda x, y=y, layout=layout: row.loss(x, y, **layout), record
+                )
+                near(slope, row.slope(row.x, row.target, valid), tolerance)
+            assert slope.any()
+            assert slope.dtype == np.float32
+
+
+@every_eager
+@every_row
+def test_axes(library: Library, row: Row) -> None:
+    each = row.loss.replace(reduction=Each())
+    expected = row.elements(row.x, row.target, VALID)
+    expected = expected.reshape(2, 3, *expected.shape[1:])
+    valid = library.array(VALID.reshape(T, 2, 3))
+    for time, neurons in ((0, 3), (-1, 0), (1, 3)):  # (T, 2, 3, N), (N, 2, 3, T), (2, T, 3, N)
+
+        def record(x: Array, to: tuple[int, int] = (time, neurons)) -> Any:
+            return library.array(np.moveaxis(x.reshape(T, 2, 3, N), (0, 3), to))
+
+        y = row.target.reshape(2, 3, *row.target.shape[1:]) if not row.imitates else None
+        y = record(row.target) if y is None else library.array(y)
+        found = each(record(row.x), y, valid=valid, time_axis=time, class_axis=neurons)
+        equal(found, expected)
+    one = row.target[:, 1:2] if row.imitates else row.target[1:2]
+    x, y = library.array(row.x[:, 1]), library.array(row.target[:, 1] if row.imitates else one[0])
+    equal(each(x, y), row.elements(row.x[:, 1:2], one)[0])
+
+
+SIMILAR_ENOUGH = ("CTC 2", "percentile 50.0", "cosine 1.0 1", "sigmoid 1.0 1", "gaussian 2.5 2",
+                  "train alpha", "pattern FilteredTrace 2", "pattern FilteredTrace 3")  # fmt: skip
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.name not in SIMILAR_ENOUGH], ids=str)
+def test_jax(row: Row) -> None:
+    @jax.jit
+    def fn(x: Any, y: Any, valid: Any) -> Any:
+        each = row.loss.replace(reduction=Each())
+        value, pull = jax.vjp(lambda x: each(x, y, valid=valid), x)
+        return value, pull(jax.numpy.ones_like(value) / value.size)[0]
+
+    with JAX.precision():
+        for valid in (FULL, CUT, VALID):
+            elements, slope = fn(*map(JAX.array, (*padded(row, valid), valid)))
+            equal(elements, row.elements(row.x, row.target, valid))
+            near(slope, row.slope(row.x, row.target, valid))
+
+
+@pytest.mark.parametrize("name", ["percentile 30.0", "CTC", "sigmoid 0.7 2", "train Count"])
+def test_jax_in_single_precision(name: str) -> None:
+    row = NAMED[name]
+    x, y, lengths = JAX.array(row.x, "float32"), JAX.array(row.target), JAX.array(LENGTHS)
+    expected = row.elements(rounded(row.x, "float32"), row.target, CUT)
+    total = row.loss.replace(reduction=Sum())
+    value, slope = jax.jit(jax.value_and_grad(total))(x, y, lengths=lengths)
+    equal(value, expected.sum(), "float32")
+    near(np.asarray(slope) / expected.size, row.slope(row.x, row.target, CUT), 1e-3)
+
+
+# Streams, and sparse and packed records
+
+
+def streamed(row: Row, x: Any, y: Any, valid: Any, parts: Sequence[Any], **given: Any) -> Any:
+    stream = row.loss.replace(reduction=Each()).stream(None if row.imitates else y, **given)
+    for part in parts:
+        take = stream.step if isinstance(part, int) else stream.steps
+        mask = None if valid is None else valid[part]
+        take(x[part], *([y[part]] if row.imitates else []), valid=mask)
+    return stream.value()
+
+
+CHUNKS = (slice(0, 2), slice(2, 3), slice(3, T))
+
+
+@every_eager
+@pytest.mark.parametrize("row", [row for row in ROWS if row.streams], ids=str)
+def test_stream(library: Library, row: Row) -> None:
+    x, y = map(library.array, padded(row, CUT))
+    lengths, valid = library.array(LENGTHS), library.array(VALID)
+    for parts in (range(T), CHUNKS):
+        found = streamed(row, x, y, None, parts, lengths=lengths)
+        equal(found, row.elements(row.x, row.target, CUT))
+    x, y = map(library.array, padded(row, VALID))
+    equal(streamed(row, x, y, valid, CHUNKS), row.elements(row.x, row.target, VALID))
+    if library.differentiates:
+        value, slope = library.value_and_grad(lambda x: streamed(row, x, y, valid, range(T)), x)
+        equal(value, row.elements(row.x, row.target, VALID))
+        near(slope / value.size, row.slope(row.x, row.target, VALID))
+
+
+@pytest.mark.parametrize("name", ["train Count", "train FirstSpike", "train trace"])
+def test_scan(name: str) -> None:
+    row = NAMED[name]
+
+    def fn(x: Any, y: Any, valid: Any) -> Any:
+        fold = row.loss.fold(None if row.imitates else y)
+        now = y if row.imitates else x
+
+        def step(state: Any, t: Any) -> Any:
+            return fold.step(state, t[0], t[1] if row.imitates else None, valid=t[2]), None
+
+        state = fold.init(x[0], now[0] if row.imitates else None)
+        return fold.finish(jax.lax.scan(step, state, (x, now, valid))[0])
+
+    with JAX.precision():
+        x, y, valid = map(JAX.array, (*padded(row, VALID), VALID))
+        value, slope = jax.jit(jax.value_and_grad(fn))(x, y, valid)
+        equal(value, row.elements(row.x, row.target, VALID).mean())
+        near(slope, row.slope(row.x, row.target, VALID))
+
+
+SPARSE = ("mean Count", "mean FirstSpike", "percentile 30.0", "percentile 50.0", "train Count",
+          "train FirstSpike", "pattern Count 2")  # fmt: skip
+
+
+def events(library: Library, x: Array) -> Events:
+    at = np.nonzero(x)
+    return Events(*at, x[at], shape=x.shape).map(library.array)
+
+
+@every_eager
+@pytest.mark.parametrize("row", [row for row in ROWS if row.name in SPARSE], ids=str)
+def test_events(library: Library, row: Row) -> None:
+    each, x = row.loss.replace(reduction=Each()), events(library, SPIKES)
+    y = library.array(row.target)
+    pairs = [(x, y)]
+    if row.imitates:
+        pairs += [(x, events(library, TRAIN)), (library.array(SPIKES), events(library, TRAIN))]
+    for record, target in pairs:
+        equal(each(record, target), row.elements(SPIKES, row.target))
+        found = each(record, target, lengths=library.array(LENGTHS))
+        equal(found, row.elements(SPIKES, row.target, CUT))
+    if library.differentiates and row.read is count and "percentile" not in row.name:  # no ties
+
+        def fn(a: Any) -> Any:
+            return row.loss(Events(x.time, x.sample, x.neuron, a, shape=x.shape), y)
+
+        _, slope = library.value_and_grad(fn, x.amplitude)
+        near(slope, row.slope(SPIKES, row.target, FULL)[np.nonzero(SPIKES)])
+
+
+@every_eager
+@every_row
+def test_packed(library: Library, row: Row) -> None:
+    each, x = row.loss.replace(reduction=Each()), Packed.pack(library.array(SPIKES))
+    y = row.target.astype("float32") if row.target.dtype.kind == "f" else row.target
+    for valid, given in LAYOUTS:
+        layout = {key: library.array(value) for key, value in given.items()}
+        equal(each(x, library.array(y), **layout), row.elements(SPIKES, y, valid), "float32")
+
+
+@pytest.mark.parametrize(
+    ("library", "name"),
+    [
+        (NUMPY, "train Count"),
+        (TORCH, "train Count"),
+        (TORCH, "cosine 1.0 2"),
+        (JAX, "cosine 1.0 2"),
+    ],
+    ids=lambda part: getattr(part, "name", part),
+)
+def test_packed_of_70_steps(library: Library, name: str) -> None:
+    """Which are read 64 at a time."""
+    row = NAMED[name]
+    x, y = np.tile(SPIKES, (14, 1, 1)), row.target
+    y = np.tile(y, (14, 1, 1)).astype("float32") if row.imitates else y
+    found = row.loss(Packed.pack(library.array(x, "float32")), library.array(y))
+    equal(found, row.elements(x, y).mean(), "float32")
+
+
+@pytest.mark.parametrize("readout", [Count(), FilteredTrace(tau=1.5)], ids=["Count", "trace"])
+def test_packed_train(readout: Any) -> None:
+    loss, packed = Loss(readout, SquaredError(), SpikeTrain()), Packed.pack(SPIKES)
+    equal(loss(packed, Packed.pack(TRAIN)), loss(SPIKES, TRAIN), "float32")
+
+
+@pytest.mark.parametrize("record", [SPIKES, events(NUMPY, SPIKES)], ids=["dense", "events"])
+def test_train_of_events_in_a_stream(record: Any) -> None:
+    found = IMITATE.stream().steps(record, events(NUMPY, TRAIN)).value()
+    equal(found, IMITATE(SPIKES, TRAIN))
+
+
+# Coupled readouts
+
+
+@every_eager
+@pytest.mark.parametrize("size", [1, 2, 5, 6])
+def test_percentiles(library: Library, size: int) -> None:
+    x = np.concatenate([MEMBRANE[:1, :size], np.round(MEMBRANE[:1, :size])], axis=-1)  # ties
+    for q in (0.0, 12.5, 20.0, 50.0, 61.0, 99.9, 100.0):
+        readout = BatchPercentile(Count(), percentile=q)
+        found = library.to_numpy(readout(library.array(x)))
+        expected = np.percentile(x[0], q, axis=0, method="linear")
+        np.testing.assert_allclose(found, np.tile(expected, (size, 1)), rtol=1e-12, atol=1e-12)
+        if library.differentiates:  # to two samples, which share 1
+            _, slope = library.value_and_grad(lambda x, r=readout: r(x)[0], library.array(x))
+            assert ((slope != 0).sum(axis=1) <= 2).all()
+            near(slope.sum(axis=1), np.ones((1, 2 * N)))
+
+
+@every_eager
+def test_coupled_steps(library: Library) -> None:
+    """Each step of those samples that have it; none at a step that nobody has."""
+    valid = VALID.copy()
+    valid[2], valid[3] = False, valid[3] | (GAPS == "00101")
+    x, mask = library.array(np.where(valid[..., None], MEMBRANE, np.nan)), library.array(valid)
+    average, median = (r(x, valid=mask) for r in (BatchMean(EveryStep()),
+                       BatchPercentile(EveryStep(), percentile=50.0)))  # fmt: skip
+    for t in (0, 1, 3, 4):
+        kept = MEMBRANE[t, valid[t]]
+        equal(average[t], np.tile(kept.mean(axis=0), (B, 1)))
+        equal(median[t], np.tile(np.median(kept, axis=0), (B, 1)))
+    loss = Loss(BatchPercentile(EveryStep(), percentile=50.0), SquaredError())
+    y = library.array(VALUES)
+    assert np.isfinite(library.to_numpy(loss(x, y, valid=mask)))
+    if library.differentiates:
+        _, slope = library.value_and_grad(lambda x: loss(x, y, valid=mask), x)
+        assert not slope[~valid].any()
+        assert np.isfinite(slope).all()
+
+
+def test_parts_of_a_batch() -> None:
+    x = MEMBRANE.reshape(T, 2, 3, N)
+    readout = BatchMean(Count())
+    expected = np.stack([np.tile(count(x[:, i].mean(axis=1)), (3, 1)) for i in range(2)])
+    equal(torch.func.vmap(readout, in_dims=1)(TORCH.array(x)), expected)
+    with JAX.precision():
+        equal(jax.jit(jax.vmap(readout, in_axes=1))(JAX.array(x)), expected)
+
+
+@every_eager
+def test_predictions_of_a_batch(library: Library) -> None:
+    x = SPIKES + 1
+    x[:, 2] = 0  # silent
+    loss = Loss(BatchMean(Count()), CrossEntropy())
+    best = int(np.argmax(x.sum(axis=(0, 1))))
+    expected = [best, best, -1, best, best, best]
+    assert library.to_numpy(loss.predict(library.array(x))).tolist() == expected
+    stream = loss.stream(library.array(LABELS)).steps(library.array(x))
+    assert library.to_numpy(stream.predict()).tolist() == expected
+
+
+# CTC
+
+
+@every_library
+def test_ctc_of_others(library: Library) -> None:
+    random = np.random.default_rng(3)
+    x, lengths = random.normal(size=(12, 3, 5)), np.array([12, 9, 7])
+    labels = np.array([[1, 1, 4, 0], [3, 0, 3, -1], [-1, -1, -1, -1]])  # 2 is the blank
+    each, used = Loss(WholeRecord(), CTC(blank=2), reduction=Each()), (labels >= 0).sum(axis=1)
+    scores = torch.tensor(x).log_softmax(dim=-1)
+    here = (torch.tensor(part) for part in (labels, lengths, used))
+    expected = torch.nn.functional.ctc_loss(scores, *here, blank=2, reduction="none").numpy()
+    with library.precision():
+        data = map(library.array, (x, labels, lengths))
+        found = fast(library, lambda x, y, n: each(x, y, lengths=n))(*data)
+        equal(found, expected)
+        if library is JAX:
+            late = 1.0 * (np.arange(12) >= lengths[:, None])
+            arrays = (x.swapaxes(0, 1), late, np.maximum(labels, 0), 1.0 * (labels < 0))
+            other = jax.jit(partial(optax.ctc_loss, blank_id=2))
+            near(found, other(*map(JAX.array, arrays)))
+
+
+@every_eager
+def test_ctc_of_every_sequence(library: Library) -> None:
+    """All sequences of up to 4 labels over 3 classes: their probabilities add up to 1."""
+    x, blank = MEMBRANE[:4, 0, :3], 1
+    sequences = [s for n in range(5) for s in itertools.product((0, 2), repeat=n)]
+    labels = np.array([[*s, *[-1] * (4 - len(s))] for s in sequences])
+    records = library.array(np.repeat(x[:, None], len(labels), axis=1))
+    found = Loss(WholeRecord(), CTC(blank=blank), reduction=Each())(records, library.array(labels))
+    equal(found, [aligned(x, s, blank) for s in sequences])
+    np.testing.assert_allclose(np.exp(-library.to_numpy(found)).sum(), 1.0, rtol=1e-12)
+    assert np.isinf(library.to_numpy(found)).sum() == 2 + 14  # of 8 and of 16
+
+
+@every_library
+def test_ctc_at_the_limits(library: Library) -> None:
+    each = Loss(WholeRecord(), CTC(), reduction=Each())
+    with library.precision():
+        labels = library.array(SEQUENCES[:2])  # 1 2 and 1 1, which needs a blank between
+        found = library.to_numpy(fast(library, each)(library.array(MEMBRANE[:2, :2]), labels))
+        equal(found[0], aligned(MEMBRANE[:2, 0], (1, 2), 0))
+        assert found[1] == np.inf if library is not JAX else 9e4 < found[1] < np.inf
+
+
+@every_eager
+def test_ctc_of_one_class(library: Library) -> None:
+    found = Loss(WholeRecord(), CTC())(library.array(MEMBRANE[..., :1]), library.array([[-1]] * B))
+    equal(found, 0.0)  # all blank
+
+
+@every_library
+def test_ctc_of_no_labels(library: Library) -> None:
+    each = Loss(WholeRecord(), CTC(), reduction=Each())
+    with library.precision():
+        labels = library.array(np.zeros((B, 0), int))
+        found = fast(library, each)(library.array(MEMBRANE), labels)
+        equal(found, [aligned(MEMBRANE[:, b], (), 0) for b in range(B)])
+
+
+# Similarity
+
+
+@pytest.mark.parametrize(
+    ("library", "kernel"),
+    [*itertools.product(EAGER, ("cosine", "sigmoid", "gaussian")), (JAX, "cosine")],
+    ids=lambda part: getattr(part, "name", part),
+)
+def test_similarity(library: Library, kernel: Any) -> None:
+    row = similar(kernel, 2.0, 2)
+    each = fast(library, row.loss.replace(reduction=Each()))
+    x, order = MEMBRANE.copy(), np.array([3, 0, 5, 1, 4, 2])
+    x[:, 4] = 0  # silent
+    with library.precision():
+        y = library.array(LABELS)
+        found = library.to_numpy(each(library.array(x), y))
+        equal(found, row.elements(x, LABELS))
+        again = each(library.array(x[:, order]), library.array(LABELS[order] * 7 - 3))
+        equal(again, found[order])  # any names of the classes
+        if library.differentiates:
+            loss = fast(library, row.loss)
+            _, slope = library.value_and_grad(lambda x: loss(x, y), library.array(x))
+            others = np.arange(B) != 4 if kernel == "cosine" else np.s_[:]  # no derivative at 0
+            near(slope[:, others], row.slope(x, LABELS, FULL)[:, others])
+            assert np.isfinite(slope).all()
+
+
+@every_library
+def test_similarity_of_opposites(library: Library) -> None:
+    """Sums of products far below 0 have similarity 0, and a derivative of 0."""
+    x, y = np.array([[[20.0], [-20.0]]]), library.array(np.array([0, 1]))
+    loss = fast(library, Loss(WholeRecord(), Similarity(kernel="sigmoid")))
+    equal(loss(library.array(x, "float32"), y), 0.0, "float32")
+    if library.differentiates:
+        _, slope = library.value_and_grad(lambda x: loss(x, y), library.array(x, "float32"))
+        equal(slope, np.zeros_like(x), "float32")
+
+
+# Stored patterns
+
+
+@every_library
+def test_class_weights_of_patterns(library: Library) -> None:
+    weights = np.array([0.5, 2.0, 3.0])  # of K classes, not of N neurons
+    row = NAMED["pattern Count 2"]
+    elements = row.elements(MEMBRANE, LABELS) * weights[LABELS][:, None]
+    weighted = row.loss.replace(class_weight=tuple(weights))
+    with library.precision():
+        x, y = library.array(MEMBRANE), library.array(LABELS)
+        equal(weighted(x, y), elements.mean())
+        equal(row.loss(x, y, class_weight=library.array(weights)), elements.mean())
+        equal(weighted.replace(reduction=Each())(x, y), elements)
+        by = weighted.replace(reduction=MeanLoss("weights"))
+        equal(by(x, y), elements.sum() / (weights[LABELS].sum() * N))
+        assert StoredPattern(library.array(PATTERNS)) == StoredPattern(nested(PATTERNS))
+
+
+# Refusals
+
+X = MEMBRANE
+
+
+def sequences(*row: int, loss: Loss = WHOLE) -> Callable[[], Any]:
+    return lambda: loss(X, np.array([row] * B))
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+    "stream": (lambda: WHOLE.stream(SEQUENCES), TypeError, "loss: expected a readout of a stream"),
+    "fold": (lambda: ALIKE.fold(LABELS), TypeError, "loss: expected a readout of a stream"),
+    "predict": (lambda: WHOLE.predict(X), TypeError, "readout: expected a readout that decides"),
+    "accuracy": (lambda: ALIKE.accuracy(X, LABELS), TypeError, "readout: expected a readout that"),
+    "squares": (lambda: Loss(WholeRecord(), SquaredError()), TypeError, "readout: expected a dec"),
+    "steps": (lambda: Loss(EveryStep(), CTC()), TypeError, "readout: expected readouts.WholeRecor"),
+    "count": (lambda: Loss(Count(), Similarity()), TypeError, "readout: expected readouts.WholeR"),
+    "events": (lambda: ALIKE(events(NUMPY, SPIKES), LABELS), TypeError, "record: expected a dense"),
+    "empty": (lambda: WHOLE(X, SEQUENCES, valid=VALID & (GAPS != "00101")), ValueError,
+              "valid: expected a valid step in every sample"),
+    "gap": (sequences(1, -1, 2), ValueError, "target: expected -1 after the labels only, got"),
+    "blank": (sequences(1, 0), ValueError, "target: expected labels other than the blank 0, got 0"),
+    "blank 2": (sequences(1, 2, loss=Loss(WholeRecord(), CTC(blank=2))), ValueError,
+                "target: expected labels other than the blank 2, got 2"),
+    "range": (sequences(1, 4), ValueError,
+              "target: expected labels from 0 to 3, or -1, got 1 to 4"),
+    "below": (sequences(1, -2), ValueError, "target: expected labels from 0 to 3"),
+    "rows": (lambda: WHOLE(X, LABELS), ValueError, "target: expected label sequences (6, "),
+    "fewer": (lambda: WHOLE(X, SEQUENCES[1:]), ValueError, "target: expected label sequences (6, "),
+    "floats": (lambda: WHOLE(X, 1.0 * SEQUENCES), TypeError, "target: expected integer class"),
+    "missing": (lambda: WHOLE(X), TypeError, "target: expected a NumPy array like the record, got"),
+    "no class": (sequences(1, loss=Loss(WholeRecord(), CTC(blank=4))), ValueError,
+                 "blank: expected a class from 0 to 3, got 4"),
+    "ragged": (lambda: StoredPattern(((1.0, 2.0), (1.0,))), ValueError,
+               "patterns: expected numbers (K, N) or (K, T, N), got ((1.0, 2.0), (1.0,))"),
+    "ragged steps": (lambda: StoredPattern((((1.0,), (2.0,)), ((1.0,),))), ValueError,
+                     "patterns: expected numbers (K, N) or (K, T, N), got"),
+    "none of K": (lambda: STORED(X, LABELS + 1), ValueError, "target: expected labels from 0 to 2"),
+    "other N": (lambda: STORED(X[..., 1:], LABELS), ValueError, "target: expected numbers of "),
+    "N weights": (lambda: STORED(X, LABELS, class_weight=np.ones(N)), ValueError,
+                  "class_weight: expected 3 weights, one per class, got shape (4,)"),
+    "train": (lambda: IMITATE(X, TRAIN[1:]), ValueError,
+              "target: expected the shape of the record, (5, 6, 4) with time first, got shape (4,"),
+    "train step": (lambda: IMITATE.stream().step(X[0], TRAIN[0, 1:]), ValueError,
+                   "target: expected the shape of the record"),
+    "train packed": (lambda: IMITATE(Packed.pack(SPIKES), np.ones((9, B, N))), ValueError,
+                     "target: expected the shape of the record"),
+    "train of labels": (lambda: IMITATE(X, LABELS), ValueError, "target: expected"),
+    "train none": (lambda: IMITATE(X), TypeError, "target: expected a"),
+    "train library": (lambda: IMITATE(X, TORCH.array(TRAIN)), TypeError, "target: expected a Nu"),
+    "train from step 1": (lambda: IMITATE.stream().step(X[0]).step(X[1], TRAIN[1]).value(),
+                          ValueError, "target: expected"),
+    **{
+        f"weights {name}": (lambda loss=loss, y=y: loss(X, y, class_weight=np.ones(N)), ValueError,
+                            "class_weight: expected None")
+        for name, loss, y in (("CTC", WHOLE, SEQUENCES), ("Similarity", ALIKE, LABELS),
+                              ("SpikeTrain", IMITATE, TRAIN), ("BatchMean", ROWS[0].loss, VALUES))
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusals(name: str) -> None:
+    call, error, text = REFUSED[name]
+    with pytest.raises(error) as caught:
+        call()
+    assert str(caught.value).startswith(text)
+    assert re.fullmatch(r"[\w\[\]]+: expected .+, got .+\. [A-Z].+\.", str(caught.value))
+
+
+def test_the_fix_for_a_train_that_did_not_come() -> None:
+    for stream in (IMITATE.stream(), IMITATE.stream(TRAIN)):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            stream.step(X[0]).step(X[1]).value()
+        assert "step(x, target)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("preset", "loss"),
+    [
+        (
+            presets.ctc(blank=2, reduction=Each()),
+            Loss(WholeRecord(), CTC(blank=2), Given(), Each()),
+        ),
+        (
+            presets.spike_similarity(kernel="gaussian", scale=2.0, power=1),
+            Loss(WholeRecord(), Similarity(kernel="gaussian", scale=2.0, power=1)),
+        ),
+        (presets.ctc(), Loss(WholeRecord(), CTC())),
+        (presets.spike_similarity(), Loss(WholeRecord(), Similarity())),
+    ],
+)
+def test_presets(preset: Loss, loss: Loss) -> None:
+    assert preset == loss
