@@ -1019,13 +1019,13 @@ def spike_rate(
     return Objective(rate(width), ("SquaredError", {}), target), "samples"
 
 
-def spikemax(width: int | None = None, epsilon: float = 1e-3) -> tuple[Objective, str]:
+def spikemax(width: int | None = None, epsilon: float = 0.01) -> tuple[Objective, str]:
     """The negative logarithm of the share of the right class in the rates."""
     return Objective(rate(width), ("RateNLL", {"epsilon": epsilon})), "samples"
 
 
 def spikemoid(
-    width: int | None = None, slope: float = 1.0, threshold: float = 0.5
+    width: int | None = None, slope: float = 10.0, threshold: float = 0.5
 ) -> tuple[Objective, str]:
     """Binary cross-entropy of every rate."""
     criterion = ("BinaryCrossEntropy", {"slope": slope, "threshold": threshold})
@@ -1042,7 +1042,7 @@ def ttfs_z_ce(tau: float = 10.0) -> tuple[Objective, str]:
     return ce_of("FirstSpike", code="exponential", unit=tau)
 
 
-def relative_ttfs_mse(delay: float = 5.0) -> tuple[Objective, str]:
+def relative_ttfs_mse(delay: float = 10.0) -> tuple[Objective, str]:
     """(t_c - t_y - delay)^2 of the wrong classes."""
     return Objective(("FirstSpike", {}), ("RelativeTime", {"delay": delay})), "samples"
 
@@ -1064,7 +1064,7 @@ def kd(readout: str, temperature: float = 1.0) -> tuple[Objective, str]:
     return Objective((readout, {}), ("Distillation", {"temperature": temperature})), "samples"
 
 
-def target_time(on: int = 0, off: int = -1, tau: float = 5.0) -> tuple[Objective, str]:
+def target_time(on: int = 0, off: int = -1, tau: float = 25.0) -> tuple[Objective, str]:
     """Proximity of the first spikes to their times."""
     target = ("OnOffTime", {"on": on, "off": off})
     return Objective(("FirstSpike", {}), ("TimeProximity", {"tau": tau}), target), "samples"

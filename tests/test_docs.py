@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import oracles
 import pytest
@@ -26,6 +26,8 @@ import yaml
 
 import spikeloss
 from spikeloss import presets
+from spikeloss.lab.commands import _every
+from spikeloss.lab.recipe import Recipe
 from spikeloss.presets import _base
 
 torch.set_num_threads(1)
@@ -114,14 +116,28 @@ def test_pages_are_compared_with_what_they_print() -> None:
     assert printed(block, Path("page.md"), ModuleType("page")) == "2\n"
 
 
-def test_readme_shows_what_the_sources_say() -> None:
-    spec = importlib.util.spec_from_file_location("make_readme", ROOT / "docs" / "make_readme.py")
+def script(name: str) -> Any:
+    """A script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     made = importlib.util.module_from_spec(spec)
+    sys.modules[name] = made  # where its dataclasses look for their module
     spec.loader.exec_module(made)
+    return made
+
+
+def test_readme_shows_what_the_sources_say() -> None:
     text = (ROOT / "README.md").read_text()
-    assert made.renewed(text) == text, "run: python docs/make_readme.py"
+    assert script("make_readme").renewed(text) == text, "run: python docs/make_readme.py"
+
+
+def test_page_of_choice_shows_what_the_runs_say() -> None:
+    made = script("make_choice")
+    text = (ROOT / "docs" / "choice.md").read_text()
+    assert made.page(made.read()) == text, "run: python docs/make_choice.py"
+    shown = {row.name for row in made.rows(made.read())}
+    assert shown == {found.spelling for found in _every(Recipe())} | set(made.SUMS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

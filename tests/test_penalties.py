@@ -640,7 +640,7 @@ def ttfs_early_ce(t: Array, y: int, n: int, tau: float = 1.0, early: float = 0.0
     return float(-logs(-t / tau)[y] + early * (math.exp(t[y] / early_tau) - 1))
 
 
-def target_time(t: Array, y: int, n: int, on: int = 0, off: int = -1, tau: float = 5.0) -> Array:
+def target_time(t: Array, y: int, n: int, on: int = 0, off: int = -1, tau: float = 25.0) -> Array:
     d = np.array([on if c == y else off for c in range(len(t))])
     return -np.log(1 + np.exp(-np.abs(t - np.where(d < 0, n + d, d)) / tau))
 

@@ -29,7 +29,7 @@ def spike_rate(
 
 @preset(source=_SPIKEMAX, decides="the class with the highest rate")
 def spikemax(
-    *, width: int | None = None, epsilon: float = 1e-3, **options: Unpack[Options]
+    *, width: int | None = None, epsilon: float = 0.01, **options: Unpack[Options]
 ) -> Loss:
     """-log((r_y + e) / (sum_c r_c + C e)), r the rate, e = `epsilon`
 
@@ -43,14 +43,15 @@ def spikemax(
 def spikemoid(
     *,
     width: int | None = None,
-    slope: float = 1.0,
+    slope: float = 10.0,
     threshold: float = 0.5,
     **options: Unpack[Options],
 ) -> Loss:
     """-log p_y - sum_(c != y) log(1 - p_c), p = 1 / (1 + exp(-k (r - h))), r the rate; mean over c
 
     Every class decides by itself whether its rate passes h = `threshold`; k = `slope`. For several
-    labels at once, 0 or 1 for each class: `spikemoid().replace(target=Given())`.
+    labels at once, 0 or 1 for each class: `spikemoid().replace(target=Given())`. lava-dl has k = 1
+    and h = 0; rates from 0 to 1 then hardly tell p from 1/2.
     """
     criterion = BinaryCrossEntropy(slope=slope, threshold=threshold)
     return Loss(rate(width), criterion, OnOff(), reads="spikes", **options)

@@ -43,7 +43,7 @@ def ttfs_z_ce(*, tau: float = 10.0, **options: Unpack[Options]) -> Loss:
 
 
 @preset(source="mlGeNN, whose loss is half of this", decides=_TTFS)
-def relative_ttfs_mse(*, delay: float = 5.0, **options: Unpack[Options]) -> Loss:
+def relative_ttfs_mse(*, delay: float = 10.0, **options: Unpack[Options]) -> Loss:
     """sum_(c != y) (t_c - t_y - d)^2, t the first spike, d = `delay`
 
     The right class should fire d steps before every other; when does not matter.
@@ -76,7 +76,7 @@ def ttfs_early_ce(
 
 @preset(source="jaxsnn, event.loss.target_time_loss", decides=_TTFS)
 def target_time(
-    *, on: int = 0, off: int = -1, tau: float = 5.0, **options: Unpack[Options]
+    *, on: int = 0, off: int = -1, tau: float = 25.0, **options: Unpack[Options]
 ) -> Loss:
     """-log(1 + exp(-|t_c - d_c| / tau)), t the first spike, d = on for the right class, else off
 
