@@ -395,10 +395,23 @@ def test_no_samples(library: Library) -> None:
 
 
 @pytest.mark.parametrize("library", LIBRARIES, ids=named)
-@pytest.mark.parametrize("build", [ce_count, presets.ce_max_membrane, mse_membrane])
+@pytest.mark.parametrize(
+    "build",
+    [
+        *(ce_count, presets.ce_max_membrane, mse_membrane, presets.ce_logsumexp),
+        *(presets.tempotron, presets.peak, presets.tet, presets.spike_rate),
+        *(penalties.membrane_bounds, penalties.membrane_rectified, penalties.rate_percentile),
+    ],
+)
 def test_smooth_losses_propagate_nan(build: Callable[[], Loss], library: Library) -> None:
     data = Data(library)
     same(build()(data.x * np.nan, data.y), np.nan, "float32")
+    late = np.zeros((T, 1, 1))
+    late[-1] = np.nan  # of one sample and neuron
+    where = np.zeros((1, B, N))
+    where[0, 1, 2] = 1
+    once = data.x + data.array(np.where(where, late, 0), "float32")
+    same(build()(once, data.y), np.nan, "float32")
 
 
 def test_numpy_arrays_of_losses_are_not_made() -> None:

@@ -25,7 +25,7 @@ from spikeloss import Loss, Total, metrics, penalties, presets, synapses
 from spikeloss.criteria import Bounds
 from spikeloss.lab.errors import InputError
 from spikeloss.lab.objectives import find
-from spikeloss.readouts import Count
+from spikeloss.readouts import BatchPercentile, Count
 from spikeloss.records import Events, Packed
 from spikeloss.reductions import Each, Mean, Sum
 
@@ -936,3 +936,65 @@ BAD = (
 def test_bad_spellings(text: str) -> None:
     with pytest.raises(InputError, match=r"^objective: expected"):
         find(text)
+
+
+# Sums
+
+
+def test_a_penalty_never_decides() -> None:
+    labels = np.array([0, 2, 1, 1, 0])
+    record = np.random.default_rng(0).random((7, 5, 3)) < 0.4
+    loss = presets.ce_count()
+    first = 0.1 * penalties.rate_bounds(population=True) + loss
+    assert first.main == loss
+    assert first.of_labels
+    assert np.array_equal(first.predict(record), loss.predict(record))
+    assert first.accuracy(record, labels) == loss.accuracy(record, labels)
+    stream = first.stream(labels).steps(record)
+    assert np.array_equal(stream.predict(), loss.predict(record))
+    assert penalties.rate_bounds().main == penalties.rate_bounds()
+    assert metrics.top_k(first, record, labels, k=2) == metrics.top_k(loss, record, labels, k=2)
+
+
+def test_sum_and_replace() -> None:
+    loss, penalty = presets.ce_count(), penalties.rate_bounds()
+    assert sum([loss, penalty]) == loss + penalty
+    weighted = (loss + 0.5 * penalty).replace(class_weight=(1.0, 2.0, 0.5), reduction=Each())
+    assert weighted.terms[0][1] == loss.replace(class_weight=(1.0, 2.0, 0.5), reduction=Each())
+    assert weighted.terms[1][1] == penalty.replace(reduction=Each())
+    assert presets.tet().replace(class_weight=(1.0, 2.0)).main.class_weight == (1.0, 2.0)
+
+
+@every_library
+def test_terms_add_up_before_they_are_rounded(library: Library) -> None:
+    record = library.array(np.ones((1000, 2, 128)), "float16")
+    labels = library.array(np.zeros(2, int))
+    objective = presets.ce_count() + 1e-6 * penalties.count_l1()  # 128000 is no float16
+    wanted = np.asarray(math.log(128) + 0.128)
+    assert abs(float(objective(record, labels)) - wanted) < 0.004
+    stream = objective.stream(labels).steps(record)
+    assert abs(float(stream.value()) - wanted) < 0.004
+    layers = {"a": record, "b": record}
+    assert abs(float((1e-6 * penalties.count_l1())(layers)) - 0.256) < 0.001
+
+
+def test_batch_statistics_in_vmap() -> None:
+    records = torch.rand(2, 4, 5, 3).double()
+    for loss in (penalties.rate_percentile(upper=0.1), penalties.rate_target()):
+        found = torch.func.vmap(loss)(records)
+        same(found, np.array([float(loss(record)) for record in records]))
+
+
+def test_a_percentile_with_nan_is_nan() -> None:
+    record = np.array([[[1.0, 1.0], [np.nan, 2.0], [3.0, 9.0], [9.0, 3.0]]])
+    found = BatchPercentile(Count(), percentile=50.0)(record)
+    same(found[0], np.array([np.nan, 2.5]))
+
+
+def test_counting_synapses_leaves_a_module_alone() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).eval()
+    before = {name: x.clone() for name, x in module.state_dict().items()}
+    synapses.of_module(module, (1, 4, 4))
+    for name, x in module.state_dict().items():
+        assert torch.equal(x, before[name])
+        assert x.dtype == before[name].dtype

@@ -18,11 +18,23 @@ import numpy as np
 import optax
 import pytest
 import torch
-from libraries import DIFFERENTIABLE, JAX, LIBRARIES, NUMPY, TORCH, Array, Library, named, rounded
+from libraries import (
+    DIFFERENTIABLE,
+    JAX,
+    LIBRARIES,
+    NUMPY,
+    TORCH,
+    Array,
+    Library,
+    named,
+    rounded,
+    same,
+)
 from libraries import same as equal
 
 from spikeloss import Loss, presets
 from spikeloss.criteria import CTC, CrossEntropy, Similarity, SquaredError
+from spikeloss.metrics import anytime_accuracy
 from spikeloss.readouts import (
     BatchMean,
     BatchPercentile,
@@ -724,8 +736,8 @@ def sequences(*row: int, loss: Loss = WHOLE) -> Callable[[], Any]:
 REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "stream": (lambda: WHOLE.stream(SEQUENCES), TypeError, "loss: expected a readout of a stream"),
     "fold": (lambda: ALIKE.fold(LABELS), TypeError, "loss: expected a readout of a stream"),
-    "predict": (lambda: WHOLE.predict(X), TypeError, "readout: expected a readout that decides"),
-    "accuracy": (lambda: ALIKE.accuracy(X, LABELS), TypeError, "readout: expected a readout that"),
+    "predict": (lambda: WHOLE.predict(X), TypeError, "loss: expected a readout or target that"),
+    "accuracy": (lambda: ALIKE.accuracy(X, LABELS), TypeError, "loss: expected a readout or"),
     "squares": (lambda: Loss(WholeRecord(), SquaredError()), TypeError, "readout: expected a dec"),
     "steps": (lambda: Loss(EveryStep(), CTC()), TypeError, "readout: expected readouts.WholeRecor"),
     "count": (lambda: Loss(Count(), Similarity()), TypeError, "readout: expected readouts.WholeR"),
@@ -806,3 +818,27 @@ def test_the_fix_for_a_train_that_did_not_come() -> None:
 )
 def test_presets(preset: Loss, loss: Loss) -> None:
     assert preset == loss
+
+
+@pytest.mark.parametrize("library", LIBRARIES, ids=named)
+def test_the_nearest_pattern_is_predicted(library: Library) -> None:
+    patterns = ((0.0, 0.0, 1.0), (1.0, 2.0, 0.0), (3.0, 0.0, 0.0), (3.0, 3.0, 3.0))
+    loss = Loss(Count(), SquaredError(), StoredPattern(patterns))
+    labels = np.array([1, 0, 3, 2])
+    record = np.zeros((3, 4, 3))
+    for sample, label in enumerate(labels):
+        for neuron, count in enumerate(patterns[label]):
+            record[: int(count), sample, neuron] = 1
+    x, y = library.array(record), library.array(labels)
+    assert float(loss(x, y)) == 0
+    assert np.array_equal(library.to_numpy(loss.predict(x)), labels)
+    assert float(loss.accuracy(x, y)) == 1
+    assert float(loss.stream().steps(x).accuracy(y)) == 1
+    assert float(anytime_accuracy(loss, x, y)[-1]) == 1
+
+
+def test_similarity_in_vmap() -> None:
+    loss, records = presets.spike_similarity(), torch.rand(2, 4, 5, 3).double()
+    labels = torch.tensor([0, 1, 1, 0, 2])
+    found = torch.func.vmap(lambda record: loss(record, labels))(records)
+    same(found, np.array([float(loss(record, labels)) for record in records]))

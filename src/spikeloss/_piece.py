@@ -190,6 +190,8 @@ class Sparse(NamedTuple):
     """(E) float32 or float64."""
     shape: tuple[int, ...]
     """(*B, N)"""
+    length: int
+    """T of the piece."""
     start: Steps
     end: Steps
     dtype: Any

@@ -1,7 +1,7 @@
 """Names for the arrays that pass between the stages; the text after the type is their shape.
 
 T time steps, B any number of batch axes (also none), N output neurons, C classes, F spikes per
-neuron; S stands for T, for F or for no axis at all, as the readout keeps time, spikes or neither.
+neuron; S stands for T, for F or for no axis at all, as the readout keeps steps, spikes or neither.
 """
 
 from typing import Annotated, Any, TypeAlias, TypedDict

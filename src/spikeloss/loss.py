@@ -19,7 +19,7 @@ from .criteria import Criterion, Elements
 from .readouts import Reading, Readout
 from .records import Packed
 from .reductions import Mean, Reduction
-from .stream import Fold, Stream, scaled
+from .stream import Fold, Stream, main_of
 from .targets import Given, Target
 
 Reads = Literal["spikes", "membrane", "logits", "either"]
@@ -36,8 +36,8 @@ class _Objective:
 
     @property
     def main(self) -> "Loss":
-        """The first loss, whose decision counts."""
-        return self._terms[0][1]
+        """The first loss with a target, whose decision counts; of penalties alone the first."""
+        return self._terms[main_of(self._terms)][1]
 
     @property
     def of_labels(self) -> bool:
@@ -48,6 +48,9 @@ class _Objective:
         if not isinstance(other, _Objective):
             return NotImplemented
         return Total(self._terms + other._terms)
+
+    def __radd__(self, zero: int) -> Self:
+        return self if zero == 0 else NotImplemented  # where `sum` begins
 
     def __mul__(self, factor: float) -> "Total":
         if isinstance(factor, bool) or not isinstance(factor, Real):
@@ -155,16 +158,30 @@ class Loss(_Objective):
         Raises:
             ValueError, TypeError: naming the argument, the rule, what came and a fix.
         """
+        value, dtype = self.valued(
+            record, target, sample_weight=sample_weight, class_weight=class_weight, **layout
+        )
+        return as_array(value, dtype)
+
+    def valued(
+        self,
+        record: shapes.Record | Mapping[str, shapes.Record],
+        target: Array | None = None,
+        *,
+        sample_weight: Array | None = None,
+        class_weight: Any = None,
+        **layout: Any,
+    ) -> tuple[Array, Any]:
+        """The loss in the precision of its computation, and the dtype that it is to have."""
+        options = {"sample_weight": sample_weight, "class_weight": class_weight, **layout}
         if self.layers or isinstance(record, Mapping):
-            each = _door.layers(record, self.layers, several=self.criterion.targetless)
-            of, by = self.replace(layers=None), class_weight
-            return _door.total(
-                of(x, target, sample_weight=sample_weight, class_weight=by, **layout) for x in each
-            )
-        at_once = self.criterion.whole or self.target.of_record
-        if isinstance(record, Packed) and not at_once:
-            weights = {"sample_weight": sample_weight, "class_weight": class_weight}
-            return self._over(record, target, **weights, **layout).value()
+            layers = _door.layers(record, self.layers, several=self.criterion.targetless)
+            alone = self.replace(layers=None)
+            parts = [alone.valued(layer, target, **options) for layer in layers]
+            return _door.total(value for value, _ in parts), parts[0][1]
+        if isinstance(record, Packed) and not (self.criterion.whole or self.target.of_record):
+            value = self._over(record, target, **options).value()
+            return value, value.dtype
         piece = _door.open_record(record, timeless=self.readout.timeless, **layout)
         reading = self.readout.reading(piece)
         if self.target.of_record:
@@ -174,10 +191,10 @@ class Loss(_Objective):
         plain = isinstance(self.reduction, Mean) and all(each is None for each in apart)
         elements = self.elements(reading, target, class_weight, average=plain)
         if elements.value.ndim == 0:
-            return as_array(elements.value, piece.dtype)
+            return elements.value, piece.dtype
         if reading.keeps == "time":
             elements = summed(elements, _door.dense(piece, self.readout)).mean()
-        return self.reduced(elements, reading, sample_weight, piece)
+        return self.reduced(elements, reading, sample_weight, piece), piece.dtype
 
     def _over(
         self,
@@ -187,9 +204,12 @@ class Loss(_Objective):
         lengths: Array | None = None,
         time_axis: int = 0,
         class_axis: int = -1,
-        **options: Any,
+        sample_weight: Array | None = None,
+        class_weight: Any = None,
+        **unknown: Any,
     ) -> Stream:
         """A stream that has taken all steps of a packed record."""
+        _door.layout(lengths, valid, unknown)
         _door.laid_out(time_axis, class_axis, "a packed record")
         batch = tuple(record.shape[1:-1])
         shape = () if target is None else tuple(target.shape)
@@ -199,6 +219,7 @@ class Loss(_Objective):
             xp = namespace(record.bits)
             every = xp.ones_like(record.bits[0, ..., 0], dtype=xp.int32) * record.steps
             steps = every if valid is None else xp.sum(valid, axis=0)
+        options = {"sample_weight": sample_weight, "class_weight": class_weight}
         stream = self.stream(None if by_step else target, lengths=steps, **options)
         return stream.over(record, target if by_step else None, valid)
 
@@ -221,7 +242,7 @@ class Loss(_Objective):
 
     def reduced(
         self, elements: Elements, reading: Reading, sample_weight: Any, piece: Piece
-    ) -> shapes.Loss:
+    ) -> Array:
         """The loss, from the elements of every sample of a record that ends with `piece`."""
         value, weight, kept = elements
         if sample_weight is not None:
@@ -229,7 +250,7 @@ class Loss(_Objective):
             value, weight = value * by, by if weight is None else weight * by
         loss = self.reduction.reduce(value, weight, both(kept, piece.kept))
         per_row = loss.ndim and not self.criterion.per_class
-        return as_array(loss[..., 0] if per_row else loss, piece.dtype)
+        return loss[..., 0] if per_row else loss
 
     def predict(self, record: shapes.Record, **layout: Unpack[Layout]) -> shapes.Classes:
         """The class that the readout decides for, (*B) integers.
@@ -252,8 +273,7 @@ class Loss(_Objective):
         self, record: shapes.Record, **layout: Unpack[Layout]
     ) -> tuple[shapes.Evidence, Array, Piece]:
         """The evidence, who is not silent (*B), and the piece that ends the record."""
-        if self.layers or isinstance(record, Mapping):
-            (record,) = _door.layers(record, self.layers, several=False)
+        record = self.layer(record)
         if isinstance(record, Packed):
             stream = self._over(record, **layout)
             state = stream._begun()
@@ -263,7 +283,13 @@ class Loss(_Objective):
         if self.readout.keeps == "time":
             valid = _door.dense(piece, self.readout).valid
             z = sum_over_time(z, valid) / piece.steps
-        return self.readout.evidence(z), piece.spoke(), piece
+        return self.target.evidence(z, self.readout), piece.spoke(), piece
+
+    def layer(self, record: Any) -> shapes.Record:
+        """The one record of a mapping that it reads; a record that is none as it is."""
+        if self.layers or isinstance(record, Mapping):
+            (record,) = _door.layers(record, self.layers, several=False)
+        return record
 
     @staticmethod
     def classes(evidence: shapes.Evidence, spoke: Array) -> shapes.Classes:
@@ -318,24 +344,29 @@ class Total(_Objective):
         **options: Any,
     ) -> shapes.Loss:
         """The weighted sum of the losses, each called with the same arguments."""
-        return _door.total(
-            scaled(factor, loss(record, target, **options)) for factor, loss in self.terms
-        )
+        values = [loss.valued(record, target, **options) for _, loss in self.terms]
+        factors = (factor for factor, _ in self.terms)
+        total = _door.total(by * value for by, (value, _) in zip(factors, values, strict=True))
+        return as_array(total, values[0][1])
 
     def predict(self, record: shapes.Record, **layout: Unpack[Layout]) -> shapes.Classes:
-        """The class that the first loss decides for."""
+        """The class that the first loss with a target decides for."""
         return self.main.predict(record, **layout)
 
     def accuracy(
         self, record: shapes.Record, labels: shapes.Classes, **layout: Unpack[Layout]
     ) -> Array:
-        """The accuracy of the first loss."""
+        """The accuracy of the first loss with a target."""
         return self.main.accuracy(record, labels, **layout)
 
     def replace(self, **changes: Any) -> Self:
-        """Every loss with other parts."""
-        terms = tuple((factor, term.replace(**changes)) for factor, term in self.terms)
-        return replace(self, terms=terms)
+        """Every loss with other parts; penalties keep their target, none, and class weights."""
+        kept = {name: x for name, x in changes.items() if name not in ("target", "class_weight")}
+        terms = (
+            (factor, term.replace(**(kept if term.criterion.targetless else changes)))
+            for factor, term in self.terms
+        )
+        return replace(self, terms=tuple(terms))
 
     @property
     def _terms(self) -> tuple[tuple[float, Loss], ...]:

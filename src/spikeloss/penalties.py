@@ -22,6 +22,7 @@ from . import _door
 from .criteria import Bounds, Quantised
 from .loss import Loss
 from .presets import Preset
+from .presets._base import preset
 from .readouts import (
     BatchMean,
     BatchPercentile,
@@ -54,12 +55,7 @@ def catalogue() -> dict[str, Preset]:
 
 def _penalty(source: str) -> Callable[[Callable[_P, Loss]], Callable[_P, Loss]]:
     """Put a function that builds a penalty in the catalogue."""
-
-    def add(build: Callable[_P, Loss]) -> Callable[_P, Loss]:
-        _CATALOGUE[build.__name__] = Preset(build.__name__, build, source, "no class")
-        return build
-
-    return add
+    return preset(source=source, decides="no class", into=_CATALOGUE)
 
 
 def _averaged(readout: Readout, population: bool, batch: bool = False) -> Readout:

@@ -14,6 +14,7 @@ Both give what the loss gives for the whole record, up to rounding, in value and
 every loss whose record has a time axis. Chunks of many steps at once go into `steps`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -121,19 +122,20 @@ class Fold:
             known = loss.criterion.targetless or term.sums is not None or term.y is not None
             if not known and (self.target is None or loss.target.of_record):
                 _door.untargeted(loss)
-        return _door.total(
-            scaled(factor, self._value(loss, term, state))
+        total = _door.total(
+            factor * self._value(loss, term, state)
             for (factor, loss), term in zip(self.losses, state.terms, strict=True)
         )
+        return as_array(total, state.like.dtype)
 
     def predict(self, state: State) -> Classes:
-        """The class that the (first) loss decides for after the steps that have come, (*B)."""
-        (_, loss), *_ = self.losses
+        """The class that the (main) loss decides for after the steps that have come, (*B)."""
+        _, loss = self.losses[main_of(self.losses)]
         return loss.classes(self._evidence(state), state.spoke)
 
     def accuracy(self, state: State, labels: Classes) -> Array:
         """The share of samples whose `predict` is their label."""
-        (_, loss), *_ = self.losses
+        _, loss = self.losses[main_of(self.losses)]
         return loss.share(self._evidence(state), state.spoke, labels, state.piece)
 
     def _one_step(self, x: Record) -> Record:
@@ -209,13 +211,13 @@ class Fold:
         return Term(before.z + z, carry, sums, None, other)
 
     def _sums(self, loss: "Loss", z: Array, time: int, piece: Dense, target: Array | None) -> Sums:
-        reading = loss.readout.as_reading(z, piece)._replace(start=time)
+        reading = loss.readout.as_reading(z, piece)._replace(offset=time)
         if self.lengths is not None:
             lengths = _door.beside_record("lengths", self.lengths, z)
             reading = reading._replace(steps=namespace(z).astype(lengths, z.dtype)[..., None])
         return summed(loss.elements(reading, target, self.class_weight), piece)
 
-    def _value(self, loss: "Loss", term: Term, state: State) -> Value:
+    def _value(self, loss: "Loss", term: Term, state: State) -> Array:
         piece = state.piece
         reading = loss.readout.as_reading(term.z, piece)
         if term.sums is not None:
@@ -226,9 +228,10 @@ class Fold:
         return loss.reduced(elements, reading, self.sample_weight, piece)
 
     def _evidence(self, state: State) -> Evidence:
-        (_, loss), *_ = self.losses
-        z = state.terms[0].z
-        return loss.readout.evidence(z / state.piece.steps if loss.readout.keeps == "time" else z)
+        main = main_of(self.losses)
+        (_, loss), z = self.losses[main], state.terms[main].z
+        z = z / state.piece.steps if loss.readout.keeps == "time" else z
+        return loss.target.evidence(z, loss.readout)
 
 
 class Stream:
@@ -290,9 +293,10 @@ class Stream:
         return self.state
 
 
-def scaled(factor: float, value: Value) -> Value:
-    """factor value, in the dtype of the value."""
-    return as_array(factor * value, value.dtype)
+def main_of(terms: Sequence[tuple[float, "Loss"]]) -> int:
+    """Which of the terms decides: the first with a target, else the first."""
+    targeted = (i for i, (_, loss) in enumerate(terms) if not loss.criterion.targetless)
+    return next(targeted, 0)
 
 
 def _of_step(x: Array | None) -> Array | None:

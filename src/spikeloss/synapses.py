@@ -41,9 +41,12 @@ def of_module(module: "torch.nn.Module", shape: Sequence[int]) -> FanOut:
         fix = "Remove it with torch.nn.utils.parametrize.remove_parametrizations."
         refuse("module", "plain weights", "a parametrization", fix)
     ones = {name: (w != 0).to(torch.float64) for name, w in module.named_parameters()}
+    ones |= {name: w.clone() for name, w in module.named_buffers()}  # which some modules change
+    ones |= {name: w.double() for name, w in ones.items() if w.is_floating_point()}
 
     size = math.prod(shape)
-    ramp = torch.linspace(-2.0, 3.0, size, dtype=torch.float64).reshape(1, *shape)
+    place = next((w.device for w in ones.values()), None)
+    ramp = torch.linspace(-2.0, 3.0, size, dtype=torch.float64, device=place).reshape(1, *shape)
 
     def pulled(x: torch.Tensor, mixed: bool) -> list[float]:
         x = x.clone().requires_grad_()

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from . import _door
 from ._backend import arange, by_class, like, namespace
-from ._shapes import Array, Labels, Steps
-from .readouts import Reading
+from ._shapes import Array, Evidence, Labels, Steps
+from .readouts import Reading, Readout
 
 
 class Target(ABC):
@@ -32,6 +32,10 @@ class Target(ABC):
     @abstractmethod
     def encode(self, target: Array, reading: Reading) -> Array:
         """What the user gives, encoded for a reading."""
+
+    def evidence(self, z: Array, readout: Readout) -> Evidence:
+        """One number per class, the larger the likelier, from a decision or its mean over time."""
+        return readout.evidence(z)
 
 
 @dataclass(frozen=True)
@@ -189,7 +193,9 @@ class SpikeTrain(Target):
 class StoredPattern(Target):
     """y = P_label: a stored pattern per class, of one number per neuron, or per step and neuron.
 
-    The number of classes is that of the patterns, whatever the number of neurons is.
+    The number of classes is that of the patterns, whatever the number of neurons is; the class that
+    a decision is nearest to, by the squared error, is the one that is predicted. Patterns in time
+    predict none.
 
     Args:
         patterns: (K, N), or (K, T, N) for readouts that keep time; nested tuples or an array.
@@ -216,7 +222,14 @@ class StoredPattern(Target):
         y = xp.tensordot(chosen, patterns, axes=1)
         if patterns.ndim == 2:
             return y
-        y = xp.moveaxis(y, -2, 0)
-        if reading.start is None:
+        y = xp.moveaxis(y, (-2,), (0,))
+        if reading.offset is None:
             return y
-        return xp.take(y, reading.start + arange(len(reading.z), y), axis=0)
+        _door.within(len(reading.z), reading.offset, len(y))
+        return xp.take(y, reading.offset + arange(len(reading.z), y), axis=0)
+
+    def evidence(self, z: Array, readout: Readout) -> Evidence:
+        patterns, xp = like(self.patterns, z), namespace(z)
+        if patterns.ndim == 3 or readout.keeps == "spikes":
+            _door.undecided(self)
+        return -xp.sum((z[..., None, :] - patterns) ** 2, axis=-1)

@@ -32,6 +32,7 @@ from ._record import (
     groups,
     laid_out,
     layers,
+    layout,
     like_record,
     open_events,
     open_like,
@@ -58,6 +59,7 @@ from ._target import (
     steps_inside,
     unweighted,
     values,
+    within,
 )
 from ._words import refuse
 
@@ -81,6 +83,7 @@ __all__ = [
     "laid_out",
     "layers",
     "layers_option",
+    "layout",
     "like_record",
     "no_labels",
     "no_target",
@@ -117,5 +120,6 @@ __all__ = [
     "values",
     "weights_option",
     "whole",
+    "within",
     "working",
 ]

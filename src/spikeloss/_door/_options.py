@@ -81,6 +81,8 @@ def stage(argument: str, value: Any, base: type, example: str) -> Any:
 
 def numbers(argument: str, value: Any) -> tuple[float, ...]:
     """One or more numbers, as a tuple of floats."""
+    if is_array(value) and concrete(value):
+        value = unwrap(value).tolist()
     if not isinstance(value, (tuple, list)) or not value:
         fix = "Pass a tuple, as in (0.0, 1.0)."
         refuse(argument, "one or more numbers", cut(repr(value)), fix, TypeError)

@@ -37,11 +37,7 @@ def open_record(
     **unknown: Any,
 ) -> Piece:
     """A whole record as one piece; `timeless` records are decisions (*B, C) already."""
-    if unknown:
-        rule, got = "lengths, valid, time_axis or class_axis", ", ".join(unknown)
-        refuse("layout", rule, got, "Correct the name.", TypeError)
-    if lengths is not None and valid is not None:
-        refuse("valid", "one of lengths and valid", "both", "Drop one of them.", TypeError)
+    layout(lengths, valid, unknown)
     if isinstance(record, Events):
         laid_out(time_axis, class_axis, "events")
         return open_events(record, lengths, valid)
@@ -56,6 +52,15 @@ def open_record(
         _no_mask(lengths, valid, "a record without time")
         return Dense(timeless_record(x, time_axis, class_axis), None, 0, 1, dtype)
     return open_piece(time_first(x, time_axis, class_axis), lengths, valid, dtype)
+
+
+def layout(lengths: Any, valid: Any, unknown: Mapping[str, Any]) -> None:
+    """Known options, and one of lengths and a mask."""
+    if unknown:
+        rule, got = "lengths, valid, time_axis or class_axis", ", ".join(unknown)
+        refuse("layout", rule, got, "Correct the name.", TypeError)
+    if lengths is not None and valid is not None:
+        refuse("valid", "one of lengths and valid", "both", "Drop one of them.", TypeError)
 
 
 def open_like(target: Any, piece: Piece, readout: Any, **layout: Any) -> Piece:
@@ -73,8 +78,10 @@ def open_like(target: Any, piece: Piece, readout: Any, **layout: Any) -> Piece:
 
 def like_record(target: Piece, piece: Piece) -> None:
     """A target of the shape of the record."""
-    shapes = [x.x.shape if isinstance(x, Dense) else x.shape for x in (target, piece)]
-    if isinstance(target, Dense) == isinstance(piece, Dense) and shapes[0] != shapes[1]:
+    shapes = [
+        tuple(x.x.shape) if isinstance(x, Dense) else (x.length, *x.shape) for x in (target, piece)
+    ]
+    if shapes[0] != shapes[1]:
         rule = f"the shape of the record, {tuple(shapes[1])} with time first"
         refuse("target", rule, f"shape {tuple(shapes[0])}", "Pass a record of that shape.")
 
@@ -127,7 +134,7 @@ def open_events(
     if not whole:
         t = t + xp.astype(xp.reshape(start, (-1,))[sample], t.dtype)
     cell = xp.where(inside, sample * neurons + neuron, samples * neurons)
-    return Sparse(t, cell, amplitude, tuple(shape), start, end, dtype)
+    return Sparse(t, cell, amplitude, tuple(shape), steps, start, end, dtype)
 
 
 def _event_arrays(events: Events) -> tuple[Array, Array, Array, Array, Any]:
@@ -212,9 +219,9 @@ def spikes(piece: Piece) -> None:
 
 
 def undecided(readout: object) -> NoReturn:
-    """A sequence stands for no class."""
-    rule, fix = "a readout that decides on a class", "Decode the sequence yourself."
-    refuse("readout", rule, type(readout).__name__, fix, TypeError)
+    """A sequence, or patterns in time, stand for no class."""
+    rule, fix = "a readout or target that decides on a class", "Decode the record yourself."
+    refuse("loss", rule, type(readout).__name__, fix, TypeError)
 
 
 def comparable(evidence: Array) -> None:

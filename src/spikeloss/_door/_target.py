@@ -45,6 +45,13 @@ def class_labels(
     return _labels(argument, label, reading, ignore, classes=classes)
 
 
+def within(count: int, offset: Any, steps: int) -> None:
+    """A piece of a record that ends with the patterns of its steps, or before."""
+    if isinstance(offset, int) and offset + count > steps:
+        rule, fix = f"at most {steps} steps, as the patterns have", "Give patterns of more steps."
+        refuse("record", rule, offset + count, fix)
+
+
 def group_labels(target: Any, reading: _Reading) -> Array:
     """One integer per sample, of any range."""
     label = beside_record("target", target, reading.z)
@@ -223,8 +230,8 @@ def steps_inside(pairs: list[tuple[int, int]], steps: Steps) -> None:
 def rate(full: Any) -> Any:
     """A rate target needs a readout that firing at every step drives to a number."""
     if full is None:
-        fix = "Write target=targets.OnOffTime()."
-        refuse("target", "a readout of rates for OnOffRate", "one of spike times", fix, TypeError)
+        fix = "Write target=targets.OnOff()."
+        refuse("target", "a readout of rates for OnOffRate", "one of other values", fix, TypeError)
     return full
 
 

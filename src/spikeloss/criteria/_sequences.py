@@ -46,9 +46,9 @@ class CTC(Sequenced):
     For records in which several labels follow each other at unknown times. An alignment has a label
     or a blank at each of the n valid steps, and spells the labels when repetitions are merged and
     then blanks are left out. Labels (*B, L), shorter sequences filled up with -1. A sequence with
-    no alignment, as it is too long, costs infinity in PyTorch and NumPy, where its derivative is
-    nan, and about 1e5 in JAX. Computed by `torch.nn.functional.ctc_loss`, `optax.ctc_loss`, or a
-    loop over time in NumPy.
+    no alignment, as it is too long, costs infinity in PyTorch and NumPy, with nan as derivative,
+    and about 1e5 in JAX. A mean is over the samples, whatever the length of their labels. Computed
+    by `torch.nn.functional.ctc_loss`, `optax.ctc_loss`, or a loop over time in NumPy.
 
     Args:
         blank: the class that is the blank.
@@ -119,7 +119,7 @@ class Similarity(Sequenced):
         z, xp = reading.z, namespace(reading.z)
         label = xp.reshape(_door.group_labels(y, reading), (-1,))
         rows = xp.reshape(z, (len(z), len(label), z.shape[-1]))
-        rows = xp.reshape(xp.moveaxis(rows, 0, 1), (len(label), len(z) * z.shape[-1]))
+        rows = xp.reshape(xp.moveaxis(rows, (0,), (1,)), (len(label), len(z) * z.shape[-1]))
         alike = xp.astype(label[:, None] == label[None], z.dtype)
         gaps = absolute(self._kernel(rows) - alike) ** self.power
         return xp.sum(gaps, axis=-1) / max(len(label), 1)

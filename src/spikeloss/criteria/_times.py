@@ -7,6 +7,7 @@ from spikeloss import _door
 from spikeloss._backend import absolute, namespace
 from spikeloss._shapes import Array
 from spikeloss.readouts import Reading
+from spikeloss.readouts._times import LATEST
 
 from ._base import Weighed, of_label
 
@@ -18,7 +19,7 @@ class RelativeTime(Weighed):
     Args:
         delay: d, above 0, in the units of the decision, steps for spike times.
 
-    Source: the relative mean squared error of time to first spike of ml_genn.
+    Source: the relative mean squared error of time to first spike of mlGeNN.
 
     >>> import numpy, spikeloss
     >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), RelativeTime(delay=2.0))
@@ -37,10 +38,6 @@ class RelativeTime(Weighed):
         right, z_y = of_label(z, y)
         late = z - z_y - self.delay
         return xp.sum(xp.where(right == 1, 0, late) ** 2, axis=-1, keepdims=True)
-
-
-_LATEST = 80.0
-"""Units beyond which e^t stands still, as float32 ends at 88."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +70,7 @@ class EarlySpike(Weighed):
     def each(self, reading: Reading, y: Array) -> Array:
         _, z_y = of_label(reading.z, y)
         xp, late = namespace(z_y), z_y / self.tau
-        return xp.expm1(xp.where(late > _LATEST, _LATEST, late))
+        return xp.expm1(xp.where(late > LATEST, LATEST, late))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -154,7 +154,7 @@ class Tempotron(Weighed):
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
         above = z - self.threshold
-        missing, excess = xp.where(above < 0, -above, 0), xp.where(above > 0, above, 0)
+        missing, excess = xp.where(above >= 0, 0, -above), xp.where(above <= 0, 0, above)
         return y * missing + (1 - y) * excess
 
 

@@ -55,8 +55,8 @@ class Objective:
             got = f"{self.spelling} (its record has no time axis)"
             raise InputError("objective", rule, got, fix)
         if self.loss.main.criterion.targetless:
-            fix = "Put an objective first, as in ce_count + 0.1*rate_bounds."
-            raise InputError("objective", rule, f"{self.spelling} (a penalty comes first)", fix)
+            fix = "Add it to an objective, as in ce_count + 0.1*rate_bounds."
+            raise InputError("objective", rule, f"{self.spelling} (a penalty alone)", fix)
         record: Any = np.ones((steps, 1, classes), np.float32)
         if self.layers:
             record = dict.fromkeys(self.layers, record)
@@ -71,11 +71,12 @@ def find(text: str) -> Objective:
     """The objective that `text` spells."""
     parts = [_part(part.strip(), text) for part in _split(text)]
     spelling = " + ".join(spelling for spelling, _, _ in parts)
-    _, preset, loss = parts[0]
-    if len(parts) == 1 and isinstance(loss, Loss):
-        return Objective(spelling, preset, loss)
+    _, first, alone = parts[0]
+    if len(parts) == 1 and isinstance(alone, Loss):
+        return Objective(spelling, first, alone)
     placed = (_placed(by, term, preset) for _, preset, loss in parts for by, term in _terms(loss))
-    return Objective(spelling, preset, Total(tuple(placed)))
+    decides = (preset for _, preset, _ in parts if preset.name in catalogue())
+    return Objective(spelling, next(decides, first), Total(tuple(placed)))
 
 
 def _terms(loss: Loss | Total) -> tuple[tuple[float, Loss], ...]:

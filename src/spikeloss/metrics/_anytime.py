@@ -85,7 +85,7 @@ def decision_latency(judge: Judge, record: shapes.Record, **layout: Unpack[Layou
 def tally_anytime(judge: Judge, record: Any, labels: Any, layout: Layout) -> Tally:
     """Samples that are right after each step, (T,)."""
     loss, piece = _timed(judge, record, layout)
-    evidence, spoke = _anytime(loss.readout, piece)
+    evidence, spoke = _anytime(loss, piece)
     found = Decision(evidence, spoke, *loss.labelled(labels, evidence[-1], piece))
     return found.tally(found.right)
 
@@ -93,7 +93,7 @@ def tally_anytime(judge: Judge, record: Any, labels: Any, layout: Layout) -> Tal
 def latencies(judge: Judge, record: Any, layout: Layout) -> tuple[Array, Array]:
     """The valid steps of every sample before its decision was final, and that decision, (*B)."""
     loss, piece = _timed(judge, record, layout)
-    evidence, spoke = _anytime(loss.readout, piece)
+    evidence, spoke = _anytime(loss, piece)
     decided, xp = Loss.classes(evidence, spoke), namespace(evidence)
     t = numbered(len(decided), decided)
     final = xp.max(xp.where(decided != decided[-1], t + 1, 0), axis=0)
@@ -109,24 +109,27 @@ def _timed(judge: Judge, record: Any, layout: Layout) -> tuple[Loss, Dense]:
     if loss.readout.timeless:
         rule, got = "a readout of a record with time", type(loss.readout).__name__
         refuse("judge", rule, got, "Read with readouts.EveryStep().", TypeError)
-    return loss, _door.dense(_door.open_record(record, **layout), loss.readout)
+    if loss.readout.couples:
+        rule, got = "a readout that reads each sample by itself", type(loss.readout).__name__
+        refuse("judge", rule, got, "Cut the record yourself, at each step.", TypeError)
+    return loss, _door.dense(_door.open_record(loss.layer(record), **layout), loss.readout)
 
 
-def _anytime(readout: Readout, piece: Dense) -> tuple[Array, Array]:
+def _anytime(loss: Loss, piece: Dense) -> tuple[Array, Array]:
     """What every step and those before say: the evidence (T, *B, C); who spoke (T, *B)."""
-    xp, x = namespace(piece.x), piece.x
+    xp, x, readout = namespace(piece.x), piece.x, loss.readout
     active = xp.astype(xp.any(x != 0, axis=-1), x.dtype)
     t = numbered(len(x), active)
     spoke = t >= first_nonzero(active)
     if readout.keeps != "time":
-        return readout.evidence(_prefixes(readout, piece)), spoke
+        return loss.target.evidence(_prefixes(readout, piece), readout), spoke
     z, _ = readout.read(piece, None)
     if piece.valid is None:
         steps = t[..., None] + 1
     else:
         z, steps = xp.where(piece.valid, z, 0), running_sum(xp.astype(piece.valid, t.dtype))
     steps = xp.astype(xp.where(steps > 0, steps, 1), z.dtype)
-    return readout.evidence(running_sum(z) / steps), spoke
+    return loss.target.evidence(running_sum(z) / steps, readout), spoke
 
 
 def _prefixes(readout: Readout, piece: Dense) -> Array:

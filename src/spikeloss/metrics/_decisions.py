@@ -161,10 +161,8 @@ def decision(judge: Judge, record: Any, labels: Any, layout: Layout) -> Decision
 
 def loss_of(judge: Judge) -> Loss:
     """A loss that decides as the judge does."""
-    if isinstance(judge, Loss):
-        return judge
-    if isinstance(judge, Total):
-        return judge.terms[0][1]
+    if isinstance(judge, (Loss, Total)):
+        return judge.main
     return Loss(_door.stage("judge", judge, Readout, "readouts.Count()"), CrossEntropy())
 
 

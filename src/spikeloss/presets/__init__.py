@@ -1,6 +1,6 @@
 """The map of the library: every published loss as one expression of stages, with its source.
 
-Every preset takes `reduction` and `class_weight`; `catalogue()` lists them all.
+Every preset takes `reduction`, those with class labels `class_weight`; `catalogue()` lists all.
 """
 
 from . import _peers  # noqa: F401  # their objectives come first in the catalogue

@@ -71,11 +71,13 @@ def catalogue() -> dict[str, Preset]:
     return dict(_CATALOGUE)
 
 
-def preset(*, source: str, decides: str) -> Callable[[Callable[_P, _L]], Callable[_P, _L]]:
+def preset(
+    *, source: str, decides: str, into: dict[str, Preset] = _CATALOGUE
+) -> Callable[[Callable[_P, _L]], Callable[_P, _L]]:
     """Put a function that builds a loss in the catalogue."""
 
     def add(build: Callable[_P, _L]) -> Callable[_P, _L]:
-        _CATALOGUE[build.__name__] = Preset(build.__name__, build, source, decides)
+        into[build.__name__] = Preset(build.__name__, build, source, decides)
         return build
 
     return add

@@ -105,7 +105,7 @@ def integral_ce(*, label_smoothing: float = 0.0, **options: Unpack[Options]) -> 
 
 @preset(
     source="T. Nowotny, J. Turner and J. Knight, Loss shaping enhances exact gradient learning "
-    "with EventProp in spiking neural networks (2022); ml_genn",
+    "with EventProp in spiking neural networks (2022); mlGeNN",
     decides=HIGHEST.format("weighted sum of the membrane"),
 )
 def weighted_integral_ce(*, tau: float = 25.0, **options: Unpack[Options]) -> Loss:

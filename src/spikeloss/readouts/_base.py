@@ -17,7 +17,7 @@ class Reading(NamedTuple):
     keeps: Keeps
     steps: Steps
     full: Steps | float | None
-    start: int | Array | None = None
+    offset: int | Array | None = None
     """Steps of the record before those of a piece of it; None: it is the whole record."""
 
     @property
@@ -38,6 +38,11 @@ class Readout(ABC):
     @property
     def smaller_decides(self) -> bool:
         """Whether the smallest number decides, as for times, rather than the largest."""
+        return False
+
+    @property
+    def couples(self) -> bool:
+        """Whether what it says of a sample depends on the others of the batch."""
         return False
 
     @property
@@ -75,6 +80,8 @@ class Readout(ABC):
 
     def evidence(self, z: Array) -> Evidence:
         """One number per class, the larger the likelier, from a decision or its mean over time."""
+        if self.keeps == "sequence":
+            _door.undecided(self)
         if self.keeps == "spikes":
             z = z[0]
         return -z if self.smaller_decides else z

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from spikeloss import _door
 from spikeloss._backend import constant, first_nonzero, like, log_softmax, namespace, numbered
 from spikeloss._piece import Piece, plus, sum_over_time
-from spikeloss._shapes import Carry, Decision, Evidence, Steps
+from spikeloss._shapes import Carry, Decision, Steps
 
 from ._base import Keeps, Readout
 
@@ -155,9 +155,10 @@ class LogSumExp(Readout):
         if piece.valid is not None:
             x = xp.where(piece.valid, x, -xp.inf)
         top = constant(xp.max(x, axis=0))
-        top = xp.where(top == -xp.inf, 0, top)
+        top = xp.where(xp.isinf(top), 0, top)
         total = xp.sum(xp.exp(x - top), axis=0)
-        total = xp.where(total > 0, top + xp.log(xp.where(total > 0, total, 1)), -xp.inf)
+        none = total == 0
+        total = xp.where(none, -xp.inf, top + xp.log(xp.where(none, 1, total)))
         if carry is not None:
             total = xp.logaddexp(carry, total)
         return (total - xp.log(like(piece.steps, total))) / self.sharpness, total
@@ -231,14 +232,15 @@ class PeakWindow(Readout):
         highest, total, held = (none - xp.inf, none, none) if carry is None else carry
         t = xp.astype(numbered(len(u), u), u.dtype)
         first = like(first_nonzero(xp.astype(u == top, u.dtype)), u)
-        new = top > highest
+        new = ~(top <= highest) & ~xp.isnan(highest)
         start = xp.where(new, first, 0)
         total, held = xp.where(new, 0, total), xp.where(new, 0, held)
         window = (t >= start) & (t < start + self.width - held) & (t < piece.end - piece.start)
         total = total + xp.sum(xp.where(window, u, 0), axis=0)
         held = held + xp.sum(xp.astype(window, u.dtype), axis=0)
-        z = total / xp.where(held > 0, held, 1)
-        return z, (xp.where(new, top, highest), total, held)
+        highest = xp.where(new, top, highest)
+        z = xp.where(xp.isnan(highest), xp.nan, total / xp.where(held > 0, held, 1))
+        return z, (highest, total, held)
 
 
 @dataclass(frozen=True)
@@ -258,6 +260,3 @@ class WholeRecord(Readout):
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
         return _door.dense(piece, self).closed(), ()
-
-    def evidence(self, z: Decision) -> Evidence:
-        _door.undecided(self)

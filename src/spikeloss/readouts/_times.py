@@ -13,7 +13,7 @@ from ._base import Keeps, Readout
 Code = Literal["time", "negative", "reciprocal", "exponential"]
 
 
-_LATEST = 80.0
+LATEST = 80.0
 """Units beyond which e^t stands still, as float32 ends at 88."""
 
 
@@ -44,7 +44,7 @@ class _Coded(Readout):
         time = time / self.unit
         if self.code == "exponential":
             xp = namespace(time)
-            return -xp.exp(xp.where(time < _LATEST, time, _LATEST))
+            return -xp.exp(xp.where(time < LATEST, time, LATEST))
         if self.code == "reciprocal":
             return 1 / (time + 1)
         return time if self.code == "time" else -time

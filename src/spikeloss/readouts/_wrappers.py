@@ -4,10 +4,11 @@ import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from typing import Literal
 
 from spikeloss import _door
-from spikeloss._backend import as_index, at, is_array, like, namespace
+from spikeloss._backend import as_index, at, like, namespace
 from spikeloss._piece import Piece
 from spikeloss._shapes import Array, Carry, Decision, Steps
 
@@ -39,6 +40,13 @@ class _Wrapper(Readout):
     def timeless(self) -> bool:
         return self.of.timeless
 
+    @property
+    def couples(self) -> bool:
+        return self.of.couples
+
+    def full(self, steps: Steps, neurons: int) -> Steps | float | None:
+        return self.of.full(steps, neurons)
+
 
 @dataclass(frozen=True)
 class Population(_Wrapper):
@@ -66,6 +74,10 @@ class Population(_Wrapper):
         super().__post_init__()
         _door.option(self, "classes", _door.whole, low=1)
         _door.option(self, "pool", _door.choice, ("sum", "mean"))
+
+    @property
+    def in_steps(self) -> bool:
+        return self.pool == "mean" and self.of.in_steps
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
         size = _door.groups(piece.neurons, self.classes)
@@ -100,6 +112,10 @@ class Temperature(_Wrapper):
         super().__post_init__()
         _door.option(self, "scale", _door.number, above=0.0)
 
+    @property
+    def in_steps(self) -> bool:
+        return False
+
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
         z, carry = self.of.read(piece, carry)
         return z / self.scale, carry
@@ -129,9 +145,13 @@ class Weighted(_Wrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one = not is_array(self.weights) and not isinstance(self.weights, (tuple, list))
+        one = isinstance(self.weights, Real)
         check = partial(_door.number, low=0.0) if one else _door.weights_option
         _door.option(self, "weights", check)
+
+    @property
+    def in_steps(self) -> bool:
+        return False
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
         z, carry = self.of.read(piece, carry)
@@ -152,8 +172,14 @@ class Weighted(_Wrapper):
 class _Coupled(_Wrapper):
     """A readout that says the same of every sample of a batch."""
 
+    @property
+    def couples(self) -> bool:
+        return True
+
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
         z, carry = self.of.read(piece, carry)
+        if 0 in z.shape:
+            return z, carry
         kept = _door.dense(piece, self).valid if self.keeps == "time" else piece.kept
         xp, first = namespace(z), 0 if self.keeps is None else 1
         batch = tuple(z.shape[first:-1])
@@ -166,9 +192,6 @@ class _Coupled(_Wrapper):
     @abstractmethod
     def _pooled(self, z: Array, kept: Array) -> Array:
         """One row (..., C) of the samples (..., B, C) that are kept."""
-
-    def full(self, steps: Steps, neurons: int) -> Steps | float | None:
-        return self.of.full(steps, neurons)
 
 
 @dataclass(frozen=True)
@@ -222,10 +245,11 @@ class BatchPercentile(_Coupled):
 
     def _pooled(self, z: Array, kept: Array) -> Array:
         xp = namespace(z)
-        z = xp.moveaxis(xp.sort(xp.where(kept, z, xp.inf), axis=-2), -2, 0)
+        lost = xp.any(kept & xp.isnan(z), axis=-2)
+        z = xp.moveaxis(xp.sort(xp.where(kept, z, xp.inf), axis=-2), (-2,), (0,))
         count = xp.sum(xp.astype(kept, z.dtype), axis=-2)
         place = self.percentile / 100 * xp.where(count > 1, count - 1, 0)
         low = xp.floor(place)
         high = xp.where(low + 1 < count, low + 1, low)
         below, above = (xp.where(count > 0, at(z, as_index(k)), 0) for k in (low, high))
-        return below + (place - low) * (above - below)
+        return xp.where(lost, xp.nan, below + (place - low) * (above - below))
