@@ -120,7 +120,7 @@ def squared(draw: st.DrawFn, readout: Readout) -> tuple[Criterion, Target]:
     inner: Any = innermost(readout)
     if not isinstance(inner, (FirstSpike, SpikeTimes)):
         targets.append(OnOffRate(0.75, 0.25))
-    elif inner.code == "time":
+    elif readout.in_steps:
         several = isinstance(inner, SpikeTimes)
         times = ((0,) * inner.count, (-1,) * inner.count) if several else (0, -1)
         targets += [OnOffTime(*times), GivenTime()]

@@ -72,12 +72,13 @@ def catalogue() -> dict[str, Preset]:
 
 
 def preset(
-    *, source: str, decides: str, into: dict[str, Preset] = _CATALOGUE
+    *, source: str, decides: str, into: dict[str, Preset] | None = None
 ) -> Callable[[Callable[_P, _L]], Callable[_P, _L]]:
     """Put a function that builds a loss in the catalogue."""
 
     def add(build: Callable[_P, _L]) -> Callable[_P, _L]:
-        into[build.__name__] = Preset(build.__name__, build, source, decides)
+        known = _CATALOGUE if into is None else into
+        known[build.__name__] = Preset(build.__name__, build, source, decides)
         return build
 
     return add
