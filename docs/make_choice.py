@@ -7,15 +7,17 @@ where a folder is given. A test compares the page with what is made here.
 import csv
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
-from statistics import fmean, stdev
+from types import SimpleNamespace
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from spikeloss.lab.objectives import find
 from spikeloss.lab.plots import LIGHT, colour
+from spikeloss.lab.summary import COLUMNS, Summary, cells, percent, summarise
 
 ROOT = Path(__file__).parent.parent
 RUNS = ROOT / "benchmarks" / "results" / "choice.csv"
@@ -65,48 +67,12 @@ data, as with those of their sources they learn it badly.
 """
 
 
-@dataclass(frozen=True)
-class Row:
-    """An objective over all seeds."""
-
-    name: str
-    reads: str
-    accuracy: float
-    spread: float
-    output: float
-    hidden: float
-    step: float
-    seconds: float
-    share: float
-
-
-def rows(runs: list[dict[str, str]]) -> list[Row]:
+def rows(runs: list[Any]) -> list[Summary]:
     """A row per objective, the most accurate first."""
-    found = []
-    for name in dict.fromkeys(run["objective"] for run in runs):
-        own = [run for run in runs if run["objective"] == name]
-
-        def mean(column: str, own: list[dict[str, str]] = own) -> float:
-            return fmean(float(run[column]) for run in own if run[column])
-
-        accuracies = [float(run["accuracy"]) for run in own]
-        found.append(
-            Row(
-                name,
-                find(name).reads,
-                fmean(accuracies),
-                stdev(accuracies),
-                mean("firing_rate"),
-                mean("hidden_rate"),
-                mean("decision_step"),
-                mean("seconds_per_epoch"),
-                mean("objective_share"),
-            )
-        )
-    return sorted(found, key=lambda row: -row.accuracy)
+    return sorted(summarise(runs), key=lambda row: -row.accuracy)
 
 
-def front(table: list[Row], cost: str) -> list[Row]:
+def front(table: list[Summary], cost: str) -> list[Summary]:
     """Those that no other one beats in accuracy and in a cost at once, the cheapest first."""
     best, kept = 0.0, []
     for row in sorted(table, key=lambda row: (getattr(row, cost), -row.accuracy)):
@@ -116,67 +82,52 @@ def front(table: list[Row], cost: str) -> list[Row]:
     return kept
 
 
-def percent(share: float) -> str:
-    """0.9731 -> 97.3 %"""
-    return f"{100 * share:.1f} %"
-
-
-def listed(table: list[Row], what: str) -> str:
+def listed(table: list[Summary], what: str) -> str:
     """Names, each with some of its numbers."""
     return ", ".join(
-        f"`{row.name}` ({what.format(row=row)}, {percent(row.accuracy)})" for row in table
+        f"`{row.objective}` ({what.format(row=row)}, {percent(row.accuracy)})" for row in table
     )
 
 
-def findings(table: list[Row], seeds: int) -> str:
+def findings(table: list[Summary], seeds: int) -> str:
     """What the table says, for those who read no table."""
     best, worst = table[0], table[-1]
-    least = best.accuracy - 2 * best.spread / seeds**0.5
-    level = ", ".join(f"`{row.name}`" for row in table[1:] if row.accuracy >= least)
+    least = best.accuracy - 2 * (best.accuracy_spread or 0) / seeds**0.5
+    level = ", ".join(f"`{row.objective}`" for row in table[1:] if row.accuracy >= least)
     spikes, membrane = (
-        next(row for row in table if row.reads == reads) for reads in ("spikes", "membrane")
+        next(row for row in table if find(row.objective).reads == reads)
+        for reads in ("spikes", "membrane")
     )
     lines = [
-        f"Most accurate is `{best.name}`, {percent(best.accuracy)}. Within two standard errors of "
-        f"it: {level or 'none'}.",
-        f"Of those that read spikes `{spikes.name}` is the most accurate, of those that read the "
-        f"membrane `{membrane.name}`, {percent(membrane.accuracy)}.",
+        f"Most accurate is `{best.objective}`, {percent(best.accuracy)}. Within two standard errors "
+        f"of it: {level or 'none'}.",
+        f"Of those that read spikes `{spikes.objective}` is the most accurate, of those that read "
+        f"the membrane `{membrane.objective}`, {percent(membrane.accuracy)}.",
         "Early decisions: none that decides earlier is more accurate than "
-        + listed(front(table, "step"), "step {row.step:.1f}")
+        + listed(front(table, "decision_step"), "step {row.decision_step:.1f}")
         + ".",
         "Few spikes in the hidden layer: none with fewer is more accurate than "
-        + listed(front(table, "hidden"), "{row.hidden:.3f} per neuron and step")
+        + listed(front(table, "hidden_rate"), "{row.hidden_rate:.3f} per neuron and step")
         + ".",
-        f"Least accurate is `{worst.name}`, {percent(worst.accuracy)}.",
+        f"Least accurate is `{worst.objective}`, {percent(worst.accuracy)}.",
     ]
     return "\n".join(f"- {line}" for line in lines)
 
 
-def cells(table: list[Row]) -> str:
+def shown(table: list[Summary]) -> str:
     """The table in Markdown."""
-    head = ("objective", "reads", "accuracy %", "output rate", "hidden rate", "decision step",
-            "s/epoch", "in objective")  # fmt: skip
+    head = ("objective", "reads", *COLUMNS)
     lines = [head, ("---",) * 2 + ("---:",) * 6]
-    lines += [
-        (
-            f"`{row.name}`",
-            row.reads,
-            f"{100 * row.accuracy:.1f} ± {100 * row.spread:.1f}",
-            f"{row.output:.3f}",
-            f"{row.hidden:.3f}",
-            f"{row.step:.1f}",
-            f"{row.seconds:.2f}",
-            percent(row.share),
-        )
-        for row in table
-    ]
+    for row in table:
+        name, *numbers = cells(row)
+        lines.append((f"`{name}`", find(name).reads, *numbers))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def page(runs: list[dict[str, str]]) -> str:
+def page(runs: list[Any]) -> str:
     """The page on what to choose."""
-    table, run = rows(runs), runs[0]
-    seeds = len({run["seed"] for run in runs})
+    table, run = rows(runs), vars(runs[0])
+    seeds = len({run.seed for run in runs})
     named = " ".join(f"--objective '{name}'" for name in SUMS)
     return TEXT.format(
         sums=len(SUMS),
@@ -185,23 +136,23 @@ def page(runs: list[dict[str, str]]) -> str:
         recipe=f"{run['steps']} steps, {run['hidden']} hidden neurons, {run['epochs']} epochs of "
         f"Adam, learning rate {run['learning_rate']}",
         findings=findings(table, seeds),
-        table=cells(table),
+        table=shown(table),
         where=f"PyTorch {run['torch']}, {run['machine']}, one thread per run, two runs at a time.",
     )
 
 
 PANELS = (
     ("test error / %", lambda row: 100 * (1 - row.accuracy), "log"),
-    ("decision step", lambda row: row.step, "symlog"),
-    ("hidden spikes per step", lambda row: row.hidden, "linear"),
+    ("decision step", lambda row: row.decision_step, "symlog"),
+    ("hidden spikes per step", lambda row: row.hidden_rate, "linear"),
 )
 
 
-def draw(table: list[Row]) -> None:
+def draw(table: list[Summary]) -> None:
     """A dot for every objective: its error, its decision step, the spikes of its hidden layer."""
     figure = Figure(figsize=(10.0, 0.26 * len(table) + 1.0), layout="constrained")
     places = range(len(table), 0, -1)
-    inks = [colour(row.reads == "membrane", LIGHT) for row in table]
+    inks = [colour(find(row.objective).reads == "membrane", LIGHT) for row in table]
     for axes, (title, value, scale) in zip(figure.subplots(1, 3, sharey=True), PANELS, strict=True):
         values = [value(row) for row in table]
         axes.set_xscale(scale)
@@ -215,17 +166,24 @@ def draw(table: list[Row]) -> None:
     figure.axes[0].set_xticks([2, 5, 10], minor=False)
     figure.axes[0].xaxis.set_minor_locator(NullLocator())
     figure.axes[1].set_xticks([0, 1, 2, 5, 10])
-    figure.axes[0].set_yticks(list(places), [row.name.split("(")[0] for row in table], fontsize=9)
+    figure.axes[0].set_yticks(
+        list(places), [row.objective.split("(")[0] for row in table], fontsize=9
+    )
     for index, reads in enumerate(("spikes", "membrane")):
         figure.axes[2].scatter([], [], color=colour(index, LIGHT), label=f"reads {reads}")
     figure.legend(frameon=False, loc="outside lower center", ncols=2)
     figure.savefig(PICTURE, dpi=110)
 
 
-def read() -> list[dict[str, str]]:
-    """The runs."""
+def read() -> list[Any]:
+    """The runs: the columns of the file, as numbers where the summary wants them."""
     with RUNS.open() as file:
-        return list(csv.DictReader(file))
+        found = list(csv.DictReader(file))
+    numbers = [field.name for field in fields(Summary) if field.name in found[0]]
+    numbers.remove("objective")
+    for run in found:
+        run |= {name: float(run[name]) if run[name] else None for name in numbers}
+    return [SimpleNamespace(**run) for run in found]
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def test_page_of_choice_shows_what_the_runs_say() -> None:
     made = script("make_choice")
     text = (ROOT / "docs" / "choice.md").read_text()
     assert made.page(made.read()) == text, "run: python docs/make_choice.py"
-    shown = {row.name for row in made.rows(made.read())}
+    shown = {row.objective for row in made.rows(made.read())}
     assert shown == {found.spelling for found in _every(Recipe())} | set(made.SUMS)
 
 

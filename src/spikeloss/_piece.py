@@ -102,8 +102,8 @@ class Dense(NamedTuple):
             return z
         xp = namespace(z)
         if self.gaps:
-            own = xp.where(self._before < 0, 0, self._before)
-            z = at(z, xp.broadcast_to(own, z.shape))
+            own = self._before
+            z = at(z, xp.broadcast_to(xp.where(own < 0, 0, own), z.shape))
         return xp.where(self.valid, z, 0)
 
     def latest(self, x: Array, count: int) -> Array:
@@ -169,7 +169,8 @@ class Dense(NamedTuple):
     @property
     def _before(self) -> Array:
         """The valid steps before each step that is valid, as integers."""
-        return running_sum(namespace(self.x).astype(self.valid, namespace(self.x).int32)) - 1
+        xp = namespace(self.x)
+        return running_sum(xp.astype(self.valid, xp.int32)) - 1
 
     def _position(self, event: Array) -> Array:
         """Valid steps before a step of the piece."""
@@ -236,10 +237,9 @@ class Sparse(NamedTuple):
         """The first `count` events of every neuron; those of one neuron and time are one spike."""
         xp, cells = namespace(self.amplitude), math.prod(self.shape)
         cell = xp.where(self.amplitude != 0, self.cell, cells)
-        order = xp.argsort(self.time, stable=True)
-        order = order[xp.argsort(cell[order], stable=True)]
+        order = in_order(self.time, cell)
         time, cell = self.time[order], cell[order]
-        new = (cell != _before(cell)) | (time != _before(time))
+        new = (cell != _previous(cell)) | (time != _previous(time))
         # The k-th spike of a neuron: new ones so far, less those before its first event.
         seen = xp.cumulative_sum(xp.astype(new, cell.dtype), axis=0)
         rank = seen - seen[xp.searchsorted(cell, cell)]
@@ -270,7 +270,14 @@ def plus(total: Array, carry: Array | None) -> Array:
     return total if carry is None else carry + total
 
 
-def _before(x: Array) -> Array:
+def in_order(time: Array, cell: Array) -> Array:
+    """The order of events by cell, and for each cell by time."""
+    xp = namespace(time)
+    order = xp.argsort(time, stable=True)
+    return order[xp.argsort(cell[order], stable=True)]
+
+
+def _previous(x: Array) -> Array:
     """The element before each, and another one before the first."""
     return namespace(x).concat([x[:1] - 1, x[:-1]])
 

@@ -176,11 +176,22 @@ class Loss(_Objective):
         options = {"sample_weight": sample_weight, "class_weight": class_weight, **layout}
         if self.layers or isinstance(record, Mapping):
             layers = _door.layers(record, self.layers, several=self.criterion.targetless)
-            alone = self.replace(layers=None)
-            parts = [alone.valued(layer, target, **options) for layer in layers]
+            parts = [self._valued(layer, target, **options) for layer in layers]
             return _door.total(value for value, _ in parts), parts[0][1]
+        return self._valued(record, target, **options)
+
+    def _valued(
+        self,
+        record: shapes.Record,
+        target: Array | None,
+        *,
+        sample_weight: Array | None,
+        class_weight: Any,
+        **layout: Any,
+    ) -> tuple[Array, Any]:
         if isinstance(record, Packed) and not (self.criterion.whole or self.target.of_record):
-            value = self._over(record, target, **options).value()
+            weights = {"sample_weight": sample_weight, "class_weight": class_weight}
+            value = self._over(record, target, **weights, **layout).value()
             return value, value.dtype
         piece = _door.open_record(record, timeless=self.readout.timeless, **layout)
         reading = self.readout.reading(piece)
@@ -220,7 +231,8 @@ class Loss(_Objective):
             every = xp.ones_like(record.bits[0, ..., 0], dtype=xp.int32) * record.steps
             steps = every if valid is None else xp.sum(valid, axis=0)
         options = {"sample_weight": sample_weight, "class_weight": class_weight}
-        stream = self.stream(None if by_step else target, lengths=steps, **options)
+        alone = self.replace(layers=None)  # which layer is settled
+        stream = alone.stream(None if by_step else target, lengths=steps, **options)
         return stream.over(record, target if by_step else None, valid)
 
     def elements(

@@ -47,12 +47,6 @@ def fired(times: Array) -> tuple[Array, Array]:
     return xp.where(there, times, 0), there
 
 
-def apart(a: Array, b: Array) -> Array:
-    """|a - b|, its derivative 0 where they are equal (which libraries do not agree on)."""
-    xp, gap = namespace(a), a - b
-    return xp.where(gap > 0, gap, xp.where(gap < 0, -gap, 0))
-
-
 def root(square: Array) -> Array:
     """The square root, its derivative 0 at 0."""
     xp = namespace(square)

@@ -4,13 +4,13 @@ import math
 from typing import Annotated, Any, Literal, Unpack
 
 from spikeloss import _door
-from spikeloss._backend import as_array, constant, is_array, like, namespace
+from spikeloss._backend import absolute, as_array, constant, is_array, like, namespace
 from spikeloss._door._words import shape_of
 from spikeloss._piece import Dense
 from spikeloss._shapes import Array, Layout, Record
 from spikeloss.readouts import FilteredTrace
 
-from ._times import apart, fired, pair, pooled, root
+from ._times import fired, pair, pooled, root
 
 
 def van_rossum(
@@ -169,7 +169,7 @@ def _overlaps(a: Array, b: Array, tau: float) -> Array:
     """e^(-|a_i - b_j| / tau), 0 where one of them is no spike."""
     xp = namespace(a)
     (a, in_a), (b, in_b) = fired(a), fired(b)
-    overlap = xp.exp(-apart(a[..., :, None], b[..., None, :]) / tau)
+    overlap = xp.exp(-absolute(a[..., :, None] - b[..., None, :]) / tau)
     return xp.where(in_a[..., :, None] & in_b[..., None, :], overlap, 0)
 
 

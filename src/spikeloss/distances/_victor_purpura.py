@@ -3,10 +3,20 @@
 from typing import Annotated, Any
 
 from spikeloss import _door
-from spikeloss._backend import arange, as_array, as_index, at, constant, like, namespace, scan
+from spikeloss._backend import (
+    absolute,
+    arange,
+    as_array,
+    as_index,
+    at,
+    constant,
+    like,
+    namespace,
+    scan,
+)
 from spikeloss._shapes import Array
 
-from ._times import apart, fired, pair, pooled
+from ._times import fired, pair, pooled
 
 STATES = 1_000_000
 """Entries that the table of a pair of units with labels may have."""
@@ -95,7 +105,7 @@ def _edits(a: Array, b: Array, cost: float, softness: float) -> Array:
         return xp.astype(i + j, a.dtype)
     row, d = arange(n, a) + 1, arange(n + m, a) + 1
     column = xp.clip(d[:, None] - row, 1, m) - 1
-    moved = cost * apart(a, b[column])
+    moved = cost * absolute(a - b[column])
     edge = d[:, None] == row  # j = 0
     first = xp.zeros_like(a[:1])
 
@@ -147,7 +157,7 @@ def _labelled_edits(a: Array, b: Array, cost: float, change: float) -> Array:
         time, there, label = given
         new = table + 1
         for unit in range(units):
-            moved = cost * apart(time, b[unit]) + xp.where(label == unit, free, other)
+            moved = cost * absolute(time - b[unit]) + xp.where(label == unit, free, other)
             moved = xp.reshape(moved, (*(1,) * unit, m, *(1,) * (units - 1 - unit), *batch))
             new = _joined(new, _cut(table, unit, 0, m) + moved, 1, unit)
         for unit in range(units):

@@ -229,10 +229,11 @@ def _chosen(texts: Sequence[str], recipe: Recipe) -> list[Objective]:
 
 def _every(recipe: Recipe) -> list[Objective]:
     """Every objective that can learn the data."""
-    chosen = []
-    for name in catalogue():
+    classes, chosen = load(recipe.data, recipe.steps).classes, []
+    for objective in map(find, catalogue()):
         with suppress(InputError):
-            chosen += _chosen([name], recipe)
+            objective.check(recipe.steps, classes)
+            chosen.append(objective)
     return chosen
 
 

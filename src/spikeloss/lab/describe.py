@@ -3,6 +3,7 @@
 from typing import Any
 
 from spikeloss import penalties
+from spikeloss.criteria import Level
 from spikeloss.loss import Loss, Total
 from spikeloss.presets import Preset, catalogue
 
@@ -54,8 +55,7 @@ def _stages(loss: Loss | Total) -> dict[str, str]:
     main = loss.main
     stages = {name: repr(getattr(main, name)) for name in ("readout", "criterion", "target")}
     stages["reduction"] = repr(main.reduction)
-    others = loss.terms[1:] if isinstance(loss, Total) else ()
-    for index, (factor, term) in enumerate(others, 2):
+    for index, (factor, term) in enumerate((1 * loss).terms[1:], 2):
         parts: list[Any] = [term.readout, term.criterion, term.target]
         if term.criterion.targetless:
             parts.pop()
@@ -93,4 +93,4 @@ def _target(loss: Loss) -> str:
         return "labels"
     if loss.criterion.whole:
         return "sequences"
-    return "wanted" if type(loss.criterion).__name__ == "Level" else "teacher"
+    return "wanted" if isinstance(loss.criterion, Level) else "teacher"

@@ -44,7 +44,7 @@ class Objective:
     @property
     def layers(self) -> tuple[str, ...]:
         """The records that a sum reads, by name; none: one record that is not named."""
-        named = [term.layers or () for _, term in _terms(self.loss)]
+        named = [term.layers or () for _, term in (1 * self.loss).terms]
         return tuple(name for name in LAYERS if any(name in layers for layers in named))
 
     def check(self, steps: int, classes: int) -> None:
@@ -74,13 +74,11 @@ def find(text: str) -> Objective:
     _, first, alone = parts[0]
     if len(parts) == 1 and isinstance(alone, Loss):
         return Objective(spelling, first, alone)
-    placed = (_placed(by, term, preset) for _, preset, loss in parts for by, term in _terms(loss))
+    placed = (
+        _placed(by, term, preset) for _, preset, loss in parts for by, term in (1 * loss).terms
+    )
     decides = (preset for _, preset, _ in parts if preset.name in catalogue())
     return Objective(spelling, next(decides, first), Total(tuple(placed)))
-
-
-def _terms(loss: Loss | Total) -> tuple[tuple[float, Loss], ...]:
-    return loss.terms if isinstance(loss, Total) else ((1.0, loss),)
 
 
 def _placed(factor: float, term: Loss, preset: Preset) -> tuple[float, Loss]:
@@ -115,8 +113,9 @@ def _part(part: str, text: str) -> tuple[str, Preset, Loss | Total]:
         fix = f"Did you mean {close[0]}?" if close else "See all with `spikeloss list`."
         raise InputError("objective", "a name that `spikeloss list` shows", repr(name), fix)
     fix = f"See `spikeloss show {name}`."
+    known = presets[name].options if options else {}
     for option in options:
-        if option not in (known := presets[name].options):
+        if option not in known:
             rule = f"options of {name}: {', '.join(known)}"
             raise InputError("objective", rule, repr(option), fix)
     try:

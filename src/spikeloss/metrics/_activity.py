@@ -7,13 +7,12 @@ from spikeloss import _door
 from spikeloss import _shapes as shapes
 from spikeloss._backend import accumulate, arange, namespace, running_sum
 from spikeloss._door import refuse
-from spikeloss._piece import Piece, Sparse
+from spikeloss._piece import Piece, Sparse, in_order
 from spikeloss._shapes import Array, Layout
-from spikeloss.criteria import CrossEntropy
-from spikeloss.loss import Loss
 from spikeloss.readouts import Count
 from spikeloss.records import Packed
 
+from ._decisions import loss_of
 from ._tally import Tally, tally
 
 
@@ -151,7 +150,7 @@ def _fraction(of: Array, piece: Piece) -> Array:
 def counted(record: Any, layout: Layout) -> tuple[Array, Piece]:
     """The spikes of every neuron, (*B, N) integers, and the piece that ends the record."""
     if isinstance(record, Packed):  # its entries are 0 and 1
-        z, _, piece = Loss(Count(), CrossEntropy()).evidence(record, **layout)
+        z, _, piece = loss_of(Count()).evidence(record, **layout)
         return namespace(z).astype(z, arange(0, z).dtype), piece
     piece = _door.open_record(record, **layout)
     _door.spikes(piece)
@@ -169,8 +168,7 @@ def fired(piece: Piece) -> Array:
 def _events_fired(piece: Sparse) -> Array:
     """Events of one neuron and step are one entry of the record, the sum of their amplitudes."""
     xp, cells, events = namespace(piece.time), math.prod(piece.shape), len(piece.time)
-    order = xp.argsort(piece.time, stable=True)
-    order = order[xp.argsort(piece.cell[order], stable=True)]
+    order = in_order(piece.time, piece.cell)
     step, cell = xp.floor(piece.time[order]), piece.cell[order]
     new = (step[1:] != step[:-1]) | (cell[1:] != cell[:-1])
     new = xp.concat([xp.ones_like(step[:1], dtype=xp.bool), new])
