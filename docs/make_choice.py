@@ -99,8 +99,8 @@ def findings(table: list[Summary], seeds: int) -> str:
         for reads in ("spikes", "membrane")
     )
     lines = [
-        f"Most accurate is `{best.objective}`, {percent(best.accuracy)}. Within two standard errors "
-        f"of it: {level or 'none'}.",
+        f"Most accurate is `{best.objective}`, {percent(best.accuracy)}. Within two standard "
+        f"errors of it: {level or 'none'}.",
         f"Of those that read spikes `{spikes.objective}` is the most accurate, of those that read "
         f"the membrane `{membrane.objective}`, {percent(membrane.accuracy)}.",
         "Early decisions: none that decides earlier is more accurate than "
