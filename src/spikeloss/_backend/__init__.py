@@ -154,6 +154,11 @@ def absolute(x: Array) -> Array:
     return namespace(x).where(x == 0, 0, namespace(x).abs(x))
 
 
+def power(x: Any, exponent: int) -> Any:
+    """x^exponent, 1 or 2, as a product: to a compiler an option may be a number yet unknown."""
+    return x * x if exponent == 2 else x
+
+
 def log_softmax(z: Array) -> Array:
     """z_c - log sum_k exp z_k over the last axis, shifted first, so that nothing overflows."""
     return _library(z).log_softmax(z)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from spikeloss import _door
-from spikeloss._backend import averages, kind, log_softmax, namespace, surprise
+from spikeloss._backend import averages, kind, log_softmax, namespace, power, surprise
 from spikeloss._shapes import Array, Labels
 from spikeloss.readouts import Reading
 
@@ -180,7 +180,7 @@ class Margin(Weighed):
         right, z_y = of_label(z, y)
         gap = self.margin - z_y + z
         gap = xp.where((gap <= 0) | (right == 1), 0, gap)  # nan for a label that is no class
-        return xp.sum(gap**self.power, axis=-1, keepdims=True) / z.shape[-1]
+        return xp.sum(power(gap, self.power), axis=-1, keepdims=True) / z.shape[-1]
 
 
 @dataclass(frozen=True, kw_only=True)

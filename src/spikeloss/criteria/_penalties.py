@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from spikeloss import _door
-from spikeloss._backend import absolute, namespace
+from spikeloss._backend import absolute, namespace, power
 from spikeloss._shapes import Array, Labels
 from spikeloss.readouts import Reading
 
@@ -81,7 +81,7 @@ class Bounds(Penalty):
         if self.upper is not None:
             outside = outside + xp.where(z <= self.upper, 0, z - self.upper)
         pooled = getattr(xp, self.pool)
-        return pooled(outside**self.power, axis=-1, keepdims=True)
+        return pooled(power(outside, self.power), axis=-1, keepdims=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +114,9 @@ class Quantised(Penalty):
 
     def each(self, reading: Reading) -> Array:
         z, xp = reading.z, namespace(reading.z)
-        first, *others = sorted(self.levels)
+        first, *others = self.levels
         gap = absolute(z - first)
         for level in others:
             other = absolute(z - level)
-            gap = xp.where(other < gap, other, gap)
-        return xp.mean(gap**self.power, axis=-1, keepdims=True)
+            gap = xp.where((other < gap) | ((other == gap) & (level < z)), other, gap)
+        return xp.mean(power(gap, self.power), axis=-1, keepdims=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from spikeloss import _door
-from spikeloss._backend import absolute, as_index, constant, ctc, log_softmax, namespace
+from spikeloss._backend import absolute, as_index, constant, ctc, log_softmax, namespace, power
 from spikeloss._shapes import Array, Labels
 from spikeloss.readouts import Reading
 
@@ -121,7 +121,7 @@ class Similarity(Sequenced):
         rows = xp.reshape(z, (len(z), len(label), z.shape[-1]))
         rows = xp.reshape(xp.moveaxis(rows, (0,), (1,)), (len(label), len(z) * z.shape[-1]))
         alike = xp.astype(label[:, None] == label[None], z.dtype)
-        gaps = absolute(self._kernel(rows) - alike) ** self.power
+        gaps = power(absolute(self._kernel(rows) - alike), self.power)
         return xp.sum(gaps, axis=-1) / max(len(label), 1)
 
     def _kernel(self, x: Array) -> Array:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from spikeloss import _door
-from spikeloss._backend import averages, namespace, squared_difference
+from spikeloss._backend import averages, namespace, power, squared_difference
 from spikeloss._shapes import Array
 from spikeloss.readouts import Reading
 
@@ -57,7 +57,7 @@ class SquaredError(Weighed):
         if self.tolerance:
             value = xp.where(xp.abs(z - y) < self.tolerance, 0, value)
         if self.steps_power:
-            value = value / reading.steps**self.steps_power
+            value = value / power(reading.steps, self.steps_power)
         return value
 
     def average(self, reading: Reading, y: Array) -> Array | None:
@@ -65,7 +65,7 @@ class SquaredError(Weighed):
         if not averages(z) or self.delta is not None or self.tolerance:
             return None
         value = squared_difference(z, _door.values(y, reading), mean=True)
-        return value / reading.steps**self.steps_power if self.steps_power else value
+        return value / power(reading.steps, self.steps_power) if self.steps_power else value
 
 
 @dataclass(frozen=True, kw_only=True)
