@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from . import _door
-from ._backend import arange, by_class, like, namespace
+from ._backend import arange, by_class, like, namespace, product
 from ._shapes import Array, Evidence, Labels, Steps
 from .readouts import Reading, Readout
 
@@ -219,7 +219,8 @@ class StoredPattern(Target):
         patterns, xp = like(self.patterns, reading.z), namespace(reading.z)
         one_of = xp.reshape(patterns, (len(patterns), -1))[:, 0]  # (K)
         chosen = by_class(target, one_of, 1.0, 0.0)
-        y = xp.tensordot(chosen, patterns, axes=1)
+        y = product(chosen, xp.reshape(patterns, (len(patterns), -1)))
+        y = xp.reshape(y, (*chosen.shape[:-1], *patterns.shape[1:]))
         if patterns.ndim == 2:
             return y
         y = xp.moveaxis(y, (-2,), (0,))

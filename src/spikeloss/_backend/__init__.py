@@ -154,6 +154,32 @@ def absolute(x: Array) -> Array:
     return namespace(x).where(x == 0, 0, namespace(x).abs(x))
 
 
+def total(x: Array) -> Array:
+    """sum_t x_t over the first axis, in float32 right to 3e-6 for 10^5 numbers of one sign."""
+    return _library(x).total(x)
+
+
+def lost(a: Array, b: Array) -> Array:
+    """(a + b) - what a + b rounds to, exactly; 0 where the sum is not finite. A constant."""
+    return _library(a).lost(constant(a), constant(b))
+
+
+def product(a: Array, b: Array) -> Array:
+    """The matrix product a b, computed in the dtype of its factors whatever the context says."""
+    return _library(a).product(a, b)
+
+
+def squared_distances(x: Array) -> Array:
+    """sum_k (x_ik - x_jk)^2, (B, K) to (B, B): without cancellation, in the memory of x.
+
+    Its derivative is that of |x_i|^2 + |x_j|^2 - 2 x_i x_j, where numbers that cancel do no harm.
+    """
+    xp = namespace(x)
+    square = xp.sum(x * x, axis=-1)
+    smooth = square[:, None] + square[None] - 2 * product(x, x.T)
+    return constant(_library(x).squared_distances(constant(x))) + (smooth - constant(smooth))
+
+
 def power(x: Any, exponent: int) -> Any:
     """x^exponent, 1 or 2, as a product: to a compiler an option may be a number yet unknown."""
     return x * x if exponent == 2 else x

@@ -38,6 +38,15 @@ class Jax(Library):
     def log_softmax(self, z: Array) -> Array:
         return self.jax.nn.log_softmax(z, axis=-1)
 
+    def total(self, x: Array) -> Array:
+        return self.xp.sum(x, axis=0)
+
+    def lost(self, a: Array, b: Array) -> Array:
+        return self._lost(a, b)
+
+    def product(self, a: Array, b: Array) -> Array:
+        return self.xp.matmul(a, b, precision="highest")
+
     def maximum(self, x: Array) -> Array:
         # The maximum's own derivative is shared among ties; this is twice as fast as `argmax`.
         top = self.constant(self.xp.max(x, axis=0))

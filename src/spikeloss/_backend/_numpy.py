@@ -69,6 +69,31 @@ class Library:
         y = xp.where(label == self.arange(classes, z), on, off)
         return y if self.concrete(label) else xp.where(known[..., None], y, xp.nan)
 
+    def total(self, x: Array) -> Array:
+        # NumPy adds rows up one by one.
+        wide = x.dtype == self.xp.float32
+        found = self.xp.sum(x, axis=0, dtype=self.xp.float64 if wide else None)
+        return self.as_array(found, x.dtype) if wide else found
+
+    def lost(self, a: Array, b: Array) -> Array:
+        with self.xp.errstate(invalid="ignore", over="ignore"):
+            return self._lost(a, b)
+
+    def _lost(self, a: Array, b: Array) -> Array:
+        total = a + b
+        of_b = total - a
+        rest = (a - (total - of_b)) + (b - of_b)
+        return self.xp.where(self.xp.isfinite(rest), rest, 0)
+
+    def product(self, a: Array, b: Array) -> Array:
+        return a @ b
+
+    def squared_distances(self, x: Array) -> Array:
+        def from_one(carry: Any, row: Any) -> tuple[Any, Array]:
+            return carry, self.xp.sum((x - row[0]) ** 2, axis=-1)
+
+        return self.scan(from_one, (), (x,))[1]
+
     def squared_difference(self, z: Array, y: Array, mean: bool) -> Array:
         return (z - y) ** 2
 

@@ -79,6 +79,22 @@ class Torch(Library):
         y = self.torch.full((*label.shape, z.shape[-1]), off, dtype=z.dtype, device=z.device)
         return y.scatter_(-1, label[..., None], on)
 
+    def total(self, x: Array) -> Array:
+        return x.sum(0)
+
+    def lost(self, a: Array, b: Array) -> Array:
+        return self._lost(a, b)
+
+    def product(self, a: Array, b: Array) -> Array:
+        if not self.torch.is_autocast_enabled(a.device.type):
+            return a @ b
+        # Without autocast here the derivative would still be cast; what is float64 never is.
+        return (a.double() @ b.double()).to(a.dtype)
+
+    def squared_distances(self, x: Array) -> Array:
+        exact = "donot_use_mm_for_euclid_dist"
+        return self.torch.cdist(x, x, compute_mode=exact).square()
+
     def squared_difference(self, z: Array, y: Array, mean: bool) -> Array:
         # One pass forward and one backward, where (z - y) ** 2 takes two and four.
         reduction = "mean" if mean else "none"

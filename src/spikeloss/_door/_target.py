@@ -64,6 +64,17 @@ def group_labels(target: Any, reading: _Reading) -> Array:
     return as_index(label)
 
 
+PAIRED = 10_000
+"""Samples of a batch whose pairs are compared: 400 MB in float32 for each array of pairs."""
+
+
+def compared(samples: int) -> None:
+    """Not more samples than can all be compared with each other."""
+    if samples > PAIRED:
+        rule = f"at most {PAIRED} samples, as every pair of them is compared"
+        refuse("record", rule, samples, "Split the batch.")
+
+
 def blank(blank: int, classes: int) -> None:
     """The blank is one of the classes."""
     if blank >= classes:

@@ -28,6 +28,9 @@ class Criterion(ABC):
     """Whether a target as it is may be class labels."""
     targetless: ClassVar[bool] = False
     """Whether it needs no target."""
+    of_times: ClassVar[bool] = False
+    """Whether it takes the decision for times, of which the smallest decides, where the readout
+    does not say."""
     whole: ClassVar[bool] = False
     """Whether it sees all steps of a record at once."""
     ignore_index: int | None = None
@@ -87,5 +90,5 @@ class Weighed(Criterion):
 
 def of_label(z: Array, y: Labels) -> tuple[Array, Array]:
     """1 for the class of the label, 0 for the others, (*B, C); and z_y, (*B, 1)."""
-    right = by_class(y, z, 1.0, 0.0)
-    return right, namespace(z).sum(right * z, axis=-1, keepdims=True)
+    right, xp = by_class(y, z, 1.0, 0.0), namespace(z)
+    return right, xp.sum(xp.where(right == 1, z, 0 * right), axis=-1, keepdims=True)

@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from spikeloss import _door
-from spikeloss._backend import averages, kind, log_softmax, namespace, power, surprise
+from spikeloss._backend import (
+    averages,
+    constant,
+    kind,
+    log_softmax,
+    lost,
+    namespace,
+    power,
+    surprise,
+)
 from spikeloss._shapes import Array, Labels
 from spikeloss.readouts import Reading
 
@@ -213,4 +222,34 @@ class Distillation(Weighed):
         log_p = log_softmax(z / self.temperature)
         q = xp.exp(log_q)
         gap = xp.where(q > 0, log_q - log_p, 0)
-        return self.temperature**2 * xp.sum(q * gap, axis=-1, keepdims=True)
+        far = xp.sum(q * gap, axis=-1, keepdims=True)
+        # log sum_c q_c e^g_c, g = (z - y) / T less its mean under q, keeps its digits where q and p
+        # are nearly equal, as they are at high temperatures.
+        some = (q > 0) & (log_p > -xp.inf)
+        gap = _differences(xp.where(some, z, 0), xp.where(some, y, 0)) / self.temperature
+        gap = gap - xp.sum(q * gap, axis=-1, keepdims=True)
+        never = (q == 0) & (xp.exp(log_p) == 0)
+        near = xp.all((some & (xp.abs(gap) < _NEAR)) | never, axis=-1, keepdims=True)
+        gap = xp.where(near & some, gap, 0)
+        close = xp.log1p(xp.sum(q * _beyond_line(gap), axis=-1, keepdims=True))
+        return self.temperature**2 * xp.where(near, close, far)
+
+
+_NEAR = 60.0
+"""Differences of logits whose exponentials float32 can add up."""
+
+
+def _differences(z: Array, y: Array) -> Array:
+    """z_c - y_c less the largest, to the rounding of what is left."""
+    gap = z - y
+    return gap - constant(namespace(z).max(gap, axis=-1, keepdims=True)) + lost(z, -y)
+
+
+def _beyond_line(x: Array) -> Array:
+    """e^x - 1 - x, which is not negative, to rounding: by its series where |x| < 0.1."""
+    xp, series = namespace(x), 1.0
+    small = xp.abs(x) < 0.1
+    near, other = xp.where(small, x, 0), xp.where(small, 1, x)
+    for k in range(10, 2, -1):
+        series = 1 + near / k * series
+    return xp.where(small, near * near / 2 * series, xp.expm1(other) - other)

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from spikeloss import _door
-from spikeloss._backend import absolute, as_index, constant, ctc, log_softmax, namespace, power
+from spikeloss._backend import (
+    absolute,
+    as_index,
+    constant,
+    ctc,
+    log_softmax,
+    namespace,
+    power,
+    product,
+    squared_distances,
+)
 from spikeloss._shapes import Array, Labels
 from spikeloss.readouts import Reading
 
@@ -89,7 +99,8 @@ class Similarity(Sequenced):
     Whole records are compared with each other, neuron by neuron and step by step; what each neuron
     stands for is free. k is the cosine x_i x_j / (|x_i| |x_j|), or 1 / (1 + e^(-a x_i x_j)), or
     exp(-|x_i - x_j|^2 / (2 a^2)). A sample is compared with itself too; a silent one has cosine 0
-    with all. The loss couples the samples of a batch: of a batch in parts it is another one.
+    with all. The loss couples the samples of a batch: of a batch in parts it is another one; more
+    than 10000 samples are refused, as every pair takes memory.
 
     Args:
         kernel: "cosine", "sigmoid" or "gaussian".
@@ -118,6 +129,7 @@ class Similarity(Sequenced):
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
         label = xp.reshape(_door.group_labels(y, reading), (-1,))
+        _door.compared(len(label))
         rows = xp.reshape(z, (len(z), len(label), z.shape[-1]))
         rows = xp.reshape(xp.moveaxis(rows, (0,), (1,)), (len(label), len(z) * z.shape[-1]))
         alike = xp.astype(label[:, None] == label[None], z.dtype)
@@ -127,14 +139,13 @@ class Similarity(Sequenced):
     def _kernel(self, x: Array) -> Array:
         xp = namespace(x)
         if self.kernel == "sigmoid":
-            return (1 + xp.tanh(self.scale / 2 * (x @ x.T))) / 2
-        if self.kernel == "gaussian":  # neither this nor the cosine depends on the constant
+            return (1 + xp.tanh(self.scale / 2 * product(x, x.T))) / 2
+        if self.kernel == "gaussian":
+            # The nearer to 0 the numbers are, the less their rounding does to the derivative.
             x = x - constant(xp.sum(x, axis=0) / max(len(x), 1))
-            square = xp.sum(x * x, axis=-1)
-            gap = square[:, None] + square[None] - 2 * (x @ x.T)
-            return xp.exp(-gap / (2 * self.scale**2))
+            return xp.exp(squared_distances(x) / (-2 * self.scale * self.scale))
         top = constant(xp.max(xp.abs(x), axis=-1, keepdims=True))
         x = x / xp.where(top > 0, top, 1)
         square = xp.sum(x * x, axis=-1)
         norm = xp.where(square > 0, square, 1) ** 0.5
-        return x @ x.T / (norm[:, None] * norm[None])
+        return product(x, x.T) / (norm[:, None] * norm[None])

@@ -16,6 +16,9 @@ from ._base import Weighed, of_label
 class RelativeTime(Weighed):
     """sum_(c != y) (z_c - z_y - d)^2: the right class should decide d before every other.
 
+    A class whose time is infinity never decides, and is left out; of the right class that costs
+    infinity.
+
     Args:
         delay: d, above 0, in the units of the decision, steps for spike times.
 
@@ -29,6 +32,7 @@ class RelativeTime(Weighed):
 
     delay: float
     of_labels: ClassVar[bool] = True
+    of_times: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _door.option(self, "delay", _door.number, above=0.0)
@@ -36,8 +40,10 @@ class RelativeTime(Weighed):
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
         right, z_y = of_label(z, y)
-        late = z - z_y - self.delay
-        return xp.sum(xp.where(right == 1, 0, late) ** 2, axis=-1, keepdims=True)
+        never = z == xp.inf
+        out = (right == 1) | (never & (z_y < xp.inf))
+        late = xp.where(out | never, 0, z) - xp.where(out, 0, z_y + self.delay)
+        return xp.sum(late**2, axis=-1, keepdims=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +67,7 @@ class EarlySpike(Weighed):
     """
 
     of_labels: ClassVar[bool] = True
+    of_times: ClassVar[bool] = True
 
     tau: float
 
@@ -93,6 +100,7 @@ class TimeProximity(Weighed):
     """
 
     per_class: ClassVar[bool] = True
+    of_times: ClassVar[bool] = True
 
     tau: float
 

@@ -100,8 +100,8 @@ class BinaryCrossEntropy(Weighed):
         z, xp = reading.z, namespace(reading.z)
         a = self.slope * (z - self.threshold)
         # log(1 + e^a) = max(a, 0) + log(1 + e^-|a|), its derivative 1/2 at a = 0 by a/2 + |a|/2.
-        value = a / 2 + xp.abs(a) / 2 + xp.log1p(xp.exp(-xp.abs(a)))
-        return value - y * a
+        # The first parts cancel where y is sure, and leave the small one its digits.
+        return a / 2 + xp.abs(a) / 2 - y * a + xp.log1p(xp.exp(-xp.abs(a)))
 
 
 @dataclass(frozen=True)
@@ -186,5 +186,6 @@ class Level(Weighed):
     def each(self, reading: Reading, y: Array) -> Array:
         xp, m = namespace(reading.z), 1 - y if self.others else y
         marked = xp.sum(m, axis=-1, keepdims=True)
-        total = xp.sum(m * (reading.z - self.level) ** 2, axis=-1, keepdims=True)
+        gap = xp.where(m == 0, 0, reading.z - self.level)
+        total = xp.sum(m * gap**2, axis=-1, keepdims=True)
         return total / xp.where(marked == 0, 1, marked)
