@@ -20,6 +20,7 @@ from ._backend import (
     scatter,
 )
 from ._shapes import Array, Record, Steps, Valid
+from ._sums import sum_over_time
 
 Weight: TypeAlias = Callable[[Array], Array]
 
@@ -49,6 +50,8 @@ class Dense(NamedTuple):
     """Of the result."""
     gaps: bool = False
     """Whether steps that are not valid may come before others that are."""
+    decides: bool = False
+    """Whether sums over time are compared with each other, and so are exact."""
 
     @property
     def values(self) -> Array:
@@ -77,9 +80,12 @@ class Dense(NamedTuple):
 
     def total(self, weight: Weight | None = None) -> Array:
         """sum_t w_t x_t, the weight a function of t, the valid steps before."""
-        xp = namespace(self.x)
         x = self.x if weight is None else weight(self.position) * self.x
-        return xp.sum(x, axis=0)
+        return sum_over_time(x, None, self.decides)
+
+    def summed(self, z: Array) -> Array:
+        """sum_t z_t over the valid steps, of what has an entry for every step."""
+        return sum_over_time(z, self.valid, self.decides)
 
     @property
     def position(self) -> Array:
@@ -259,15 +265,9 @@ class Sparse(NamedTuple):
 Piece: TypeAlias = Dense | Sparse
 
 
-def sum_over_time(x: Array, valid: Valid | None) -> Array:
-    """sum_t x_t over the valid steps of the first axis."""
-    xp = namespace(x)
-    return xp.sum(x if valid is None else xp.where(valid, x, 0), axis=0)
-
-
-def plus(total: Array, carry: Array | None) -> Array:
-    """A sum over some steps, and that over those before."""
-    return total if carry is None else carry + total
+def deciding(piece: Piece) -> Piece:
+    """The piece with sums that can be compared with each other."""
+    return piece._replace(decides=True) if isinstance(piece, Dense) else piece
 
 
 def in_order(time: Array, cell: Array) -> Array:

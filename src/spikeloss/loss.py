@@ -12,8 +12,8 @@ from typing import Any, Literal, Self, Unpack
 from . import _door
 from . import _shapes as shapes
 from ._backend import as_array, namespace
-from ._piece import Piece, sum_over_time
-from ._shapes import Array, Layout
+from ._piece import Piece, deciding
+from ._shapes import Array, Layout, Steps
 from ._steps import both, summed
 from .criteria import Criterion, Elements
 from .readouts import Reading, Readout
@@ -21,6 +21,10 @@ from .records import Packed
 from .reductions import Mean, Reduction
 from .stream import Fold, Stream, main_of
 from .targets import Given, Target
+
+ROUNDINGS = 8
+"""Units in the last place by which sums of the same numbers may differ, from 0 to 2 of them each
+for terms, additions and divisions."""
 
 Reads = Literal["spikes", "membrane", "logits", "either"]
 
@@ -291,11 +295,26 @@ class Loss(_Objective):
             state = stream._begun()
             return stream.fold._evidence(state), state.spoke, state.piece
         piece = _door.open_record(record, timeless=self.readout.timeless, **layout)
+        piece = deciding(piece)
         z, _ = self.readout.read(piece, None)
         if self.readout.keeps == "time":
-            valid = _door.dense(piece, self.readout).valid
-            z = sum_over_time(z, valid) / piece.steps
-        return self.target.evidence(z, self.readout), piece.spoke(), piece
+            z = _door.dense(piece, self.readout).summed(z) / piece.steps
+        return self.judged(z, piece.steps), piece.spoke(), piece
+
+    def judged(self, z: Array, steps: Steps) -> shapes.Evidence:
+        """The evidence of a decision or its mean over time; what ties with the best is the best."""
+        evidence = self.target.evidence(z, self.readout)
+        if self.readout.timeless and self.criterion.of_times:
+            evidence = -evidence
+        xp = namespace(evidence)
+        best = xp.max(evidence, axis=-1, keepdims=True)
+        return xp.where(evidence >= best - self.rounding(best, steps), best, evidence)
+
+    def rounding(self, evidence: Array, steps: Steps) -> Array:
+        """How much less evidence may be, and still tie with this one."""
+        xp = namespace(evidence)
+        size = self.target.rounded(evidence, self.readout, steps)
+        return xp.where(xp.isfinite(evidence), ROUNDINGS * xp.finfo(evidence.dtype).eps * size, 0)
 
     def layer(self, record: Any) -> shapes.Record:
         """The one record of a mapping that it reads; a record that is none as it is."""

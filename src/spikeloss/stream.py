@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from . import _door
-from ._backend import arange, as_array, constant, is_array, namespace
-from ._piece import Dense, Piece, sum_over_time
+from ._backend import arange, as_array, constant, is_array, kind, namespace
+from ._piece import Dense, Piece, deciding
 from ._shapes import Array, Carry, Classes, Evidence, Record
 from ._shapes import Loss as Value
 from ._steps import Sums, summed
+from ._sums import Sum, added
 from .records import Events, Packed
 
 if TYPE_CHECKING:
@@ -33,14 +34,19 @@ if TYPE_CHECKING:
 class Term(NamedTuple):
     """What one loss knows of the steps that have come."""
 
-    z: Array
-    """The decision so far; of a readout that keeps time its sum over the valid steps."""
+    z: Any
+    """The decision so far; of a readout that keeps time its `Sum` over the valid steps."""
     carry: Carry
     sums: Sums | None
     """Of the elements, where the readout keeps time and there is a target."""
     y: Array | None = None
     """The decision of a target that is a record, where the readout does not keep time."""
     y_carry: Carry = None
+
+    @property
+    def decision(self) -> Array:
+        """The decision so far, or its sum over time."""
+        return self.z.value if isinstance(self.z, Sum) else self.z
 
 
 class State(NamedTuple):
@@ -59,7 +65,7 @@ class State(NamedTuple):
     @property
     def piece(self) -> Dense:
         """No more steps, after all that have come."""
-        x = namespace(self.like).astype(self.like, self.terms[0].z.dtype)
+        x = namespace(self.like).astype(self.like, self.terms[0].decision.dtype)
         return Dense(x, None, self.end, self.end, self.like.dtype)
 
 
@@ -157,8 +163,10 @@ class Fold:
         def opened(x: Any) -> Piece:
             if isinstance(x, Events):
                 return _door.open_events(x, *place, state.time, state.end)
+            counts = kind(x) in ("integer", "bool")  # which add up exactly anyway
             x, dtype = _door.working(x)
-            return _door.open_piece(x, *place, dtype, state.time, state.end)
+            piece = _door.open_piece(x, *place, dtype, state.time, state.end)
+            return piece if counts else deciding(piece)
 
         piece, again = opened(x), None
         if target is not None and any(loss.target.of_record for _, loss in self.losses):
@@ -203,12 +211,10 @@ class Fold:
         piece = _door.dense(piece, loss.readout)
         known = target is not None or loss.criterion.targetless
         sums = self._sums(loss, z, time, piece, target) if known else None
-        z = sum_over_time(z, piece.valid)
-        if before is None:
-            return Term(z, carry, sums, None, other)
-        if sums is not None and before.sums is not None:
+        total = added(before and before.z, piece.summed(z))
+        if sums is not None and before is not None and before.sums is not None:
             sums = before.sums.plus(sums)
-        return Term(before.z + z, carry, sums, None, other)
+        return Term(total, carry, sums, None, other)
 
     def _sums(self, loss: "Loss", z: Array, time: int, piece: Dense, target: Array | None) -> Sums:
         reading = loss.readout.as_reading(z, piece)._replace(offset=time)
@@ -219,7 +225,7 @@ class Fold:
 
     def _value(self, loss: "Loss", term: Term, state: State) -> Array:
         piece = state.piece
-        reading = loss.readout.as_reading(term.z, piece)
+        reading = loss.readout.as_reading(term.decision, piece)
         if term.sums is not None:
             reading, elements = reading._replace(keeps=None), term.sums.mean()
         else:
@@ -229,9 +235,9 @@ class Fold:
 
     def _evidence(self, state: State) -> Evidence:
         main = main_of(self.losses)
-        (_, loss), z = self.losses[main], state.terms[main].z
+        (_, loss), z = self.losses[main], state.terms[main].decision
         z = z / state.piece.steps if loss.readout.keeps == "time" else z
-        return loss.target.evidence(z, loss.readout)
+        return loss.judged(z, state.piece.steps)
 
 
 class Stream:

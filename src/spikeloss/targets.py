@@ -37,6 +37,10 @@ class Target(ABC):
         """One number per class, the larger the likelier, from a decision or its mean over time."""
         return readout.evidence(z)
 
+    def rounded(self, evidence: Evidence, readout: Readout, steps: Steps) -> Array | float:
+        """The size of the numbers whose rounding is in the evidence, as `Readout.rounded`."""
+        return readout.rounded(evidence, steps)
+
 
 @dataclass(frozen=True)
 class Given(Target):
@@ -234,3 +238,6 @@ class StoredPattern(Target):
         if patterns.ndim == 3 or readout.keeps == "spikes":
             _door.undecided(self)
         return -xp.sum((z[..., None, :] - patterns) ** 2, axis=-1)
+
+    def rounded(self, evidence: Evidence, readout: Readout, steps: Steps) -> Array | float:
+        return namespace(evidence).abs(evidence)

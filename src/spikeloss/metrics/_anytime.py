@@ -122,14 +122,14 @@ def _anytime(loss: Loss, piece: Dense) -> tuple[Array, Array]:
     t = numbered(len(x), active)
     spoke = t >= first_nonzero(active)
     if readout.keeps != "time":
-        return loss.target.evidence(_prefixes(readout, piece), readout), spoke
+        return loss.judged(_prefixes(readout, piece), t[..., None] + 1), spoke
     z, _ = readout.read(piece, None)
     if piece.valid is None:
         steps = t[..., None] + 1
     else:
         z, steps = xp.where(piece.valid, z, 0), running_sum(xp.astype(piece.valid, t.dtype))
     steps = xp.astype(xp.where(steps > 0, steps, 1), z.dtype)
-    return loss.target.evidence(running_sum(z) / steps, readout), spoke
+    return loss.judged(running_sum(z) / steps, steps), spoke
 
 
 def _prefixes(readout: Readout, piece: Dense) -> Array:
@@ -171,4 +171,4 @@ def _piece(x: Array, valid: Array, start: Array, like: Dense) -> Dense:
     """Some steps after others, of a record such as `like`."""
     xp = namespace(valid)
     end = start + xp.sum(xp.astype(valid, start.dtype), axis=0)
-    return Dense(x, valid, start, end, like.dtype, like.gaps)
+    return Dense(x, valid, start, end, like.dtype, like.gaps, decides=True)

@@ -175,13 +175,16 @@ def tally_right(judge: Judge, record: Any, labels: Any, layout: Layout) -> Tally
 def tally_among(judge: Judge, record: Any, labels: Any, k: int, layout: Layout) -> Tally:
     """Samples whose label is among the k largest."""
     k = _door.whole("k", k, low=1)
-    found = decision(judge, record, labels, layout)
-    z, xp, label = found.evidence, namespace(found.evidence), found.labels[..., None]
+    loss = loss_of(judge)
+    z, spoke, piece = loss.evidence(record, **layout)
+    found, xp = Decision(z, spoke, *loss.labelled(labels, z, piece)), namespace(z)
+    label = found.labels[..., None]
     _door.comparable(z)
     c = arange(z.shape[-1], z)
     here = c == label
     own = xp.sum(xp.where(here, z, 0), axis=-1, keepdims=True)
-    ahead = (z > own) | ((z == own) & (c < label))
+    tie = loss.rounding(own, piece.steps)
+    ahead = (z > own + tie) | ((z >= own - tie) & (c < label))
     rank = xp.sum(xp.astype(ahead, c.dtype), axis=-1)
     return found.tally((rank < k) & xp.any(here, axis=-1) & found.spoke)
 

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Literal, NamedTuple, Unpack
 
 from spikeloss import _door
+from spikeloss._backend import namespace
 from spikeloss._piece import Piece
 from spikeloss._shapes import Array, Carry, Decision, Evidence, Layout, Record, Steps
 
@@ -77,6 +78,13 @@ class Readout(ABC):
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         """What a neuron that fires at every valid step reads; None where a rate has no meaning."""
         return 1.0
+
+    def rounded(self, z: Array, steps: Steps) -> Array | float:
+        """The size of the numbers whose rounding is in z: a sum of them, or 0 where z is exact.
+
+        Evidence that differs by less than that rounding is a tie.
+        """
+        return namespace(z).abs(z)
 
     def evidence(self, z: Array) -> Evidence:
         """One number per class, the larger the likelier, from a decision or its mean over time."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from spikeloss import _door
 from spikeloss._backend import constant, first_nonzero, like, log_softmax, namespace, numbered
-from spikeloss._piece import Piece, plus, sum_over_time
-from spikeloss._shapes import Carry, Decision, Steps
+from spikeloss._piece import Piece
+from spikeloss._shapes import Array, Carry, Decision, Steps
+from spikeloss._sums import Sum, added, sum_over_time
 
 from ._base import Keeps, Readout
 
@@ -29,6 +30,9 @@ class Decided(Readout):
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
         x = _door.dense(piece, self).x
         return namespace(x).squeeze(x, axis=0), ()  # the derivative of x[0] is a padded copy
+
+    def rounded(self, z: Array, steps: Steps) -> Array | float:
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,8 @@ class Count(Readout):
     """
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        total = plus(piece.total(), carry)
-        return total, total
+        total = added(carry, piece.total())
+        return total.value, total
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         return steps
@@ -87,8 +91,8 @@ class WeightedSum(Readout):
         _door.option(self, "tau", _door.number, above=0.0)
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        total = plus(piece.total(lambda t: namespace(t).exp(-t / self.tau)), carry)
-        return total, total
+        total = added(carry, piece.total(lambda t: namespace(t).exp(-t / self.tau)))
+        return total.value, total
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         return (1 - math.e ** (-steps / self.tau)) / (1 - math.exp(-1 / self.tau))
@@ -104,8 +108,8 @@ class Mean(Readout):
     """
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        total = plus(piece.total(), carry)
-        return total / piece.steps, total
+        total = added(carry, piece.total())
+        return total.value / piece.steps, total
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,9 @@ class Maximum(Readout):
             xp = namespace(top)
             top = xp.where((top <= carry) | xp.isnan(carry), carry, top)
         return top, top
+
+    def rounded(self, z: Array, steps: Steps) -> Array | float:
+        return 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,13 +162,24 @@ class LogSumExp(Readout):
         if piece.valid is not None:
             x = xp.where(piece.valid, x, -xp.inf)
         top = constant(xp.max(x, axis=0))
-        top = xp.where(xp.isinf(top), 0, top)
-        total = xp.sum(xp.exp(x - top), axis=0)
-        none = total == 0
-        total = xp.where(none, -xp.inf, top + xp.log(xp.where(none, 1, total)))
         if carry is not None:
-            total = xp.logaddexp(carry, total)
-        return (total - xp.log(like(piece.steps, total))) / self.sharpness, total
+            before, total = carry
+            top = xp.where(before > top, before, top)
+        level = xp.where(xp.isinf(top), 0, top)
+        new = sum_over_time(xp.exp(x - level), None, piece.decides)
+        if carry is None:
+            total = added(None, new)
+        else:
+            # What has come is scaled down to the new top.
+            fade = xp.exp(xp.where(xp.isinf(before), 0, before - level))
+            total = added(Sum(fade * total.value, fade * total.rest), new)
+        none = total.value == 0
+        z = xp.where(none, -xp.inf, level + xp.log(xp.where(none, 1, total.value)))
+        return (z - xp.log(like(piece.steps, z))) / self.sharpness, (top, total)
+
+    def rounded(self, z: Array, steps: Steps) -> Array | float:
+        xp = namespace(z)
+        return xp.abs(z) + (1 + 2 * xp.log(like(steps, z))) / self.sharpness
 
 
 @dataclass(frozen=True)
@@ -179,8 +197,8 @@ class CumulativeSoftmax(Readout):
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
         piece = _door.dense(piece, self)
         votes = namespace(piece.x).exp(log_softmax(piece.x))
-        total = plus(sum_over_time(votes, piece.valid), carry)
-        return total, total
+        total = added(carry, piece.summed(votes))
+        return total.value, total
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         return None
@@ -200,6 +218,9 @@ class LastStep(Readout):
         if carry is not None and piece.present is not None:
             last = namespace(last).where(piece.present, last, carry)
         return last, last
+
+    def rounded(self, z: Array, steps: Steps) -> Array | float:
+        return 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,7 +257,7 @@ class PeakWindow(Readout):
         start = xp.where(new, first, 0)
         total, held = xp.where(new, 0, total), xp.where(new, 0, held)
         window = (t >= start) & (t < start + self.width - held) & (t < piece.end - piece.start)
-        total = total + xp.sum(xp.where(window, u, 0), axis=0)
+        total = total + sum_over_time(u, window, piece.decides)
         held = held + xp.sum(xp.astype(window, u.dtype), axis=0)
         highest = xp.where(new, top, highest)
         z = xp.where(xp.isnan(highest), xp.nan, total / xp.where(held > 0, held, 1))

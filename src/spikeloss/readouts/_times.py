@@ -40,6 +40,9 @@ class _Coded(Readout):
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         return None
 
+    def rounded(self, z: Array, steps: Steps) -> Array | float:
+        return 0.0
+
     def _code(self, time: Array) -> Decision:
         time = time / self.unit
         if self.code == "exponential":

@@ -47,6 +47,9 @@ class _Wrapper(Readout):
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         return self.of.full(steps, neurons)
 
+    def rounded(self, z: Array, steps: Steps) -> Array | float:
+        return namespace(z).abs(z) + self.of.rounded(z, steps)
+
 
 @dataclass(frozen=True)
 class Population(_Wrapper):
@@ -119,6 +122,9 @@ class Temperature(_Wrapper):
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
         z, carry = self.of.read(piece, carry)
         return z / self.scale, carry
+
+    def rounded(self, z: Array, steps: Steps) -> Array | float:
+        return self.of.rounded(z * self.scale, steps) / self.scale
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         single = self.of.full(steps, neurons)
