@@ -123,7 +123,7 @@ class Loss(_Objective):
         _door.option(self, "criterion", _door.stage, Criterion, "criteria.CrossEntropy()")
         _door.option(self, "target", _door.stage, Target, "targets.Given()")
         _door.option(self, "reduction", _door.stage, Reduction, "reductions.Mean()")
-        _door.option(self, "class_weight", _door.weights_option)
+        _door.option(self, "class_weight", _door.class_weights_option)
         _door.option(self, "reads", _door.choice, ("spikes", "membrane", "logits", "either"))
         _door.option(self, "layers", _door.layers_option)
         _door.sequence_read(self.readout, self.criterion)
@@ -149,7 +149,8 @@ class Loss(_Objective):
                 mapping of names to such records, see `layers`.
             target: class labels (*B), or what the target stage takes; a penalty takes none, and
                 leaves a target and class weights to the other terms of a sum.
-            sample_weight: (*B) weights of the samples.
+            sample_weight: (*B) weights of the samples, finite and at least 0, as class weights are;
+                where values cannot be read, as under tracing, that is not checked.
             class_weight: (C) in place of the loss's own; may be traced.
             layout: `lengths` (*B), the valid steps of each sample, from 1 to T, later ones being
                 padding; or `valid` (T, *B), a bool for each step: the others do not exist, and

@@ -235,7 +235,7 @@ class SynapticOperations(_Sums):
         if isinstance(fan_out, Tensor):
             self.register_buffer("fan_out", fan_out, persistent=False)
         else:
-            self.fan_out = fan_out
+            self.fan_out = _door.neuron_weights("fan_out", fan_out)
 
     def update(self, record: Record, labels: Any = None, **layout: Unpack[Layout]) -> None:
         """Add a batch; labels are not read, and there for a `torchmetrics.MetricCollection`."""

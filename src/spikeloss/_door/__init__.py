@@ -9,8 +9,10 @@ from ._layout import time_first
 from ._options import (
     bounds,
     choice,
+    class_weights_option,
     flag,
     layers_option,
+    neuron_weights,
     no_target,
     number,
     numbers,
@@ -23,7 +25,6 @@ from ._options import (
     steps_option,
     terms,
     times_read,
-    weights_option,
     whole,
 )
 from ._record import (
@@ -45,27 +46,27 @@ from ._record import (
 )
 from ._stream import followed, goes_on, not_begun, streamed, untargeted
 from ._target import (
+    at_least_0,
     blank,
     class_labels,
     class_target,
-    class_weights,
     compared,
     group_labels,
     label_sequences,
-    no_labels,
     rate,
-    sample_weights,
+    shares,
     spike_pairs,
     spike_times,
     steps_inside,
-    unweighted,
     values,
     within,
 )
+from ._weights import class_weights, fan_outs, no_labels, sample_weights, unweighted
 from ._words import refuse
 
 __all__ = [
     "array",
+    "at_least_0",
     "beside_record",
     "blank",
     "bounds",
@@ -73,9 +74,11 @@ __all__ = [
     "class_labels",
     "class_target",
     "class_weights",
+    "class_weights_option",
     "comparable",
     "compared",
     "dense",
+    "fan_outs",
     "flag",
     "followed",
     "goes_on",
@@ -87,6 +90,7 @@ __all__ = [
     "layers_option",
     "layout",
     "like_record",
+    "neuron_weights",
     "no_labels",
     "no_target",
     "not_begun",
@@ -105,6 +109,7 @@ __all__ = [
     "rise",
     "sample_weights",
     "sequence_read",
+    "shares",
     "spike_pairs",
     "spike_times",
     "spikes",
@@ -120,7 +125,6 @@ __all__ = [
     "untargeted",
     "unweighted",
     "values",
-    "weights_option",
     "whole",
     "within",
     "working",

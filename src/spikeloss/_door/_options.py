@@ -176,17 +176,27 @@ def times_read(readout: Any) -> None:
         refuse("target", rule, cut(repr(readout)), fix, TypeError)
 
 
-def weights_option(argument: str, weights: Any) -> tuple[float, ...] | None:
-    """Class weights, a sequence or an array, as a tuple of floats."""
-    if weights is None:
-        return None
+def neuron_weights(argument: str, weights: Any) -> float | tuple[float, ...]:
+    """A number of at least 0, or one for each neuron."""
+    if isinstance(weights, Real):
+        return number(argument, weights, low=0.0)
+    return weights_option(argument, weights, each="neuron")
+
+
+def class_weights_option(argument: str, weights: Any) -> tuple[float, ...] | None:
+    """Class weights, or None: all 1."""
+    return None if weights is None else weights_option(argument, weights)
+
+
+def weights_option(argument: str, weights: Any, each: str = "class") -> tuple[float, ...]:
+    """Weights, a sequence or an array, as a tuple of floats."""
     if is_array(weights):
         if not concrete(weights):
             fix = "Pass it when the loss is called."
             refuse(argument, "numbers", "an array without values", fix, TypeError)
         weights = unwrap(weights).tolist()
     if isinstance(weights, (str, bytes)) or not isinstance(weights, Sequence):
-        fix = "Pass one number per class, as in (1.0, 2.0, 0.5)."
+        fix = f"Pass one number per {each}, as in (1.0, 2.0, 0.5)."
         refuse(argument, "a sequence of numbers", said(weights), fix, TypeError)
     entries = enumerate(weights)
     return tuple(float(number(f"{argument}[{i}]", weight, low=0.0)) for i, weight in entries)

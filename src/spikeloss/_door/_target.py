@@ -1,22 +1,19 @@
-"""Checks of targets and weights against a reading."""
+"""Checks of targets against a reading."""
 
 import math
-from typing import Any, NoReturn, Protocol
+import sys
+from typing import Any, Protocol
 
 from spikeloss._backend import (
     as_index,
     checks_values,
     extent,
-    is_array,
     kind,
-    library,
-    like,
     namespace,
 )
 from spikeloss._shapes import Array, Steps
 
 from ._array import beside_record, real_kind
-from ._options import weights_option
 from ._words import batch_first, cast, per_sample, refuse, shape_of, span
 
 
@@ -92,7 +89,7 @@ def class_target(target: Any, reading: _Reading, ignore: int | None) -> Array:
     if ignore is not None:
         rule, fix = "class indices beside ignore_index", "Write target.argmax(-1)."
         refuse("target", rule, "probabilities", fix)
-    return _numbers(y, reading)
+    return at_least_0(_numbers(y, reading))
 
 
 def _labels(
@@ -147,6 +144,25 @@ def _in_range(argument: str, label: Array, classes: int, ignore: int | None, sof
 def values(target: Any, reading: _Reading) -> Array:
     """Numbers to compare a decision with, for each sample or like the whole decision."""
     return _numbers(beside_record("target", target, reading.z), reading)
+
+
+def shares(y: Array) -> Array:
+    """Numbers from 0 to 1: how far each class is meant."""
+    _from_0(y, 1.0, "values from 0 to 1", "Pass 0 for no, 1 for yes.")
+    return y
+
+
+def at_least_0(y: Array) -> Array:
+    """Probabilities, which need not sum to 1, or counts."""
+    _from_0(y, sys.float_info.max, "finite values of at least 0", "Drop what is negative or nan.")
+    return y
+
+
+def _from_0(y: Array, end: float, rule: str, fix: str) -> None:
+    if 0 not in y.shape and checks_values(y):
+        low, high = extent(y)
+        if not 0 <= low <= high <= end:
+            refuse("target", rule, span(low, high), fix)
 
 
 def spike_times(target: Any, reading: _Reading) -> Array:
@@ -244,45 +260,3 @@ def rate(full: Any) -> Any:
         fix = "Write target=targets.OnOff()."
         refuse("target", "a readout of rates for OnOffRate", "one of other values", fix, TypeError)
     return full
-
-
-def class_weights(weights: Any, z: Array, classes: int | None = None) -> Array:
-    """Class weights as an array (C,) beside the decision; traced ones stay traced."""
-    classes = classes or z.shape[-1]
-    if is_array(weights) and library(weights) in (library(z), "torch", "jax"):
-        w = beside_record("class_weight", weights, z)
-    else:
-        w = like(weights_option("class_weight", weights), z)
-    if w.shape != (classes,):
-        rule = f"{classes} weights, one per class"
-        refuse("class_weight", rule, shape_of(w), "Pass one weight per class.")
-    real_kind("class_weight", w)
-    if checks_values(w):
-        low, high = extent(w)
-        if not 0 <= low <= high < math.inf:
-            rule, fix = "finite weights of at least 0", "Choose class_weight >= 0."
-            refuse("class_weight", rule, span(low, high), fix)
-    return like(w, z)
-
-
-def sample_weights(weights: Any, reading: _Reading) -> Array:
-    """Sample weights as an array (*B, 1)."""
-    z, batch = reading.z, reading.batch
-    w = beside_record("sample_weight", weights, z)
-    if tuple(w.shape) != batch:
-        fix = "Pass one weight per sample."
-        refuse("sample_weight", per_sample(batch, "weight"), shape_of(w), fix)
-    real_kind("sample_weight", w)
-    return namespace(z).astype(w, z.dtype, copy=False)[..., None]
-
-
-def unweighted(criterion: object) -> NoReturn:
-    """A criterion that class weights mean nothing to."""
-    rule, fix = f"None for {type(criterion).__name__}", "Weigh samples with sample_weight."
-    refuse("class_weight", rule, "weights", fix)
-
-
-def no_labels() -> NoReturn:
-    """Class weights need class labels."""
-    rule, fix = "None for a target without class labels", "Weigh samples with sample_weight."
-    refuse("class_weight", rule, "weights", fix)

@@ -98,7 +98,7 @@ class BinaryCrossEntropy(Weighed):
 
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
-        a = self.slope * (z - self.threshold)
+        a, y = self.slope * (z - self.threshold), _door.shares(y)
         # log(1 + e^a) = max(a, 0) + log(1 + e^-|a|), its derivative 1/2 at a = 0 by a/2 + |a|/2.
         # The first parts cancel where y is sure, and leave the small one its digits.
         return a / 2 + xp.abs(a) / 2 - y * a + xp.log1p(xp.exp(-xp.abs(a)))
@@ -124,7 +124,7 @@ class PoissonNLL(Weighed):
 
     def each(self, reading: Reading, y: Array) -> Array:
         z = reading.z
-        return namespace(z).exp(z) - y * z
+        return namespace(z).exp(z) - _door.at_least_0(y) * z
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +153,7 @@ class Tempotron(Weighed):
 
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
-        above = z - self.threshold
+        above, y = z - self.threshold, _door.shares(y)
         missing, excess = xp.where(above >= 0, 0, -above), xp.where(above <= 0, 0, above)
         return y * missing + (1 - y) * excess
 
@@ -184,7 +184,8 @@ class Level(Weighed):
         _door.option(self, "others", _door.flag)
 
     def each(self, reading: Reading, y: Array) -> Array:
-        xp, m = namespace(reading.z), 1 - y if self.others else y
+        xp, y = namespace(reading.z), _door.shares(y)
+        m = 1 - y if self.others else y
         marked = xp.sum(m, axis=-1, keepdims=True)
         gap = xp.where(m == 0, 0, reading.z - self.level)
         total = xp.sum(m * gap**2, axis=-1, keepdims=True)

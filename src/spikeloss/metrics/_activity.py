@@ -6,7 +6,6 @@ from typing import Any, Unpack
 from spikeloss import _door
 from spikeloss import _shapes as shapes
 from spikeloss._backend import accumulate, arange, namespace, running_sum
-from spikeloss._door import refuse
 from spikeloss._piece import Piece, Sparse, in_order
 from spikeloss._shapes import Array, Layout
 from spikeloss.readouts import Count
@@ -38,7 +37,7 @@ def synaptic_operations(record: shapes.Record, fan_out: Any, **layout: Unpack[La
 
     Args:
         record, layout: as for `spikes_per_sample`; the spikes of the sending layer.
-        fan_out: f, synapses that leave a neuron: a number, or an array (N,).
+        fan_out: f, synapses that leave a neuron: a number, or an array (N,), at least 0.
 
     Source: M. Sorbaro et al., Optimizing the energy consumption of spiking neural networks for
     neuromorphic applications (2020).
@@ -134,11 +133,7 @@ def tally_operations(record: Any, fan_out: Any, layout: Layout) -> Tally:
     counts, piece = counted(record, layout)
     xp = namespace(counts)
     counts = xp.astype(counts, piece.values.dtype)
-    weight = _door.beside_record("fan_out", fan_out, counts)
-    if tuple(weight.shape) not in ((), tuple(counts.shape[-1:])):
-        rule = f"a number, or {counts.shape[-1]}, one per neuron"
-        refuse("fan_out", rule, f"shape {tuple(weight.shape)}", "Pass one number per neuron.")
-    each = xp.sum(counts * xp.astype(weight, counts.dtype), axis=-1, keepdims=True)
+    each = xp.sum(counts * _door.fan_outs(fan_out, counts), axis=-1, keepdims=True)
     return tally(each, piece.kept)
 
 

@@ -3,8 +3,6 @@
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from functools import partial
-from numbers import Real
 from typing import Literal
 
 from spikeloss import _door
@@ -151,9 +149,7 @@ class Weighted(_Wrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one = isinstance(self.weights, Real)
-        check = partial(_door.number, low=0.0) if one else _door.weights_option
-        _door.option(self, "weights", check)
+        _door.option(self, "weights", _door.neuron_weights)
 
     @property
     def in_steps(self) -> bool:

@@ -1,0 +1,68 @@
+"""Checks of weights: of classes, of samples, of neurons. All are finite and at least 0."""
+
+import math
+from typing import Any, NoReturn
+
+from spikeloss._backend import checks_values, extent, is_array, library, like, namespace
+from spikeloss._shapes import Array
+
+from ._array import beside_record, real_kind
+from ._options import weights_option
+from ._target import _Reading
+from ._words import per_sample, refuse, shape_of, span
+
+
+def class_weights(weights: Any, z: Array, classes: int | None = None) -> Array:
+    """Class weights as an array (C,) beside the decision; traced ones stay traced."""
+    classes = classes or z.shape[-1]
+    if is_array(weights) and library(weights) in (library(z), "torch", "jax"):
+        w = beside_record("class_weight", weights, z)
+    else:
+        w = like(weights_option("class_weight", weights), z)
+    if w.shape != (classes,):
+        rule = f"{classes} weights, one per class"
+        refuse("class_weight", rule, shape_of(w), "Pass one weight per class.")
+    return _weights("class_weight", w, z)
+
+
+def sample_weights(weights: Any, reading: _Reading) -> Array:
+    """Sample weights as an array (*B, 1)."""
+    z, batch = reading.z, reading.batch
+    w = beside_record("sample_weight", weights, z)
+    if tuple(w.shape) != batch:
+        fix = "Pass one weight per sample."
+        refuse("sample_weight", per_sample(batch, "weight"), shape_of(w), fix)
+    return _weights("sample_weight", w, z)[..., None]
+
+
+def fan_outs(weights: Any, counts: Array) -> Array:
+    """The synapses of each neuron as an array (N,), or one number for all."""
+    w, neurons = beside_record("fan_out", weights, counts), counts.shape[-1]
+    if tuple(w.shape) not in ((), (neurons,)):
+        rule = f"a number, or {neurons}, one per neuron"
+        refuse("fan_out", rule, shape_of(w), "Pass one number per neuron.")
+    return _weights("fan_out", w, counts)
+
+
+def _weights(argument: str, weights: Array, z: Array) -> Array:
+    """Weights in the dtype of a decision, none of them negative."""
+    real_kind(argument, weights)
+    w = namespace(z).astype(weights, z.dtype, copy=False)
+    if checks_values(w) and 0 not in w.shape:
+        low, high = extent(w)
+        if not 0 <= low <= high < math.inf:
+            rule, fix = "finite weights of at least 0", f"Choose {argument} >= 0."
+            refuse(argument, rule, span(low, high), fix)
+    return w
+
+
+def unweighted(criterion: object) -> NoReturn:
+    """A criterion that class weights mean nothing to."""
+    rule, fix = f"None for {type(criterion).__name__}", "Weigh samples with sample_weight."
+    refuse("class_weight", rule, "weights", fix)
+
+
+def no_labels() -> NoReturn:
+    """Class weights need class labels."""
+    rule, fix = "None for a target without class labels", "Weigh samples with sample_weight."
+    refuse("class_weight", rule, "weights", fix)
