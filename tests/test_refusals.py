@@ -1,6 +1,9 @@
 """Arguments out of their range: refused by name in every library, whatever the loss."""
 
+import dataclasses
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,7 +11,16 @@ import pytest
 import torch
 from libraries import LIBRARIES, Library, named
 
-from spikeloss import Loss, criteria, metrics, presets, readouts, targets
+from spikeloss import (
+    Loss,
+    criteria,
+    metrics,
+    penalties,
+    presets,
+    readouts,
+    reductions,
+    targets,
+)
 
 T, B, N = 7, 5, 6
 RECORD = (np.arange(T * B * N).reshape(T, B, N) % 4 == 0).astype(np.float32)
@@ -85,3 +97,95 @@ def test_fan_outs_are_not_negative(library: Library) -> None:
     for bad in (-1.0, np.nan, [1.0, 2.0, 3.0, 4.0, 5.0, -1.0]):
         with pytest.raises(ValueError, match="fan_out: expected finite weights of at least 0"):
             metrics.synaptic_operations(record, bad)
+
+
+# Options of presets, penalties and stages
+
+CATALOGUE = presets.catalogue() | penalties.catalogue()
+OPTIONS = [(name, option) for name, entry in CATALOGUE.items() for option in entry.options]
+FREE = ("on", "off", "threshold", "level")  # which take any finite number
+
+
+def refused(call: Callable[[], Any]) -> str:
+    with pytest.raises((TypeError, ValueError)) as raised:
+        call()
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(("name", "option"), OPTIONS)
+def test_an_error_names_the_option_of_the_preset(name: str, option: str) -> None:
+    build = CATALOGUE[name].build
+    for bad in (object(), "x", [object()], float("nan"), -float("inf"), -2.5, {}, (None,)):
+        right = option == "layers" and bad == "x"
+        if right or (bad == -2.5 and takes(name, option)):
+            continue
+        assert re.match(rf"{option}(\[0\])?: expected ", refused(partial(build, **{option: bad})))
+
+
+def takes(name: str, option: str) -> bool:
+    """Whether -2.5 is in the range of the option."""
+    levels = name.startswith("membrane") and option in ("lower", "upper")
+    rates = name in ("mse_count", "spike_rate", "mse_temporal", "target_time")
+    return levels or (option in FREE and not rates)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_an_option_that_there_is_not_is_refused_by_name(name: str) -> None:
+    build, options = CATALOGUE[name].build, list(CATALOGUE[name].options)
+    for wrong in ("correct_rate", f"{options[0]}s"):
+        text = refused(partial(build, **{wrong: 0.8}))
+        assert text.startswith(f"{wrong}: expected {', '.join(options[:-1])}")
+    assert text.endswith(f"Write {options[0]}.")
+    assert refused(lambda: build(0.8)).startswith(f"options: expected options of {name} with")
+
+
+STAGES = [
+    value
+    for module in (readouts, criteria, targets, reductions)
+    for value in vars(module).values()
+    if dataclasses.is_dataclass(value) and isinstance(value, type)
+]
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
+def test_stages_refuse_options_by_name(stage: Any) -> None:
+    assert refused(lambda: stage(foo=1)).startswith("foo: expected ")
+    needed = [field.name for field in dataclasses.fields(stage) if required(field)]
+    if needed:
+        assert refused(stage).startswith(f"{needed[0]}: expected an option of {stage.__name__}, ")
+    assert refused(lambda: stage(*range(9))).startswith("options: expected ")
+
+
+def required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING
+
+
+def test_calls_refuse_options_by_name() -> None:
+    loss, readout = presets.ce_count(), readouts.Count()
+    calls: list[Callable[..., Any]] = [
+        lambda **given: loss(RECORD, LABELS, **given),
+        lambda **given: (loss + loss)(RECORD, LABELS, **given),
+        lambda **given: loss.predict(RECORD, **given),
+        lambda **given: loss.accuracy(RECORD, LABELS, **given),
+        lambda **given: loss.stream(LABELS, **given),
+        lambda **given: loss.fold(LABELS, **given),
+        lambda **given: readout(RECORD, **given),
+        lambda **given: metrics.firing_rates(RECORD, **given),
+        lambda **given: metrics.accuracy(readout, RECORD, LABELS, **given),
+        lambda **given: loss.replace(**dict.fromkeys(given, 1)),
+    ]
+    for call in calls[:-1]:
+        text = refused(partial(call, lenghts=LABELS))
+        assert text.startswith("lenghts: expected lengths, ")
+        assert text.endswith("Write lengths.")
+    assert refused(lambda: calls[-1](readouts=1)).endswith("Write readout.")
+
+
+@pytest.mark.parametrize("name", presets.catalogue())
+def test_class_weights_without_labels_are_refused_when_a_loss_is_made(name: str) -> None:
+    preset = CATALOGUE[name]
+    unlabelled = {"kd_logits", "kd_steps", "van_rossum", "ctc", "spike_similarity", "binary_peak"}
+    if name in unlabelled:
+        assert refused(lambda: preset.build(class_weight=(1, 2))).startswith("class_weight: ")
+    else:
+        preset.build(class_weight=(1, 2))

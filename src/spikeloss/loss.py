@@ -14,6 +14,7 @@ from . import _shapes as shapes
 from ._backend import as_array, namespace
 from ._piece import Piece, deciding
 from ._shapes import Array, Layout, Steps
+from ._stage import Stage
 from ._steps import both, summed
 from .criteria import Criterion, Elements
 from .readouts import Reading, Readout
@@ -29,7 +30,11 @@ for terms, additions and divisions."""
 Reads = Literal["spikes", "membrane", "logits", "either"]
 
 
-class _Objective:
+WEIGHTS = ("sample_weight", "class_weight")
+STREAM = ("lengths", *WEIGHTS, "time_axis", "class_axis")
+
+
+class _Objective(metaclass=Stage):
     """Sums and multiples: `loss + 0.1 * other`."""
 
     __array_ufunc__ = None  # NumPy numbers and arrays leave `0.1 * loss` to the loss
@@ -72,8 +77,10 @@ class _Objective:
         class_weight: Sequence[float] | Array | None = None,
         time_axis: int = 0,
         class_axis: int = -1,
+        **unknown: Any,
     ) -> Fold:
         """The loss as three pure functions, `init`, `step` and `finish`; see `spikeloss.stream`."""
+        _door.known("a stream", unknown, STREAM)
         return Fold(
             self._terms, target, lengths, sample_weight, class_weight, time_axis, class_axis
         )
@@ -131,6 +138,8 @@ class Loss(_Objective):
             _door.times_read(self.readout)
         if self.criterion.targetless:
             _door.no_target(self.target == Given(), self.class_weight)
+        elif self.class_weight is not None:
+            _door.class_weighted(self.criterion, self.target)
 
     def __call__(
         self,
@@ -178,6 +187,7 @@ class Loss(_Objective):
         **layout: Any,
     ) -> tuple[Array, Any]:
         """The loss in the precision of its computation, and the dtype that it is to have."""
+        _door.known("a loss", layout, (*_door.LAYOUT, *WEIGHTS))
         options = {"sample_weight": sample_weight, "class_weight": class_weight, **layout}
         if self.layers or isinstance(record, Mapping):
             layers = _door.layers(record, self.layers, several=self.criterion.targetless)

@@ -55,13 +55,23 @@ def catalogue() -> dict[str, Preset]:
 
 def _penalty(source: str) -> Callable[[Callable[_P, Loss]], Callable[_P, Loss]]:
     """Put a function that builds a penalty in the catalogue."""
-    return preset(source=source, decides="no class", into=_CATALOGUE)
+    shared = tuple(Options.__annotations__)
+    return preset(source=source, decides="no class", shared=shared, into=_CATALOGUE)
 
 
 def _averaged(readout: Readout, population: bool, batch: bool = False) -> Readout:
     """The mean of a statistic over the neurons, over the samples, or both."""
-    readout = Population(readout, classes=1, pool="mean") if population else readout
-    return BatchMean(readout) if batch else readout
+    if _door.flag("population", population):
+        readout = Population(readout, classes=1, pool="mean")
+    return BatchMean(readout) if _door.flag("batch", batch) else readout
+
+
+def _spikes(*, lower: float | None = None, upper: float | None = None, **options: Any) -> Bounds:
+    """Bounds of counts and rates, which are not negative."""
+    for name, bound in (("lower", lower), ("upper", upper)):
+        if bound is not None:
+            _door.number(name, bound, low=0.0)
+    return Bounds(lower=lower, upper=upper, **options)
 
 
 @_penalty(
@@ -83,7 +93,7 @@ def count_bounds(
     Every neuron should fire at least l and at most u spikes in a sample. `pool="sum"` sums over the
     neurons.
     """
-    criterion = Bounds(lower=lower, upper=upper, power=power, pool=pool)
+    criterion = _spikes(lower=lower, upper=upper, power=power, pool=pool)
     return Loss(_averaged(Count(), population, batch), criterion, reads="spikes", **options)
 
 
@@ -103,7 +113,7 @@ def rate_bounds(
     Every neuron should fire at a rate from l to u, in spikes per step. `pool="sum"` sums over the
     neurons.
     """
-    criterion = Bounds(lower=lower, upper=upper, power=power, pool=pool)
+    criterion = _spikes(lower=lower, upper=upper, power=power, pool=pool)
     return Loss(_averaged(Mean(), population, batch), criterion, reads="spikes", **options)
 
 
@@ -124,6 +134,7 @@ def rate_target(
     Every neuron should fire at the rate f on average over the samples; which ones it answers to is
     free. The first source sums over the neurons.
     """
+    rate = _door.number("rate", rate, low=0.0, high=1.0)
     criterion = Bounds(lower=rate, upper=rate, power=power)
     return Loss(_averaged(Mean(), population, batch), criterion, reads="spikes", **options)
 
@@ -142,7 +153,7 @@ def rate_percentile(
     The rates of a neuron in the batch should keep within bounds but for a few samples.
     """
     readout = BatchPercentile(Mean(), percentile=percentile)
-    return Loss(readout, Bounds(lower=lower, upper=upper, power=power), reads="spikes", **options)
+    return Loss(readout, _spikes(lower=lower, upper=upper, power=power), reads="spikes", **options)
 
 
 @_penalty("snntorch.functional.reg.l1_rate_sparsity, which sums over the samples and has 1e-5")
@@ -163,7 +174,7 @@ def count_silence(*, least: float = 1.0, batch: bool = True, **options: Unpack[O
     one learns only where silence has a gradient, as with a surrogate.
     """
     readout = _averaged(Count(), population=False, batch=batch)
-    return Loss(readout, Bounds(lower=least), reads="spikes", **options)
+    return Loss(readout, _spikes(lower=least), reads="spikes", **options)
 
 
 @_penalty("Spyx, fn.sparsity_reg, with a square in place of Huber's function")
@@ -175,7 +186,7 @@ def count_sparsity(
     The neurons of a layer should fire at most m spikes in a sample on average.
     """
     readout = _averaged(Count(), population=True)
-    return Loss(readout, Bounds(upper=most, power=power), reads="spikes", **options)
+    return Loss(readout, _spikes(upper=most, power=power), reads="spikes", **options)
 
 
 @_penalty(

@@ -6,16 +6,17 @@ out. With nothing left, a mean is nan and a sum is 0.
 """
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
 from . import _door
 from ._backend import namespace
 from ._shapes import Array
+from ._stage import Stage
 
 
-class Reduction(ABC):
+class Reduction(metaclass=Stage):
     """What every reduction can do."""
 
     @abstractmethod

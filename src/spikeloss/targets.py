@@ -4,17 +4,18 @@ y is the class index of a sample; n the number of its valid steps. A target enco
 labels (*B) or, for readouts that keep time, (T, *B) into numbers (*B, C) or (T, *B, C).
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from . import _door
 from ._backend import arange, by_class, like, namespace, product
 from ._shapes import Array, Evidence, Labels, Steps
+from ._stage import Stage
 from .readouts import Reading, Readout
 
 
-class Target(ABC):
+class Target(metaclass=Stage):
     """What every target encoding can do."""
 
     labelled: ClassVar[bool] = True

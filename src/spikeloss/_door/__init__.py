@@ -6,6 +6,7 @@ are always checked; values where `_backend.checks_values` says that reading them
 
 from ._array import array, beside_record, working
 from ._layout import time_first
+from ._names import LAYOUT, blamed, keywords, known, made_of
 from ._options import (
     bounds,
     choice,
@@ -61,18 +62,21 @@ from ._target import (
     values,
     within,
 )
-from ._weights import class_weights, fan_outs, no_labels, sample_weights, unweighted
+from ._weights import class_weighted, class_weights, fan_outs, no_labels, sample_weights, unweighted
 from ._words import refuse
 
 __all__ = [
+    "LAYOUT",
     "array",
     "at_least_0",
     "beside_record",
+    "blamed",
     "blank",
     "bounds",
     "choice",
     "class_labels",
     "class_target",
+    "class_weighted",
     "class_weights",
     "class_weights_option",
     "comparable",
@@ -84,12 +88,15 @@ __all__ = [
     "goes_on",
     "group_labels",
     "groups",
+    "keywords",
+    "known",
     "label_sequences",
     "laid_out",
     "layers",
     "layers_option",
     "layout",
     "like_record",
+    "made_of",
     "neuron_weights",
     "no_labels",
     "no_target",

@@ -23,6 +23,7 @@ from spikeloss.records import Events, Packed
 
 from ._array import array, beside_record, real_kind, working
 from ._layout import not_empty, time_first, timeless_record, valid_lengths, valid_mask
+from ._names import LAYOUT, known
 from ._words import cast, refuse, said, shape_of, span
 
 
@@ -56,9 +57,7 @@ def open_record(
 
 def layout(lengths: Any, valid: Any, unknown: Mapping[str, Any]) -> None:
     """Known options, and one of lengths and a mask."""
-    if unknown:
-        rule, got = "lengths, valid, time_axis or class_axis", ", ".join(unknown)
-        refuse("layout", rule, got, "Correct the name.", TypeError)
+    known("the layout", unknown, LAYOUT)
     if lengths is not None and valid is not None:
         refuse("valid", "one of lengths and valid", "both", "Drop one of them.", TypeError)
 

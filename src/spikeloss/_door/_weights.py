@@ -56,6 +56,14 @@ def _weights(argument: str, weights: Array, z: Array) -> Array:
     return w
 
 
+def class_weighted(criterion: Any, target: Any) -> None:
+    """A criterion that class weights mean something to, and labels to choose one by."""
+    if criterion.whole:
+        unweighted(criterion)
+    if criterion.by_label and not (criterion.of_labels or target.labelled):
+        no_labels()
+
+
 def unweighted(criterion: object) -> NoReturn:
     """A criterion that class weights mean nothing to."""
     rule, fix = f"None for {type(criterion).__name__}", "Weigh samples with sample_weight."

@@ -1,11 +1,12 @@
 """What every criterion can do."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import ClassVar, NamedTuple
 
 from spikeloss import _door
 from spikeloss._backend import by_class, namespace
 from spikeloss._shapes import Array, Labels
+from spikeloss._stage import Stage
 from spikeloss.readouts import Reading
 
 
@@ -19,7 +20,7 @@ class Elements(NamedTuple):
     """The rows that count; None: all."""
 
 
-class Criterion(ABC):
+class Criterion(metaclass=Stage):
     """What every criterion can do."""
 
     per_class: ClassVar[bool] = False
@@ -31,6 +32,8 @@ class Criterion(ABC):
     of_times: ClassVar[bool] = False
     """Whether it takes the decision for times, of which the smallest decides, where the readout
     does not say."""
+    by_label: ClassVar[bool] = False
+    """Whether class weights are those of the label, so that there must be one."""
     whole: ClassVar[bool] = False
     """Whether it sees all steps of a record at once."""
     ignore_index: int | None = None
@@ -62,6 +65,8 @@ class Weighed(Criterion):
 
     What is left to say is the formula, `each`.
     """
+
+    by_label: ClassVar[bool] = True
 
     @abstractmethod
     def each(self, reading: Reading, y: Array) -> Array:

@@ -3,8 +3,10 @@
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, ParamSpec, TypedDict, TypeVar
 
+from spikeloss import _door
 from spikeloss.loss import Loss, Reads, Total
 from spikeloss.readouts import Mean as MeanOverTime
 from spikeloss.readouts import MovingWindow, Population, Readout
@@ -72,14 +74,37 @@ def catalogue() -> dict[str, Preset]:
 
 
 def preset(
-    *, source: str, decides: str, into: dict[str, Preset] | None = None
+    *,
+    source: str,
+    decides: str,
+    shared: Sequence[str] = (*Options.__annotations__, "layers"),
+    into: dict[str, Preset] | None = None,
 ) -> Callable[[Callable[_P, _L]], Callable[_P, _L]]:
-    """Put a function that builds a loss in the catalogue."""
+    """Put a function that builds a loss in the catalogue.
+
+    Its errors name the options of the preset, whatever the stages call them. `shared` are those of
+    its `**options`.
+    """
 
     def add(build: Callable[_P, _L]) -> Callable[_P, _L]:
+        name, parameters = build.__name__, inspect.signature(build).parameters.values()
+        own = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+        if len(own) < len(parameters):
+            own += shared
+
+        @wraps(build)
+        def made(*values: _P.args, **options: _P.kwargs) -> _L:
+            _door.keywords(name, values)
+            _door.known(name, options, own)
+            try:
+                return build(*values, **options)
+            except (TypeError, ValueError) as error:
+                refusal = error
+            _door.blamed(build, options, refusal)
+
         known = _CATALOGUE if into is None else into
-        known[build.__name__] = Preset(build.__name__, build, source, decides)
-        return build
+        known[name] = Preset(name, made, source, decides)
+        return made
 
     return add
 

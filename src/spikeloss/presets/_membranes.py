@@ -171,6 +171,7 @@ def peak(
     p is the mean membrane in a window of `width` steps that starts at a neuron's maximum. The right
     class should reach the level `on` for that long, and the others stay at `off` at every step.
     """
+    others = _door.number("others", others, low=0.0)
     reach = Loss(PeakWindow(width=width), Level(level=on), OnOff(), reads="membrane", **options)
     stay = Loss(EveryStep(), Level(level=off, others=True), OnOff(), reads="membrane", **options)
     return reach + others * stay

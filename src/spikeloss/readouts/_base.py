@@ -1,12 +1,13 @@
 """What every readout can do."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Literal, NamedTuple, Unpack
 
 from spikeloss import _door
 from spikeloss._backend import namespace
 from spikeloss._piece import Piece
 from spikeloss._shapes import Array, Carry, Decision, Evidence, Layout, Record, Steps
+from spikeloss._stage import Stage
 
 Keeps = Literal["time", "spikes", "sequence"] | None
 
@@ -27,7 +28,7 @@ class Reading(NamedTuple):
         return tuple(self.z.shape[:-1] if self.keeps is None else self.z.shape[1:-1])
 
 
-class Readout(ABC):
+class Readout(metaclass=Stage):
     """What every readout can do; a new one is a frozen dataclass with a `read`."""
 
     @property
