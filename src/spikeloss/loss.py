@@ -5,6 +5,7 @@ record (T, *B, N) --readout--> decision (S, *B, C) --criterion, against the targ
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, Literal, Self, Unpack
@@ -206,8 +207,9 @@ class Loss(_Objective):
     ) -> tuple[Array, Any]:
         if isinstance(record, Packed) and not (self.criterion.whole or self.target.of_record):
             weights = {"sample_weight": sample_weight, "class_weight": class_weight}
-            value = self._over(record, target, **weights, **layout).value()
-            return value, value.dtype
+            with suppress(TypeError, ValueError):  # the whole record says what is wrong
+                value = self._over(record, target, **weights, **layout).value()
+                return value, value.dtype
         piece = _door.open_record(record, timeless=self.readout.timeless, **layout)
         reading = self.readout.reading(piece)
         if self.target.of_record:
@@ -237,9 +239,11 @@ class Loss(_Objective):
         """A stream that has taken all steps of a packed record."""
         _door.layout(lengths, valid, unknown)
         _door.laid_out(time_axis, class_axis, "a packed record")
-        batch = tuple(record.shape[1:-1])
-        shape = () if target is None else tuple(target.shape)
-        by_step = self.readout.keeps == "time" and shape[: 1 + len(batch)] == record.shape[:-1]
+        lengths, valid = _door.steps_of(lengths, valid, record.shape, record.bits)
+        by_step = False
+        if target is not None and not self.criterion.targetless:
+            target = _door.beside_record("target", target, record.bits)
+            by_step = _door.each_step(target, self, record.shape)
         steps = lengths
         if steps is None and self.criterion.needs_steps:
             xp = namespace(record.bits)

@@ -11,10 +11,11 @@ from typing import Any, Self
 from ._backend import accumulate, arange, as_index, coordinates, namespace
 from ._door._words import refuse, said
 from ._shapes import Array, Record
+from ._stage import Stage
 
 
 @dataclass(frozen=True, eq=False)
-class Events:
+class Events(metaclass=Stage):
     """A record (T, *B, N) as its E non-zero entries, in any order.
 
     A loss costs O(E log E) at most, beside the size of its decision, whatever T is. Readouts that
@@ -79,7 +80,13 @@ class Events:
             step: how much of "t" is a step: 1000 for steps of a millisecond, "t" in microseconds.
             sensor_size: (width, height, polarities); neuron (p height + y) width + x.
         """
-        width, height, polarities = sensor_size
+        from ._door import number, whole, wholes
+
+        steps, step = whole("steps", steps, low=1), number("step", step, above=0.0)
+        width, height, polarities = wholes("sensor_size", sensor_size, 3)
+        if not isinstance(recordings, (list, tuple)):
+            fix = "Pass them as [recording, ...]."
+            refuse("recordings", "a sequence, one per sample", said(recordings), fix, TypeError)
         parts = [_addresses(recording, width, height) for recording in recordings]
         if not parts:
             refuse("recordings", "at least one recording", "none", "Pass one per sample.")
@@ -104,6 +111,9 @@ class Events:
 
     def nothing(self) -> Record:
         """A step (1, *B, N) of no events, in the dtype of the record."""
+        from ._door import open_events
+
+        open_events(self, None, None)
         return replace(self.map(lambda x: x[:0]), shape=(1, *self.shape[1:])).dense()
 
     def dense(self) -> Record:
@@ -137,14 +147,15 @@ PIECE = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Packed:
+class Packed(metaclass=Stage):
     """A record of spikes (T, *B, N) with one bit for each, for evaluation.
 
     It takes an eighth of the memory of bools and a 32nd of that of float32. A loss unpacks it
     64 steps at a time; there is no derivative with respect to it.
 
     Args:
-        bits: (T / 8 rounded up, *B, N) uint8; bit i of byte j is step 8 j + i.
+        bits: (T / 8 rounded up, *B, N) uint8; bit i of byte j is step 8 j + i. Those after the last
+            step are not read.
         steps: T.
 
     >>> import numpy
@@ -159,11 +170,18 @@ class Packed:
     bits: Array
     steps: int
 
+    def __post_init__(self) -> None:
+        from ._door import packed_bits
+
+        packed_bits(self.bits, self.steps)
+
     @classmethod
-    def pack(cls, spikes: Record) -> Self:
+    def pack(cls, record: Record) -> Self:
         """A record, time first, in bits: any entry that is not zero is a spike."""
-        xp, steps = namespace(spikes), len(spikes)
-        rest = tuple(spikes.shape[1:])
+        from ._door import array, time_first
+
+        spikes = time_first(array("record", record), 0, -1)
+        xp, steps, rest = namespace(spikes), len(spikes), tuple(spikes.shape[1:])
         fired = xp.astype(spikes != 0, xp.uint8)
         if steps % 8:
             fired = xp.concat([fired] + [xp.zeros_like(fired[:1])] * (8 - steps % 8))

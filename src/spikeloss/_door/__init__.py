@@ -5,7 +5,7 @@ are always checked; values where `_backend.checks_values` says that reading them
 """
 
 from ._array import array, beside_record, working
-from ._layout import time_first
+from ._layout import steps_of, time_first
 from ._names import LAYOUT, blamed, keywords, known, made_of
 from ._options import (
     bounds,
@@ -27,10 +27,12 @@ from ._options import (
     terms,
     times_read,
     whole,
+    wholes,
 )
 from ._record import (
     comparable,
     dense,
+    each_step,
     groups,
     laid_out,
     layers,
@@ -40,6 +42,7 @@ from ._record import (
     open_like,
     open_piece,
     open_record,
+    packed_bits,
     per_neuron,
     spikes,
     total,
@@ -82,6 +85,7 @@ __all__ = [
     "comparable",
     "compared",
     "dense",
+    "each_step",
     "fan_outs",
     "flag",
     "followed",
@@ -108,6 +112,7 @@ __all__ = [
     "open_piece",
     "open_record",
     "option",
+    "packed_bits",
     "pairs_option",
     "patterns",
     "per_neuron",
@@ -122,6 +127,7 @@ __all__ = [
     "spikes",
     "stage",
     "steps_inside",
+    "steps_of",
     "steps_option",
     "streamed",
     "terms",
@@ -133,6 +139,7 @@ __all__ = [
     "unweighted",
     "values",
     "whole",
+    "wholes",
     "within",
     "working",
 ]

@@ -88,6 +88,18 @@ def valid_mask(valid: Any, shape: tuple[int, ...], x: Array) -> Array:
     return valid
 
 
+def steps_of(
+    lengths: Any, valid: Any, shape: tuple[int, ...], x: Array
+) -> tuple[Array | None, Array | None]:
+    """Lengths (*B) and a mask (T, *B) of a record of that shape, which nobody reads at once."""
+    if lengths is not None:
+        lengths = valid_lengths(lengths, shape, x, whole=True)[..., 0]
+    if valid is not None:
+        valid = valid_mask(valid, shape[:-1], x)
+        not_empty(namespace(valid).sum(as_index(valid), axis=0))
+    return lengths, valid
+
+
 def not_empty(count: Array) -> None:
     """At least one valid step of every sample."""
     if 0 not in count.shape and checks_values(count) and extent(count)[0] < 1:

@@ -46,6 +46,14 @@ def whole(argument: str, value: Any, *, low: int | None = None) -> int:
     return int(value)
 
 
+def wholes(argument: str, value: Any, count: int) -> tuple[int, ...]:
+    """So many integers of at least 1."""
+    if not isinstance(value, (tuple, list)) or len(value) != count:
+        fix = "Pass a tuple of integers."
+        refuse(argument, f"{count} integers", cut(repr(value)), fix, TypeError)
+    return tuple(whole(f"{argument}[{i}]", each, low=1) for i, each in enumerate(value))
+
+
 def flag(argument: str, value: Any) -> bool:
     """True or False."""
     return bool(choice(argument, value, (True, False)))

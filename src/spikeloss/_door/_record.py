@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any, NoReturn
 
 from spikeloss._backend import (
@@ -24,7 +25,8 @@ from spikeloss.records import Events, Packed
 from ._array import array, beside_record, real_kind, working
 from ._layout import not_empty, time_first, timeless_record, valid_lengths, valid_mask
 from ._names import LAYOUT, known
-from ._words import cast, refuse, said, shape_of, span
+from ._options import whole
+from ._words import cast, cut, refuse, said, shape_of, span
 
 
 def open_record(
@@ -47,6 +49,7 @@ def open_record(
         _no_mask(lengths, valid, "a ragged record")
         record, lengths = padded(record)
     if isinstance(record, Packed):  # of a readout by itself; a loss takes it piece by piece
+        laid_out(time_axis, class_axis, "a packed record")
         record = record.unpack()
     x, dtype = working(array("record", record))
     if timeless:
@@ -110,9 +113,10 @@ def open_events(
 ) -> Sparse:
     """Events of some steps, after `time` others, of which `start` were valid."""
     t, sample, neuron, amplitude, dtype = _event_arrays(events)
-    xp, (steps, *shape) = namespace(t), events.shape
+    xp, sizes = namespace(t), _event_shape(events.shape)
+    steps, *shape = sizes
     batch, samples, neurons = tuple(shape[:-1]), math.prod(shape[:-1]), shape[-1]
-    _events_inside(events, t, sample, neuron)
+    _events_inside(sizes, t, sample, neuron)
     inside = (t >= 0) & (t < steps) & (sample >= 0) & (sample < samples)
     inside = inside & (neuron >= 0) & (neuron < neurons)
     sample = xp.where(inside, sample, 0)
@@ -127,7 +131,7 @@ def open_events(
         inside = inside & mask[step, sample]
         t = t + xp.astype(seen[step, sample] - 1 - step, t.dtype)
     elif lengths is not None:
-        lengths = valid_lengths(lengths, events.shape, amplitude, whole)
+        lengths = valid_lengths(lengths, sizes, amplitude, whole)
         inside = inside & (t + time < xp.reshape(lengths, (-1,))[sample])
         end = xp.where(lengths < time + steps, lengths, time + steps)
     if not whole:
@@ -158,14 +162,21 @@ def _event_arrays(events: Events) -> tuple[Array, Array, Array, Array, Any]:
         if value.shape != time.shape:
             rule, fix = f"{time.shape[0]} entries, one per event", "Pass one per event."
             refuse(name, rule, shape_of(value), fix)
-    if len(events.shape) < 2 or 0 in (events.shape[0], events.shape[-1]):
-        rule = "(time, *batch, neurons) with at least one step and one neuron"
-        refuse("shape", rule, events.shape, "Pass shape=(T, B, N) of the whole record.")
     wide = xp.result_type(time.dtype, amplitude.dtype) if sort == "float" else amplitude.dtype
     return xp.astype(time, wide), *index, xp.astype(amplitude, wide), dtype
 
 
-def _events_inside(events: Events, time: Array, sample: Array, neuron: Array) -> None:
+def _event_shape(shape: Any) -> tuple[int, ...]:
+    """The sizes (T, *B, N) of a record, as int."""
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else ()
+    known = all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes)
+    if not known or len(sizes) < 2 or 0 in (sizes[0], sizes[-1]) or min(sizes) < 0:
+        rule = "(time, *batch, neurons) with at least one step and one neuron"
+        refuse("shape", rule, cut(repr(shape)), "Pass shape=(T, B, N) of the whole record.")
+    return tuple(map(int, sizes))
+
+
+def _events_inside(shape: tuple[int, ...], time: Array, sample: Array, neuron: Array) -> None:
     """Times of at least 0, samples and neurons of the record; late events are padding."""
     if 0 in time.shape or not checks_values(time, sample, neuron):
         return
@@ -174,13 +185,36 @@ def _events_inside(events: Events, time: Array, sample: Array, neuron: Array) ->
         got = span(low, high)
         refuse("time", "steps from 0", got, "Count the first step as 0; drop what is not a number.")
     for name, index, count in (
-        ("sample", sample, math.prod(events.shape[1:-1])),
-        ("neuron", neuron, events.shape[-1]),
+        ("sample", sample, math.prod(shape[1:-1])),
+        ("neuron", neuron, shape[-1]),
     ):
         low, high = extent(index)
         if low < 0 or high >= count:
-            fix = f"Correct shape={events.shape}, or drop the others."
+            fix = f"Correct shape={shape}, or drop the others."
             refuse(name, f"indices from 0 to {count - 1}", span(low, high), fix)
+
+
+def packed_bits(bits: Any, steps: Any) -> None:
+    """Bytes (T / 8 rounded up, *B, N) of which none is left over."""
+    shape = tuple(array("bits", bits).shape)
+    if str(bits.dtype).rpartition(".")[2] != "uint8":
+        refuse("bits", "uint8", bits.dtype, "Write records.Packed.pack(record).", TypeError)
+    if len(shape) < 2 or 0 in (shape[0], shape[-1]):
+        rule = "(bytes, *batch, neurons) with at least one byte and one neuron"
+        refuse("bits", rule, shape_of(bits), "Write records.Packed.pack(record).")
+    steps, most = whole("steps", steps), 8 * shape[0]
+    if not most - 8 < steps <= most:
+        rule = f"from {most - 7} to {most} steps in {shape[0]} bytes"
+        refuse("steps", rule, steps, "Pass the T of the record.")
+
+
+def each_step(target: Array, loss: Any, shape: tuple[int, ...]) -> bool:
+    """Whether a target is one of each step of a record (T, *B, N), which is read in pieces."""
+    steps = shape[:-1]
+    if loss.readout.keeps != "time" or tuple(target.shape[: len(steps)]) != steps:
+        return False
+    labels = loss.target.labelled or (loss.criterion.of_labels and kind(target) == "integer")
+    return labels or target.ndim > len(steps)
 
 
 def laid_out(time_axis: int, class_axis: int, what: str) -> None:
