@@ -100,8 +100,7 @@ def test_signature() -> None:
     assert [(p.name, p.kind) for p in ours] == [(p.name, p.kind) for p in theirs]
     other = {p.name: p.default for p in theirs}
     for parameter in ours:
-        if parameter.name != "ignore_index":  # -100 is skipped only on request
-            assert parameter.default == other[parameter.name], parameter.name
+        assert parameter.default == other[parameter.name], parameter.name
 
 
 def test_loading_leaves_jax_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -280,8 +280,8 @@ def test_accuracy_of_populations() -> None:
 def test_sparsity_of_the_batch() -> None:
     """Entries without a spike have the same derivative as spikes, in both."""
     theirs, their_grad = TORCH.value_and_grad(peer.l1_rate_sparsity(0.5), SPIKES)
-    batch = compat.l1_rate_sparsity(0.5, per="batch")
-    for factor, ours in ((1, batch), (B, compat.l1_rate_sparsity(0.5))):
+    sample = compat.l1_rate_sparsity(0.5, per="sample")
+    for factor, ours in ((1, compat.l1_rate_sparsity(0.5)), (B, sample)):
         value, grad = TORCH.value_and_grad(ours, SPIKES)
         same(value, theirs / factor, "float32")
         same(grad, their_grad / factor, "float32")
@@ -421,13 +421,12 @@ def test_training_with_backprop(name: str) -> None:
         network = torch.nn.Sequential(*layers)
         optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
         batches = [(3 * _numbers(T, B, 4), LABELS)]
-        options = {"per": "batch"} if SF is compat else {}
         loss = backprop.BPTT(
             network,
             batches,
             optimizer,
             getattr(SF, name)(),
-            regularization=SF.l1_rate_sparsity(1e-3, **options),
+            regularization=SF.l1_rate_sparsity(1e-3),
         )
         return loss.detach().reshape(()), network[0].weight.detach()
 

@@ -104,7 +104,7 @@ SECTION = Section(
         ),
         Row(
             15,
-            "Spikes may be bool or integers; labels are integers of any size, and never fractions",
+            "Spikes may be bool or integers; labels any integers or whole floats, and never fractions",
             (
                 Case(
                     "`ce_count_loss()`, bool spikes, counts [1, 2, 0] and [1, 1, 2], labels [1, 2]",
@@ -125,10 +125,22 @@ SECTION = Section(
                     COUNTED,
                 ),
                 Case(
-                    "`mse_count_loss()`, silent, T = 4, N = 3, label 1.7",
+                    "the same, float32 labels",
+                    lambda SF: SF.ce_count_loss()(SPIKES, Y.float()),
+                    Raises(RuntimeError),
+                    COUNTED,
+                ),
+                Case(
+                    "`mse_count_loss()`, silent, T = 4, N = 3, label 1.0",
+                    lambda SF: SF.mse_count_loss()(silent(4, 1, 3), torch.tensor([1.0])),
+                    4**2 / 4 / 3,
+                    4**2 / 4 / 3,
+                ),
+                Case(
+                    "the same, label 1.7",
                     lambda SF: SF.mse_count_loss()(silent(4, 1, 3), torch.tensor([1.7])),
                     4**2 / 4 / 3,
-                    Raises(TypeError, "target"),
+                    Raises(ValueError, "targets"),
                 ),
             ),
         ),

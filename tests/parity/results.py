@@ -145,7 +145,7 @@ SECTION = Section(
                     " (2, 1)",
                     lambda SF: SF.accuracy_rate(RECORD, Y[:, None]),
                     0.5,
-                    Raises(ValueError, "labels"),
+                    Raises(ValueError, "targets"),
                 ),
                 Case(
                     "`accuracy_temporal`, spikes at 516 and 515 of 600, label 1, bfloat16",
@@ -165,12 +165,18 @@ SECTION = Section(
         ),
         Row(
             27,
-            "`l1_rate_sparsity` is the spikes of a sample, as absolute values",
+            "`l1_rate_sparsity` is the spikes of the batch, as absolute values",
             (
                 Case(
                     "`l1_rate_sparsity(1.0)`, 7 spikes in B = 2 samples",
                     lambda SF: SF.l1_rate_sparsity(1.0)(RECORD),
                     7,
+                    7,
+                ),
+                Case(
+                    "`l1_rate_sparsity(1.0, per='sample')`, the same",
+                    lambda SF: SF.l1_rate_sparsity(1.0, per="sample")(RECORD),
+                    Raises(TypeError),
                     3.5,
                 ),
                 Case(
@@ -180,8 +186,8 @@ SECTION = Section(
                     2,
                 ),
                 Case(
-                    "`l1_rate_sparsity(1.0)`, float16, 32768 spikes in each of two samples",
-                    lambda SF: SF.l1_rate_sparsity(1.0)(torch.ones(64, 2, 512).half()),
+                    "`l1_rate_sparsity(0.5)`, float16, 32768 spikes in each of two samples",
+                    lambda SF: SF.l1_rate_sparsity(0.5)(torch.ones(64, 2, 512).half()),
                     math.inf,
                     32768,
                 ),

@@ -169,7 +169,7 @@ POPULATIONS = Section(
                     "`ce_count_loss(True, 3)`, N = 4: three should divide four",
                     lambda SF: SF.ce_count_loss(True, 3)(VOTES, labels(1)),
                     Raises(Exception, says="num_outputs 4 must be a factor of num_classes 3."),
-                    Raises(ValueError, "classes"),
+                    Raises(ValueError, "num_classes"),
                 ),
             ),
         ),

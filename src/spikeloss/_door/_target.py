@@ -128,6 +128,8 @@ def _in_range(argument: str, label: Array, classes: int, ignore: int | None, sof
         return
     if ignore is not None:
         label = namespace(label).where(label == ignore, 0, label)
+        if not checks_values(label):  # labels that a traced function closes over
+            return
     low, high = extent(label)
     if low >= 0 and high < classes:
         return

@@ -1,6 +1,6 @@
 """snnTorch's SpikeTime. Record (T, B, N), labels (B) or times -> spike times and target times."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,12 @@ from spikeloss import readouts
 from spikeloss._backend import arange, constant, is_array, namespace
 from spikeloss._door import array, class_labels, flag, number, open_record, refuse, whole
 from spikeloss._shapes import Array
-from spikeloss.targets import GivenTime, OnOff, OnOffTime
+from spikeloss.compat._calls import axes, labels, speaks
+from spikeloss.targets import GivenTime, OnOff, OnOffTime, Target
+
+from ._options import NAMES
+
+_ON_OFF = ("on_target", "off_target")
 
 
 class SpikeTime:
@@ -42,12 +47,15 @@ class SpikeTime:
         """Times that are close enough to their targets, replaced by them."""
 
         @staticmethod
+        @speaks(NAMES)
         def apply(spk_time: Array, target: Array, tolerance: float) -> Array:
-            """The target, without derivative, where it is nearer than `tolerance`."""
+            """The target where it is nearer than `tolerance`; the derivative is the time's."""
+            number("tolerance", tolerance, low=0.0)
             spk_time = array("spk_time", spk_time)
             xp = namespace(spk_time)
             target = xp.astype(target, spk_time.dtype, copy=False)
-            return xp.where(xp.abs(spk_time - target) < tolerance, constant(target), spk_time)
+            near = xp.abs(spk_time - target) < tolerance
+            return constant(xp.where(near, target, spk_time)) + (spk_time - constant(spk_time))
 
     def __init__(
         self,
@@ -57,60 +65,89 @@ class SpikeTime:
         tolerance: float = 0,
         multi_spike: bool = False,
     ) -> None:
-        flag("target_is_time", target_is_time)
-        flag("multi_spike", multi_spike)
-        number("tolerance", tolerance, low=0.0)
         self.target_is_time = target_is_time
-        self.tolerance, self.tolerance_fn = tolerance, self.Tolerance.apply
+        self.on_target, self.off_target = on_target, off_target
+        self.tolerance = tolerance
         self.multi_spike = multi_spike
-        self.first_spike_fn = self.MultiSpike.apply if multi_spike else self.FirstSpike.apply
-        if not target_is_time:
-            self.on_target = _steps("on_target", on_target, multi_spike)
-            self.off_target = _steps("off_target", off_target, multi_spike)
-        self.target = GivenTime() if target_is_time else OnOffTime(self.on_target, self.off_target)
+        self.check()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        steps = name in _ON_OFF and is_array(value)  # arrays are read now, not under tracing
+        super().__setattr__(name, value.tolist() if steps else value)
+
+    @speaks(NAMES)
+    def check(self) -> None:
+        """Refuse attributes that do not fit."""
+        flag("target_is_time", self.target_is_time)
+        flag("multi_spike", self.multi_spike)
+        number("tolerance", self.tolerance, low=0.0)
+        self.target()
+
+    @property
+    def first_spike_fn(self) -> Callable[..., Array]:
+        """What reads the times of a record."""
+        return self.MultiSpike.apply if self.multi_spike else self.FirstSpike.apply
+
+    @property
+    def tolerance_fn(self) -> Callable[..., Array]:
+        """What replaces times by the targets that they are close to."""
+        return self.Tolerance.apply
+
+    @property
+    def steps(self) -> tuple[Any, Any]:
+        """The steps of the label and of the other classes, each an int or a tuple of them."""
+        return tuple(_steps(name, getattr(self, name), self.multi_spike) for name in _ON_OFF)
+
+    def target(self) -> Target:
+        """How targets become times."""
+        return GivenTime() if self.target_is_time else OnOffTime(*self.steps)
 
     def __call__(self, spk_out: Array, targets: Array) -> tuple[Array, Array]:
         """Times of the record and targets, both (B, N) or (F, B, N); see `forward`."""
         return self.forward(spk_out, targets)
 
+    @speaks(NAMES)
     def forward(self, spk_out: Array, targets: Array) -> tuple[Array, Array]:
         """Times of the record and targets, both (B, N) or (F, B, N), in float32 or float64."""
+        self.check()
         reading = self.readout(targets).reading(open_record(spk_out))
         if not self.target_is_time:
-            targets = class_labels(targets, reading)
-        goal = self.target.encode(targets, reading)
+            targets = class_labels(labels(targets, axes(spk_out) - 2), reading)
+        goal = self.target().encode(targets, reading)
         time = reading.z
         return self.tolerance_fn(time, goal, self.tolerance) if self.tolerance else time, goal
 
+    @speaks(NAMES)
     def labels_to_spike_times(self, targets: Array, num_outputs: int) -> Array:
         """Labels (B) to times (B, N) or, with `multi_spike`, (F, B, N); negative ones stay so."""
         if self.multi_spike:
             return self.label_to_multi_spike(targets, num_outputs)
         return self.label_to_single_spike(targets, num_outputs)
 
+    @speaks(NAMES)
     def label_to_single_spike(self, targets: Array, num_outputs: int) -> Array:
         """Labels (B) to times (B, N)."""
-        return _on_off(targets, num_outputs, self.on_target, self.off_target)
+        return _on_off(targets, num_outputs, *self.steps)
 
+    @speaks(NAMES)
     def label_to_multi_spike(self, targets: Array, num_outputs: int) -> Array:
         """Labels (B) to times (F, B, N)."""
-        pairs = zip(self.on_target, self.off_target, strict=True)
+        pairs = zip(*self.steps, strict=True)
         return namespace(targets).stack([_on_off(targets, num_outputs, *pair) for pair in pairs])
 
-    def readout(self, targets: Array) -> readouts.Readout:
+    def readout(self, targets: Any = ()) -> readouts.Readout:
         """The readout of as many spikes as the targets have."""
         if not self.multi_spike:
             return readouts.FirstSpike()
         if not self.target_is_time:
-            return readouts.SpikeTimes(count=len(self.on_target))
+            return readouts.SpikeTimes(count=len(self.steps[0]))
         return readouts.SpikeTimes(count=max(1, len(targets)) if np.ndim(targets) else 1)
 
 
 def _steps(argument: str, steps: Any, many: bool) -> Any:
-    """A step as int or, with `many`, steps as a tuple of int; arrays of integers too."""
-    values = steps.tolist() if is_array(steps) else steps
-    several = isinstance(values, Iterable) and not isinstance(values, (str, bytes, dict))
-    values = tuple(values) if several else values
+    """A step as int or, with `many`, steps as a tuple of int."""
+    several = isinstance(steps, Iterable) and not isinstance(steps, (str, bytes, dict))
+    values = tuple(steps) if several else steps
     if many:
         return values if isinstance(values, tuple) else (values,)
     if isinstance(values, tuple):
@@ -119,10 +156,10 @@ def _steps(argument: str, steps: Any, many: bool) -> Any:
     return values
 
 
-def _on_off(labels: Array, classes: int, on: float, off: float) -> Array:
-    labels, classes = array("targets", labels), whole("num_outputs", classes, low=1)
-    xp = namespace(labels)
-    z = xp.astype(arange(classes, labels), xp.float32)
-    z = xp.broadcast_to(z, (*labels.shape, classes))  # only its shape, dtype and device matter
+def _on_off(targets: Array, classes: int, on: float, off: float) -> Array:
+    targets, classes = array("targets", targets), whole("num_outputs", classes, low=1)
+    targets, xp = labels(targets, axes(targets)), namespace(targets)
+    z = xp.astype(arange(classes, targets), xp.float32)
+    z = xp.broadcast_to(z, (*targets.shape, classes))  # only its shape, dtype and device matter
     reading = readouts.Reading(z, None, 1, None)
-    return OnOff(on, off).encode(class_labels(labels, reading), reading)
+    return OnOff(on, off).encode(class_labels(targets, reading), reading)
