@@ -98,11 +98,21 @@ STAGES = {
     for name, value in vars(module).items()
     if not name.startswith("_")
 }
+
+
+def changed(loss: Any, **attributes: Any) -> Any:
+    """A loss some of whose attributes are set after it was made."""
+    for name, value in attributes.items():
+        setattr(loss, name, value)
+    return loss
+
+
 NAMES = STAGES | {
     "Loss": Loss,
     "Total": Total,
     "Mean": Mean,  # of reductions
     "SF": snntorch,
+    "changed": changed,
     "cross_entropy_loss": brainpy.cross_entropy_loss,
     "readouts": readouts,
     "criteria": criteria,
@@ -222,7 +232,11 @@ def test_every_error_is_a_refusal() -> None:
         ("__init__.py", "checks_values"),
         ("_words.py", "refuse"),
         ("loss.py", "_terms"),
-        ("snntorch.py", "_compute_loss"),
+        ("__init__.py", "__getattr__"),  # names that are not of this package
+        ("_calls.py", "around"),  # the same error, in the words of the peer
+        ("_calls.py", "said"),
+        ("_calls.py", "speaks"),
+        ("loss.py", "_compute_loss"),
     }
 
 

@@ -4,7 +4,7 @@
 `docs/parity.md`.
 """
 
-from . import brainpy_rows, dtypes, inputs, kept, results, targets, times, weights
+from . import brainpy_rows, dtypes, inputs, kept, results, targets, times, use, weights
 from .rows import ABSENT, Case, Raises, Row, Section, check, load
 
 DIFFERENCES = (
@@ -15,6 +15,7 @@ DIFFERENCES = (
     dtypes.SECTION,
     inputs.SECTION,
     results.SECTION,
+    use.SECTION,
     brainpy_rows.SECTION,
 )
 KEPT = (kept.SECTION, kept.CROSS_ENTROPY)

@@ -104,7 +104,7 @@ SECTION = Section(
         ),
         Row(
             15,
-            "Spikes may be bool or integers; labels any integers or whole floats, and never fractions",
+            "Spikes may be bool or integers; labels integers or whole floats, never fractions",
             (
                 Case(
                     "`ce_count_loss()`, bool spikes, counts [1, 2, 0] and [1, 1, 2], labels [1, 2]",

@@ -143,7 +143,7 @@ SECTION = Section(
         ),
         Row(
             "f",
-            "The tolerance is strict, and inside there is neither loss nor gradient",
+            "The tolerance is strict, and inside a loss has neither value nor gradient",
             (
                 _same(
                     "`mse_temporal_loss(tolerance=2)`, two steps off, T = 5, N = 1",
@@ -166,6 +166,19 @@ SECTION = Section(
                         fires(5, [3]),
                     ).flatten(),
                     [0, 0, 0, 0, 0],
+                ),
+                _same(
+                    "`SpikeTime(on_target=1, tolerance=3)` by itself: the time",
+                    lambda SF: SF.SpikeTime(on_target=1, tolerance=3)(fires(5, [3]), labels(0))[0],
+                    [[1]],
+                ),
+                _same(
+                    "its gradient over the five steps, that of the spike",
+                    lambda SF: gradient(
+                        lambda x: SF.SpikeTime(on_target=1, tolerance=3)(x, labels(0))[0],
+                        fires(5, [3]),
+                    ).flatten(),
+                    [0, 0, 0, -1, 0],
                 ),
             ),
         ),

@@ -13,7 +13,7 @@ _R = TypeVar("_R")
 
 _NO_CLASS = 2**31 - 1
 _FORM = re.compile(r"\w+(\[\d+\])?: expected ")
-_IN_CODE = r"\b(?=\.\w|\[|\)|=| [-<>]| and )"
+_IN_CODE = r"\b(?=\.\w|\[|\)|=| [-<>]| as (?:int|float))"
 
 
 def axes(x: Any) -> int:

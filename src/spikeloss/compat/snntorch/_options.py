@@ -9,6 +9,7 @@ REDUCTIONS: dict[str, Reduction] = {"mean": Mean(), "sum": Sum(), "none": Each()
 
 NAMES = {
     r"write target=targets\.OnOffTime\(\)": "pass target_is_time=False",
+    " on and off ": " on_target and off_target ",
     "Weigh samples with sample_weight": "Pass weight=None",
     "target": "targets",
     "labels": "targets",
