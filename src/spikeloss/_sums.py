@@ -7,7 +7,7 @@ ten, and sums of the same numbers in another order are the same but for their la
 
 from typing import NamedTuple
 
-from ._backend import constant, lost, namespace, total
+from ._backend import carried, constant, namespace, precise_total, total
 from ._shapes import Array, Valid
 
 
@@ -19,34 +19,17 @@ class Sum(NamedTuple):
 
     def plus(self, other: "Sum") -> "Sum":
         """The sum of both."""
-        value, rest = _split(self.value, other.value)
-        return Sum(*_split(value, self.rest + other.rest + rest))
+        return Sum(*carried(self.value, self.rest + other.rest, other.value))
 
 
 def added(before: Sum | None, x: Array) -> Sum:
     """x, after what was summed before."""
-    new = Sum(x, namespace(x).zeros_like(constant(x)))
-    return new if before is None else before.plus(new)
+    if before is None:
+        return Sum(x, namespace(x).zeros_like(constant(x)))
+    return Sum(*carried(before.value, before.rest, x))
 
 
-def sum_over_time(x: Array, valid: Valid | None, exact: bool = False) -> Array:
-    """sum_t x_t over the valid steps of the first axis."""
+def sum_over_time(x: Array, valid: Valid | None, decides: bool = False) -> Array:
+    """sum_t x_t over the valid steps of the first axis; precisely where that decides."""
     x = x if valid is None else namespace(x).where(valid, x, 0)
-    return _exact_total(x) if exact else total(x)
-
-
-def _exact_total(x: Array) -> Array:
-    """The sum over the first axis, rounded once: by halves, and what every addition lost."""
-    smooth, xp, x = total(x), namespace(x), constant(x)
-    rest = xp.where(xp.isfinite(smooth), -constant(smooth), 0)
-    while len(x) > 1:
-        half = len(x) // 2
-        sums, gone = _split(x[:half], x[half : 2 * half])
-        x, rest = xp.concat([sums, x[2 * half :]]), rest + total(gone)
-    gone = x[0] + rest
-    return smooth + xp.where(xp.isfinite(gone), gone, 0)
-
-
-def _split(a: Array, b: Array) -> tuple[Array, Array]:
-    """a + b, and what that lost."""
-    return a + b, lost(a, b)
+    return precise_total(x) if decides else total(x)

@@ -163,10 +163,10 @@ class Fold:
         def opened(x: Any) -> Piece:
             if isinstance(x, Events):
                 return _door.open_events(x, *place, state.time, state.end)
-            counts = kind(x) in ("integer", "bool")  # which add up exactly anyway
+            exact = len(x) == 1 or kind(x) in ("integer", "bool")  # in any order
             x, dtype = _door.working(x)
             piece = _door.open_piece(x, *place, dtype, state.time, state.end)
-            return piece if counts else deciding(piece)
+            return piece if exact else deciding(piece)
 
         piece, again = opened(x), None
         if target is not None and any(loss.target.of_record for _, loss in self.losses):

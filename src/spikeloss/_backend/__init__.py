@@ -77,8 +77,7 @@ def dense(x: Array) -> bool:
 
 def beside(values: Any, x: Array) -> Array:
     """Numbers as an array of the library of `x`, beside `x`, of a dtype of their own."""
-    lib = _library(x)
-    return lib.xp.asarray(values, device=lib.place(x))
+    return _library(x).beside(values, x)
 
 
 def like(values: Any, x: Array, dtype: Any = None) -> Array:
@@ -139,6 +138,11 @@ def by_class(label: Array, z: Array, on: Any, off: Any) -> Array:
     return _library(z).by_class(label, z, on, off)
 
 
+def entries(x: Array, label: Array) -> Array:
+    """x_label, (K) and (*S) to (*S); of the nearest that there is, where the label is none."""
+    return x[namespace(x).clip(label, 0, len(x) - 1)]
+
+
 def averages(z: Array) -> bool:
     """Whether the library of `z` has `surprise` and `squared_difference` with their mean in one."""
     return _library(z).averages
@@ -162,6 +166,16 @@ def total(x: Array) -> Array:
 def lost(a: Array, b: Array) -> Array:
     """(a + b) - what a + b rounds to, exactly; 0 where the sum is not finite. A constant."""
     return _library(a).lost(constant(a), constant(b))
+
+
+def carried(value: Array, rest: Array, x: Array) -> tuple[Array, Array]:
+    """value + rest + x, with the derivative of value + x, and what that lost; a constant."""
+    return _library(x).carried(value, constant(rest), x)
+
+
+def precise_total(x: Array) -> Array:
+    """The sum over the first axis as if rounded once, in whatever order its numbers come."""
+    return _library(x).precise_total(x)
 
 
 def product(a: Array, b: Array) -> Array:
@@ -196,7 +210,10 @@ def as_array(x: Array, dtype: Any) -> Array:
 
 
 def as_index(label: Array) -> Array:
-    """Integers of any dtype in the one that the library indexes with."""
+    """Integers of any dtype in the one that the library indexes with.
+
+    Numbers too large for it, which would become others, become the largest of it: no index either.
+    """
     return _library(label).index(label)
 
 

@@ -32,6 +32,13 @@ class Jax(Library):
         devices = x.devices() if self.concrete(x) else ()
         return next(iter(devices)).platform if devices else ""
 
+    def beside(self, values: Any, x: Array) -> Array:
+        # Integers of NumPy that JAX has no room for would become others.
+        most = self.xp.iinfo(self.xp.arange(0).dtype).max
+        if getattr(getattr(values, "dtype", None), "kind", "") in "iu" and values.size:
+            values = values.clip(None if values.min() >= -most else -most, most)
+        return super().beside(values, x)
+
     def constant(self, x: Array) -> Array:
         return self.jax.lax.stop_gradient(x)
 

@@ -5,6 +5,8 @@ from typing import Any
 from spikeloss._shapes import Array
 
 _HALVES = ("bfloat16", "float16")
+_NEVER = -1e30
+"""The log of a probability of 0, with derivatives that infinity would not have."""
 
 
 class Library:
@@ -58,6 +60,9 @@ class Library:
     def arange(self, count: int, x: Array) -> Array:
         return self.xp.arange(count, device=self.place(x))
 
+    def beside(self, values: Any, x: Array) -> Array:
+        return self.xp.asarray(values, device=self.place(x))
+
     def like(self, values: Any, x: Array, dtype: Any) -> Array:
         return self.xp.asarray(values, dtype=dtype, device=self.place(x))
 
@@ -85,6 +90,23 @@ class Library:
         rest = (a - (total - of_b)) + (b - of_b)
         return self.xp.where(self.xp.isfinite(rest), rest, 0)
 
+    def carried(self, value: Array, rest: Array, x: Array) -> tuple[Array, Array]:
+        total = value + x
+        rest = rest + self.lost(self.constant(value), self.constant(x))
+        return total + rest, self.lost(self.constant(total), rest)
+
+    def precise_total(self, x: Array) -> Array:
+        """By halves, and what every addition lost."""
+        xp, smooth, x = self.xp, self.total(x), self.constant(x)
+        rest = xp.where(xp.isfinite(smooth), -self.constant(smooth), 0)
+        while len(x) > 1:
+            half = len(x) // 2
+            one, other = x[:half], x[half : 2 * half]
+            rest = rest + self.total(self.lost(one, other))
+            x = xp.concat([one + other, x[2 * half :]])
+        left = x[0] + rest
+        return smooth + xp.where(xp.isfinite(left), left, 0)
+
     def product(self, a: Array, b: Array) -> Array:
         return a @ b
 
@@ -110,7 +132,11 @@ class Library:
         return self.xp.cumulative_sum(x, axis=0)
 
     def index(self, label: Array) -> Array:
-        return self.xp.astype(label, int, copy=False)
+        xp, dtype = self.xp, self.arange(0, label).dtype
+        most = xp.iinfo(dtype).max
+        if self.kind(label) == "integer" and xp.iinfo(label.dtype).max > most:
+            label = xp.clip(label, max(xp.iinfo(label.dtype).min, -most), most)
+        return xp.astype(label, dtype, copy=False)
 
     def surprise(self, z: Array, label: Array, mean: bool) -> Array:
         label = self.xp.broadcast_to(label[..., None], (*z.shape[:-1], 1))
@@ -127,28 +153,44 @@ class Library:
         return filled[:size]
 
     def ctc(self, log_p: Array, labels: Array, steps: Array, count: Array, blank: int) -> Array:
+        """The sum over alignments that end in each place of blank, label, blank, ... blank."""
         xp, (size, width) = self.xp, labels.shape
-        rows, place = xp.arange(size), xp.arange(2 * width + 1)
-        state = xp.full((size, len(place)), blank)  # blank, label, blank, label, ... blank
-        state[:, 1::2] = labels
-        leap = xp.zeros(state.shape, dtype=bool)  # past the blank between two labels
-        leap[:, 3::2] = labels[:, 1:] != labels[:, :-1]
-        before = xp.where(place == 0, 0.0, -xp.inf) + xp.zeros((size, 1))
-        for t, now in enumerate(log_p):
-            one, two = xp.full_like(before, -xp.inf), xp.full_like(before, -xp.inf)
-            one[:, 1:], two[:, 2:] = before[:, :-1], before[:, :-2]
-            if t == 0:
-                paths = xp.where(place < 2, 0.0, -xp.inf)
-            else:
-                paths = xp.logaddexp(xp.logaddexp(before, one), xp.where(leap, two, -xp.inf))
-            after = paths + now[rows[:, None], state]
-            before = xp.where((t < steps)[:, None], after, before)
-        last = xp.where(count > 0, before[rows, 2 * count - 1], -xp.inf)
-        return -self.xp.logaddexp(last, before[rows, 2 * count]).astype(log_p.dtype)
+        blanks = xp.zeros_like(log_p[0, :, :1], dtype=labels.dtype) + blank
+        pairs = xp.stack([xp.broadcast_to(blanks, labels.shape), labels], axis=-1)
+        state = xp.concat([xp.reshape(pairs, (size, 2 * width)), blanks], axis=-1)
+        place = self.arange(2 * width + 1, log_p)
+        # Past the blank between two labels; of two places before the first none is reached.
+        leap = (place > 1) & (state != xp.concat([blanks, blanks, state], axis=-1)[:, :-2])
+        never = xp.zeros_like(log_p[0, :, :1]) + _NEVER
+        log_p = xp.where(log_p > _NEVER, log_p, _NEVER)
+
+        def step(before: Array, given: Any) -> tuple[Array, Array]:
+            now, t = given
+            one = xp.concat([never, before], axis=-1)[:, :-1]
+            two = xp.where(leap, xp.concat([never, never, before], axis=-1)[:, :-2], _NEVER)
+            after = self._log_sum(before, one, two) + xp.take_along_axis(now, state, axis=-1)
+            return xp.where((t < steps)[:, None], after, before), never[:0]
+
+        start = xp.where(place == 0, 0.0, never)
+        end, _ = self.scan(step, start, (log_p, self.arange(len(log_p), log_p)))
+        last, label = 2 * count[:, None], xp.where(count > 0, 2 * count - 1, 0)[:, None]
+        spoken = xp.where(count[:, None] > 0, xp.take_along_axis(end, label, axis=-1), _NEVER)
+        value = -self._log_sum(xp.take_along_axis(end, last, axis=-1), spoken)[:, 0]
+        return value * xp.where(value > -_NEVER / 2, xp.inf, xp.ones_like(value))
+
+    def _log_sum(self, *parts: Array) -> Array:
+        """log sum e^x of finite numbers, with all derivatives."""
+        top = self.constant(parts[0])
+        for part in parts[1:]:
+            top = self.xp.maximum(top, self.constant(part))
+        return top + self.xp.log(sum(self.xp.exp(part - top) for part in parts))
+
+    def unstack(self, x: Array) -> Any:
+        return self.xp.unstack(x)
 
     def scan(self, step: Any, carry: Any, given: tuple[Array, ...]) -> tuple[Any, Array]:
         found = []
-        for each in zip(*map(self.xp.unstack, given), strict=True):
+        for each in zip(*map(self.unstack, given), strict=True):
             carry, new = step(carry, each)
             found.append(new)
         return carry, self.xp.stack(found)

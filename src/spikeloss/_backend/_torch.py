@@ -85,6 +85,24 @@ class Torch(Library):
     def lost(self, a: Array, b: Array) -> Array:
         return self._lost(a, b)
 
+    def carried(self, value: Array, rest: Array, x: Array) -> tuple[Array, Array]:
+        if not self._widens(x):
+            return super().carried(value, rest, x)
+        total = value + x
+        wide = value.detach().double() + rest + x.detach()
+        moved = (wide - total.detach()).nan_to_num(0.0, 0.0, 0.0).float()
+        total = total + moved
+        return total, (wide - total.detach()).nan_to_num(0.0, 0.0, 0.0).float()
+
+    def precise_total(self, x: Array) -> Array:
+        if not self._widens(x):
+            return super().precise_total(x)
+        return x.sum(0, dtype=self.torch.float64).float()
+
+    def _widens(self, x: Array) -> bool:
+        """Whether there is float64 to compute in."""
+        return bool(x.dtype == self.torch.float32) and x.device.type != "mps"
+
     def product(self, a: Array, b: Array) -> Array:
         if not self.torch.is_autocast_enabled(a.device.type):
             return a @ b
@@ -117,9 +135,20 @@ class Torch(Library):
         return self.torch.cumsum(x, 0)
 
     def index(self, label: Array) -> Array:
-        return label.long()
+        if label.dtype != self.torch.uint64:
+            return label.long()
+        label = label.view(self.torch.int64)  # where numbers too large for it are negative
+        return self.torch.where(label < 0, self.torch.iinfo(self.torch.int64).max, label)
 
     def surprise(self, z: Array, label: Array, mean: bool) -> Array:
+        if self.concrete(label):
+            return self._surprise(z, label, mean)
+        known = (label >= 0) & (label < z.shape[-1])
+        value = self._surprise(z, self.torch.where(known, label, 0), False)
+        value = value * self.torch.where(known, 1.0, math.nan)[..., None]
+        return value.mean() if mean else value
+
+    def _surprise(self, z: Array, label: Array, mean: bool) -> Array:
         *rows, classes = z.shape
         if _narrow(z):
             log_p, index = self._transposed_log_softmax(z), label.expand(1, *rows)
@@ -142,7 +171,14 @@ class Torch(Library):
         return values.new_full((size + 1,), fill).scatter(0, index, values)[:size]
 
     def ctc(self, log_p: Array, labels: Array, steps: Array, count: Array, blank: int) -> Array:
+        # The native one has no batching rule, no forward and no second derivative.
+        forward = self.torch.autograd.forward_ad._current_level >= 0
+        if forward or 0 in log_p.shape or not all(map(self.concrete, (log_p, labels, steps))):
+            return super().ctc(log_p, labels, steps, count, blank)
         return self.torch.nn.functional.ctc_loss(log_p, labels, steps, count, blank, "none")
+
+    def unstack(self, x: Array) -> Any:
+        return x.unbind(0)
 
     def padded(self, ragged: Any) -> tuple[Array, Array]:
         if not isinstance(ragged, self.torch.Tensor):

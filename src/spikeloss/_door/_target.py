@@ -178,8 +178,11 @@ def spike_times(target: Any, reading: _Reading) -> Array:
     return y
 
 
-def label_sequences(target: Any, reading: _Reading, blank: int) -> tuple[Array, Array]:
-    """Labels (B, L) that are no blank, and how many there are in each row, the others padding."""
+def label_sequences(target: Any, reading: _Reading, blank: int) -> tuple[Array, Array, Array]:
+    """Labels (B, L) that are no blank, how many there are in each row, the others padding, and 1.
+
+    In place of 1 nan for a row that has other labels than that, where they cannot be checked.
+    """
     z, batch = reading.z, reading.batch
     y = beside_record("target", target, z)
     if y.ndim != len(batch) + 1 or tuple(y.shape[:-1]) != batch:
@@ -191,6 +194,8 @@ def label_sequences(target: Any, reading: _Reading, blank: int) -> tuple[Array, 
     xp, classes = namespace(z), z.shape[-1]
     y = xp.reshape(as_index(y), (math.prod(batch), y.shape[-1]))
     some = y >= 0
+    wrong = (y < -1) | (y >= classes) | (y == blank)
+    gap = some[:, 1:] & ~some[:, :-1]
     if checks_values(y) and 0 not in y.shape:
         low, high = extent(y)
         if low < -1 or high >= classes:
@@ -201,10 +206,12 @@ def label_sequences(target: Any, reading: _Reading, blank: int) -> tuple[Array, 
         if bool(xp.any(y == blank)):
             fix = "Leave blanks out; fill short rows up with -1."
             refuse("target", f"labels other than the blank {blank}", blank, fix)
-        if bool(xp.any(some[:, 1:] & ~some[:, :-1])):
+        if bool(xp.any(gap)):
             refuse("target", "-1 after the labels only", "labels after -1", "Close the gaps.")
     other = (blank + 1) % classes
-    return xp.where(some, y, other), xp.sum(xp.astype(some, y.dtype), axis=-1)
+    count = xp.sum(xp.astype(some, y.dtype), axis=-1)
+    known = ~(xp.any(wrong, axis=-1) | xp.any(gap, axis=-1))
+    return xp.where(some & ~wrong, y, other), count, xp.where(known, like(1.0, z), xp.nan)
 
 
 def _numbers(y: Array, reading: _Reading, by_class: str = "OnOff") -> Array:

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from typing import ClassVar, NamedTuple
 
 from spikeloss import _door
-from spikeloss._backend import by_class, namespace
+from spikeloss._backend import by_class, entries, namespace
 from spikeloss._shapes import Array, Labels
 from spikeloss._stage import Stage
 from spikeloss.readouts import Reading
@@ -89,11 +89,11 @@ class Weighed(Criterion):
             return Elements(value)
         if label is None:
             _door.no_labels()
-        weight = class_weight[label[..., None]]
+        weight = entries(class_weight, label[..., None])
         return Elements(value * weight, weight)
 
 
 def of_label(z: Array, y: Labels) -> tuple[Array, Array]:
     """1 for the class of the label, 0 for the others, (*B, C); and z_y, (*B, 1)."""
     right, xp = by_class(y, z, 1.0, 0.0), namespace(z)
-    return right, xp.sum(xp.where(right == 1, z, 0 * right), axis=-1, keepdims=True)
+    return right, xp.sum(xp.where(right == 0, 0, z) * right, axis=-1, keepdims=True)

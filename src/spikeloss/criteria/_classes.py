@@ -7,6 +7,7 @@ from spikeloss import _door
 from spikeloss._backend import (
     averages,
     constant,
+    entries,
     kind,
     log_softmax,
     lost,
@@ -67,7 +68,7 @@ class CrossEntropy(Criterion):
             y = xp.where(kept[..., 0], y, 0)
         value, weight = surprise(z, y), None
         if class_weight is not None:
-            weight = class_weight[y[..., None]]
+            weight = entries(class_weight, y[..., None])
             value = value * weight
         if smoothing:
             uniform = xp.full_like(z, 1 / classes)

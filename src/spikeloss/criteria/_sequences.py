@@ -58,7 +58,9 @@ class CTC(Sequenced):
     then blanks are left out. Labels (*B, L), shorter sequences filled up with -1. A sequence with
     no alignment, as it is too long, costs infinity in PyTorch and NumPy, with nan as derivative,
     and about 1e5 in JAX. A mean is over the samples, whatever the length of their labels. Computed
-    by `torch.nn.functional.ctc_loss`, `optax.ctc_loss`, or a loop over time in NumPy.
+    by `torch.nn.functional.ctc_loss`, `optax.ctc_loss`, or a loop over time: in NumPy, and in
+    PyTorch under `torch.func`, forward derivatives and `torch.compile`. The first has no second
+    derivative: take it by `torch.func`. Wrong labels that cannot be checked give nan.
 
     Args:
         blank: the class that is the blank.
@@ -84,12 +86,12 @@ class CTC(Sequenced):
     def each(self, reading: Reading, y: Array) -> Array:
         xp, z = namespace(reading.z), reading.z
         _door.blank(self.blank, z.shape[-1])
-        labels, count = _door.label_sequences(y, reading, self.blank)
+        labels, count, known = _door.label_sequences(y, reading, self.blank)
         rows = xp.reshape(z, (len(z), math.prod(reading.batch), z.shape[-1]))
         steps = as_index(xp.zeros_like(count) + len(z))
         if not isinstance(reading.steps, int):
             steps = as_index(xp.reshape(reading.steps, (-1,)))
-        return ctc(log_softmax(rows), labels, steps, count, self.blank)
+        return known * ctc(log_softmax(rows), labels, steps, count, self.blank)
 
 
 @dataclass(frozen=True, kw_only=True)
