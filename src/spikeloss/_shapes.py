@@ -20,6 +20,8 @@ Labels = Annotated[Array, "S *B"]
 Carry: TypeAlias = Any
 """What a readout carries from one piece of a record to the next: arrays, or tuples of them."""
 Loss = Annotated[Array, "() | *B | *B C | F *B C"]
+ClassAxis: TypeAlias = int | tuple[int, ...] | None
+"""The axis of neurons of a record, or several, which are flattened in order; None: the last."""
 
 
 class Layout(TypedDict, total=False):
@@ -28,4 +30,4 @@ class Layout(TypedDict, total=False):
     lengths: Lengths | None
     valid: Annotated[Array, "T *B"] | None
     time_axis: int
-    class_axis: int
+    class_axis: ClassAxis

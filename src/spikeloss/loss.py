@@ -14,7 +14,7 @@ from . import _door
 from . import _shapes as shapes
 from ._backend import as_array, namespace
 from ._piece import Piece, deciding
-from ._shapes import Array, Layout, Steps
+from ._shapes import Array, ClassAxis, Layout, Steps
 from ._stage import Stage
 from ._steps import both, summed
 from .criteria import Criterion, Elements
@@ -77,7 +77,7 @@ class _Objective(metaclass=Stage):
         sample_weight: Array | None = None,
         class_weight: Sequence[float] | Array | None = None,
         time_axis: int = 0,
-        class_axis: int = -1,
+        class_axis: ClassAxis = None,
         **unknown: Any,
     ) -> Fold:
         """The loss as three pure functions, `init`, `step` and `finish`; see `spikeloss.stream`."""
@@ -165,7 +165,10 @@ class Loss(_Objective):
             layout: `lengths` (*B), the valid steps of each sample, from 1 to T, later ones being
                 padding; or `valid` (T, *B), a bool for each step: the others do not exist, and
                 spike times count valid steps; `time_axis` and `class_axis` of a record that is
-                laid out otherwise. Targets, weights and masks have time first, always.
+                laid out otherwise. Several axes of neurons, as class_axis=(2, 3, 4) of a
+                convolution, are flattened in that order; a penalty must be told which axes they
+                are where there are more than three. Labels, weights and masks have time first,
+                always.
 
         Returns:
             A 0-d array or, from `Each`, one number per sample (and class), in the record's dtype.
@@ -205,6 +208,8 @@ class Loss(_Objective):
         class_weight: Any,
         **layout: Any,
     ) -> tuple[Array, Any]:
+        if self.criterion.targetless:
+            _door.layer(record, layout.get("class_axis"), self.readout.timeless)
         if isinstance(record, Packed) and not (self.criterion.whole or self.target.of_record):
             weights = {"sample_weight": sample_weight, "class_weight": class_weight}
             with suppress(TypeError, ValueError):  # the whole record says what is wrong
@@ -231,7 +236,7 @@ class Loss(_Objective):
         valid: Array | None = None,
         lengths: Array | None = None,
         time_axis: int = 0,
-        class_axis: int = -1,
+        class_axis: ClassAxis = None,
         sample_weight: Array | None = None,
         class_weight: Any = None,
         **unknown: Any,
@@ -250,6 +255,7 @@ class Loss(_Objective):
             every = xp.ones_like(record.bits[0, ..., 0], dtype=xp.int32) * record.steps
             steps = every if valid is None else xp.sum(valid, axis=0)
         options = {"sample_weight": sample_weight, "class_weight": class_weight}
+        options["class_axis"] = class_axis
         alone = self.replace(layers=None)  # which layer is settled
         stream = alone.stream(None if by_step else target, lengths=steps, **options)
         return stream.over(record, target if by_step else None, valid)

@@ -134,7 +134,7 @@ def rate_target(
     Every neuron should fire at the rate f on average over the samples; which ones it answers to is
     free. The first source sums over the neurons.
     """
-    rate = _door.number("rate", rate, low=0.0, high=1.0)
+    rate = _door.number("rate", rate, low=0.0)
     criterion = Bounds(lower=rate, upper=rate, power=power)
     return Loss(_averaged(Mean(), population, batch), criterion, reads="spikes", **options)
 

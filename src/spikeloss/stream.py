@@ -14,14 +14,14 @@ Both give what the loss gives for the whole record, up to rounding, in value and
 every loss whose record has a time axis. Chunks of many steps at once go into `steps`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from . import _door
 from ._backend import arange, as_array, constant, is_array, kind, namespace
 from ._piece import Dense, Piece, deciding
-from ._shapes import Array, Carry, Classes, Evidence, Record
+from ._shapes import Array, Carry, ClassAxis, Classes, Evidence, Record
 from ._shapes import Loss as Value
 from ._steps import Sums, summed
 from ._sums import Sum, added
@@ -84,7 +84,7 @@ class Fold:
     sample_weight: Array | None = None
     class_weight: Any = None
     time_axis: int = 0
-    class_axis: int = -1
+    class_axis: ClassAxis = None
 
     def __post_init__(self) -> None:
         for _, loss in self.losses:
@@ -92,11 +92,16 @@ class Fold:
 
     def init(self, x: Record, target: Array | None = None) -> State:
         """The state before the first step; of `x`, a step (*B, N), only shape and dtype matter."""
-        return self.begin(self._one_step(x), _of_step(target))
+        return self._begun(self._one_step(x), _of_step(target))
 
     def begin(self, x: Record | Events, target: Array | None = None) -> State:
         """The state before the first chunk, of which only shape and dtype matter."""
-        x, dtype = _door.working(x.nothing() if isinstance(x, Events) else self._chunk(x)[:1])
+        chunk = self._chunk(x)
+        return self._begun(chunk.nothing() if isinstance(x, Events) else chunk, target)
+
+    def _begun(self, x: Record, target: Any) -> State:
+        """The state before the first steps, which are laid out."""
+        x, dtype = _door.working(x[:1])
         xp = namespace(x)
         none = xp.zeros_like(x[..., :1], dtype=arange(0, x).dtype)
         piece = Dense(xp.zeros_like(x), none > 0, none[0], none[0], dtype, gaps=True)
@@ -110,7 +115,9 @@ class Fold:
         self, state: State, x: Record, target: Array | None = None, valid: Array | None = None
     ) -> State:
         """The state after one more step (*B, N)."""
-        return self._after(state, self._one_step(x), _of_step(target), _of_step(valid))
+        x = self._one_step(x)
+        other = self._imitated(target, x, self._one_step)
+        return self._after(state, x, other, _of_step(target), _of_step(valid))
 
     def steps(
         self,
@@ -120,7 +127,8 @@ class Fold:
         valid: Array | None = None,
     ) -> State:
         """The state after a chunk of more steps (t, *B, N), in the layout of the record."""
-        return self._after(state, self._chunk(x), target, valid)
+        x = self._chunk(x)
+        return self._after(state, x, self._imitated(target, x, self._chunk), target, valid)
 
     def finish(self, state: State) -> Value:
         """The loss of the steps that have come."""
@@ -145,18 +153,31 @@ class Fold:
         return loss.share(self._evidence(state), state.spoke, labels, state.piece)
 
     def _one_step(self, x: Record) -> Record:
-        axis = self.class_axis
-        return _door.time_first(_door.array("record", x)[None], 0, axis + 1 if axis >= 0 else axis)
+        x = _door.array("record", x)[None]
+        self._one_layer(x)
+        return _door.time_first(x, 0, _door.of_step(self.class_axis))
 
     def _chunk(self, x: Any) -> Any:
+        self._one_layer(x)
         if isinstance(x, Events):
             return x
         return _door.time_first(_door.array("record", x), self.time_axis, self.class_axis)
 
-    def _beside(self, target: Any, x: Any) -> Any:
-        return self._chunk(_door.beside_record("target", target, x))
+    def _one_layer(self, x: Any) -> None:
+        if any(loss.criterion.targetless for _, loss in self.losses):
+            _door.layer(x, self.class_axis)
 
-    def _after(self, state: State, x: Any, target: Array | None, valid: Array | None) -> State:
+    def _imitated(self, target: Any, x: Any, laid_out: Callable[[Any], Any]) -> Any:
+        """The steps of a target that is a record, laid out as those of the record."""
+        if target is None or not any(loss.target.of_record for _, loss in self.losses):
+            return None
+        if isinstance(target, Events):
+            return target
+        return laid_out(_door.beside_record("target", target, _values(x)))
+
+    def _after(
+        self, state: State, x: Any, other: Any, target: Array | None, valid: Array | None
+    ) -> State:
         _door.goes_on(x.shape, state.like)
         place = (self.lengths if valid is None else None, valid)
 
@@ -169,8 +190,8 @@ class Fold:
             return piece if exact else deciding(piece)
 
         piece, again = opened(x), None
-        if target is not None and any(loss.target.of_record for _, loss in self.losses):
-            again = opened(target if isinstance(target, Events) else self._beside(target, x))
+        if other is not None:
+            again = opened(other)
             _door.like_record(again, piece)
         return State(
             state.like,
@@ -303,6 +324,10 @@ def main_of(terms: Sequence[tuple[float, "Loss"]]) -> int:
     """Which of the terms decides: the first with a target, else the first."""
     targeted = (i for i, (_, loss) in enumerate(terms) if not loss.criterion.targetless)
     return next(targeted, 0)
+
+
+def _values(x: Any) -> Array:
+    return x.time if isinstance(x, Events) else x
 
 
 def _of_step(x: Array | None) -> Array | None:

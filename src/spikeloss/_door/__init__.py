@@ -5,7 +5,7 @@ are always checked; values where `_backend.checks_values` says that reading them
 """
 
 from ._array import array, beside_record, working
-from ._layout import steps_of, time_first
+from ._layout import of_step, steps_of, time_first
 from ._names import LAYOUT, blamed, keywords, known, made_of
 from ._options import (
     bounds,
@@ -35,6 +35,7 @@ from ._record import (
     each_step,
     groups,
     laid_out,
+    layer,
     layers,
     layout,
     like_record,
@@ -96,6 +97,7 @@ __all__ = [
     "known",
     "label_sequences",
     "laid_out",
+    "layer",
     "layers",
     "layers_option",
     "layout",
@@ -107,6 +109,7 @@ __all__ = [
     "not_begun",
     "number",
     "numbers",
+    "of_step",
     "open_events",
     "open_like",
     "open_piece",

@@ -1,43 +1,88 @@
 """Checks of how a record is laid out, and of which steps are valid."""
 
+import math
 from typing import Any
 
 from spikeloss._backend import as_index, checks_values, extent, kind, namespace
-from spikeloss._shapes import Array, Record
+from spikeloss._shapes import Array, ClassAxis, Record
 
 from ._array import beside_record
 from ._options import whole as whole_number
 from ._words import batch_first, cast, per_sample, refuse, said, shape_of, span
 
 
-def time_first(x: Array, time_axis: int, class_axis: int) -> Record:
+def time_first(x: Array, time_axis: int, class_axis: ClassAxis) -> Record:
+    """The record (T, *B, N); of several axes of neurons one, flattened in their order."""
     shape = tuple(x.shape)
     if len(shape) < 2:
         rule, fix = "2 axes or more, (time, *batch, neurons)", "Keep the axes of time and neurons."
         refuse("record", rule, shape_of(x), fix)
-    time, neurons = _axis("time_axis", time_axis, shape), _axis("class_axis", class_axis, shape)
-    if time == neurons:
+    time, neurons = _axis("time_axis", time_axis, shape), _axes(class_axis, shape)
+    if time in neurons:
         got = f"axis {time} for both, in a record of shape {shape}"
         refuse("class_axis", "another axis than time_axis", got, "Name two axes of the record.")
-    if time != 0 or neurons != len(shape) - 1:
-        x = namespace(x).moveaxis(x, (time, neurons), (0, -1))
-    if shape[time] == 0 or shape[neurons] == 0:
+    if time != 0 or neurons != (len(shape) - 1,):
+        x = _neurons_last(namespace(x).moveaxis(x, time, 0), _after(time, neurons))
+    if 0 in (x.shape[0], x.shape[-1]):
         rule, fix = "at least one step and one neuron", "Record at least one step of one neuron."
-        refuse("record", rule, shape_of(x), fix)
+        refuse("record", rule, f"shape {shape}", fix)
     return x
 
 
-def timeless_record(x: Array, time_axis: int, class_axis: int) -> Record:
+def timeless_record(x: Array, time_axis: int, class_axis: ClassAxis) -> Record:
     """A record without time, as one of a single step."""
     if time_axis != 0:
         fix = "Drop time_axis."
         refuse("time_axis", "nothing for a record without time", said(time_axis), fix)
     shape = tuple(x.shape)
-    if not shape or shape[_axis("class_axis", class_axis, shape)] == 0:
+    if not shape or 0 in (shape[axis] for axis in _axes(class_axis, shape)):
         rule = "(*batch, classes) with at least one class"
         refuse("record", rule, shape_of(x), "Keep the axis of classes.")
-    neurons = class_axis % len(shape)
-    return x[None] if neurons == len(shape) - 1 else namespace(x).moveaxis(x, neurons, -1)[None]
+    return _neurons_last(x, _axes(class_axis, shape))[None]
+
+
+def _neurons_last(x: Array, neurons: tuple[int, ...]) -> Array:
+    """The axes of neurons as the last one, flattened in their order."""
+    if neurons == (x.ndim - 1,):
+        return x
+    count, xp = len(neurons), namespace(x)
+    x = xp.moveaxis(x, neurons, tuple(range(-count, 0)))
+    rest, sizes = tuple(x.shape[:-count]), tuple(x.shape[-count:])
+    return x if count == 1 else xp.reshape(x, (*rest, math.prod(sizes)))
+
+
+def _after(time: int, neurons: tuple[int, ...]) -> tuple[int, ...]:
+    """Where axes are once that of time is the first."""
+    return tuple(axis + 1 if axis < time else axis for axis in neurons)
+
+
+def of_step(class_axis: ClassAxis) -> ClassAxis:
+    """The axes of a step, once it has an axis of time in front."""
+    if isinstance(class_axis, tuple):
+        return tuple(axis + 1 if axis >= 0 else axis for axis in class_axis)
+    known = isinstance(class_axis, int) and class_axis >= 0
+    return class_axis + 1 if known and class_axis is not None else class_axis
+
+
+def one_layer(axes: int, class_axis: ClassAxis, steps: int = 1) -> None:
+    """Axes between time and neurons could be of neurons too: where no target tells, say so."""
+    if class_axis is None and axes > steps + 2:
+        inner = tuple(range(steps + 1, axes))
+        rule = f"the axes of neurons of a record of {axes} axes, as there is no target to tell"
+        fix = f"Pass class_axis={inner} if these are neurons, or class_axis=-1 if only the last is."
+        refuse("class_axis", rule, None, fix)
+
+
+def _axes(class_axis: ClassAxis, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of neurons, each once."""
+    given = class_axis if isinstance(class_axis, tuple) else (class_axis,)
+    if not given:
+        refuse("class_axis", "an axis, or several", "()", "Name the axes of neurons.")
+    axes = tuple(_axis("class_axis", -1 if axis is None else axis, shape) for axis in given)
+    if len(set(axes)) < len(axes):
+        got = f"{class_axis}, in a record of shape {shape}"
+        refuse("class_axis", "different axes", got, "Name each axis of neurons once.")
+    return axes
 
 
 def _axis(argument: str, axis: int, shape: tuple[int, ...]) -> int:

@@ -19,11 +19,11 @@ from spikeloss._backend import (
     running_sum,
 )
 from spikeloss._piece import Dense, Piece, Sparse
-from spikeloss._shapes import Array, Record, Steps
+from spikeloss._shapes import Array, ClassAxis, Record, Steps
 from spikeloss.records import Events, Packed
 
 from ._array import array, beside_record, real_kind, working
-from ._layout import not_empty, time_first, timeless_record, valid_lengths, valid_mask
+from ._layout import not_empty, one_layer, time_first, timeless_record, valid_lengths, valid_mask
 from ._names import LAYOUT, known
 from ._options import whole
 from ._words import cast, cut, refuse, said, shape_of, span
@@ -35,7 +35,7 @@ def open_record(
     lengths: Any = None,
     valid: Any = None,
     time_axis: int = 0,
-    class_axis: int = -1,
+    class_axis: ClassAxis = None,
     timeless: bool = False,
     **unknown: Any,
 ) -> Piece:
@@ -217,7 +217,15 @@ def each_step(target: Array, loss: Any, shape: tuple[int, ...]) -> bool:
     return labels or target.ndim > len(steps)
 
 
-def laid_out(time_axis: int, class_axis: int, what: str) -> None:
+def layer(record: Any, class_axis: ClassAxis, timeless: bool = False) -> None:
+    """A record of one layer without a target, whose axes must say what they are."""
+    shape = getattr(record, "shape", ())
+    if isinstance(shape, tuple) and not is_ragged(record):
+        one_layer(len(shape), class_axis, 0 if timeless else 1)
+
+
+def laid_out(time_axis: int, class_axis: ClassAxis, what: str) -> None:
+    class_axis = -1 if class_axis is None else class_axis
     for name, axis, usual in (("time_axis", time_axis, 0), ("class_axis", class_axis, -1)):
         if axis != usual:
             refuse(name, f"no other than {usual} for {what}", axis, f"Drop {name}.")

@@ -19,8 +19,8 @@ def spikes_per_sample(record: shapes.Record, **layout: Unpack[Layout]) -> Array:
     """sum_(b t i) [x_tbi != 0] / B: the spikes of all neurons in a sample, 0-d.
 
     Args:
-        record: (T, *B, N), events or packed spikes. All axes but the first and the last are
-            samples: flatten a layer of several axes, `record.reshape(T, B, -1)`.
+        record: (T, *B, N), events or packed spikes. Of a layer of several axes, as of a
+            convolution, `class_axis` says which are neurons.
         layout: `lengths`, `valid`, `time_axis`, `class_axis`, as for a loss.
 
     >>> import numpy
@@ -144,6 +144,7 @@ def _fraction(of: Array, piece: Piece) -> Array:
 
 def counted(record: Any, layout: Layout) -> tuple[Array, Piece]:
     """The spikes of every neuron, (*B, N) integers, and the piece that ends the record."""
+    _door.layer(record, layout.get("class_axis"))
     if isinstance(record, Packed):  # its entries are 0 and 1
         z, _, piece = loss_of(Count()).evidence(record, **layout)
         return namespace(z).astype(z, arange(0, z).dtype), piece
