@@ -78,13 +78,18 @@ def test_the_same_in_sums_layers_and_streams() -> None:
         stream.step(x)
     same(stream.value(), wanted, "float32")
     for refused in (
-        lambda: (penalty + presets.ce_count())(RECORD, labels),
+        lambda: (penalty + penalty)(RECORD),
+        lambda: (penalty + presets.ce_count())({"a": RECORD}, labels),
         lambda: penalty({"a": RECORD}),
         lambda: penalty.stream().steps(RECORD),
         lambda: penalty.stream().step(RECORD[0]),
     ):
         with pytest.raises(ValueError, match=ASKS):
             refused()
+    for told in (penalty + presets.ce_count(), presets.tet()):  # by the labels
+        told(RECORD, RNG.integers(0, WIDTH, RECORD.shape[1:-1]))
+        with pytest.raises(ValueError, match="target: expected labels "):
+            told(RECORD, labels)
 
 
 def test_targeted_losses_and_readouts_need_not_be_told() -> None:

@@ -322,7 +322,7 @@ def test_other_shapes(row: Row, library: Library) -> None:
     each, alone = row.each(row.record, "lengths"), row.formula([row.record[:, 1]] * 2)
     loss = row.loss(reduction=Each())
     x, n = library.array(row.record.reshape(T, 2, 2, N)), library.array(LENGTHS.reshape(2, 2))
-    same(loss(x, lengths=n), each.reshape(2, 2))
+    same(loss(x, lengths=n, class_axis=-1), each.reshape(2, 2))
     same(loss(library.array(row.record[:, 1])), alone[0])
     turned = library.array(row.record.transpose(2, 1, 0))
     same(loss(turned, time_axis=-1, class_axis=0), row.each(row.record))
@@ -602,7 +602,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "stream": (lambda: HIDDEN_RATE.stream(), "loss: expected a loss of one record"),
     "fold": (lambda: HIDDEN_RATE.fold(), "loss: expected a loss of one record"),
     "stream of a total": (lambda: (CE + HIDDEN_RATE).stream(LABELS), "loss: expected a loss of on"),
-    "no bound": (lambda: penalties.rate_bounds(upper=None), "lower: expected a bound"),
+    "no bound": (lambda: penalties.rate_bounds(upper=None), "upper: expected a bound"),
     "fans": (lambda: penalties.synaptic_operations(fan_out=(1.0, 2.0))(OUTPUT), "weights: expecte"),
 }
 

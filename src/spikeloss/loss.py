@@ -166,8 +166,8 @@ class Loss(_Objective):
                 padding; or `valid` (T, *B), a bool for each step: the others do not exist, and
                 spike times count valid steps; `time_axis` and `class_axis` of a record that is
                 laid out otherwise. Several axes of neurons, as class_axis=(2, 3, 4) of a
-                convolution, are flattened in that order; a penalty must be told which axes they
-                are where there are more than three. Labels, weights and masks have time first,
+                convolution, are flattened in that order; a penalty alone must be told which axes
+                they are where there are more than three. Labels, weights and masks have time first,
                 always.
 
         Returns:
@@ -396,6 +396,9 @@ class Total(_Objective):
         **options: Any,
     ) -> shapes.Loss:
         """The weighted sum of the losses, each called with the same arguments."""
+        if not isinstance(record, Mapping) and not self.main.criterion.targetless:
+            # The target of one tells what the axes are for all.
+            options["class_axis"] = -1 if (axis := options.get("class_axis")) is None else axis
         values = [loss.valued(record, target, **options) for _, loss in self.terms]
         factors = (factor for factor, _ in self.terms)
         total = _door.total(by * value for by, (value, _) in zip(factors, values, strict=True))

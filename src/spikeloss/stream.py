@@ -164,7 +164,7 @@ class Fold:
         return _door.time_first(_door.array("record", x), self.time_axis, self.class_axis)
 
     def _one_layer(self, x: Any) -> None:
-        if any(loss.criterion.targetless for _, loss in self.losses):
+        if all(loss.criterion.targetless for _, loss in self.losses):
             _door.layer(x, self.class_axis)
 
     def _imitated(self, target: Any, x: Any, laid_out: Callable[[Any], Any]) -> Any:

@@ -89,13 +89,14 @@ def preset(
     def add(build: Callable[_P, _L]) -> Callable[_P, _L]:
         name, parameters = build.__name__, inspect.signature(build).parameters.values()
         own = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-        if len(own) < len(parameters):
-            own += shared
+        open_ended = len(own) < len(parameters)
+        own += shared if open_ended else ()
+        passed = {"class_weight"} if open_ended else set()  # the loss says why not
 
         @wraps(build)
         def made(*values: _P.args, **options: _P.kwargs) -> _L:
             _door.keywords(name, values)
-            _door.known(name, options, own)
+            _door.known(name, [each for each in options if each not in passed], own)
             try:
                 return build(*values, **options)
             except (TypeError, ValueError) as error:
