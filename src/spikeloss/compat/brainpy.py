@@ -8,7 +8,8 @@ Where BrainPy's code differs from its documentation, `docs/parity.md` says by ho
 from typing import Any
 
 from spikeloss import presets
-from spikeloss._door import choice
+from spikeloss._backend import checks_values, extent, is_array, kind, unwrap
+from spikeloss._door import choice, whole
 from spikeloss._shapes import Array
 from spikeloss.compat._calls import axes, labels, speaks
 from spikeloss.criteria import CrossEntropy
@@ -54,10 +55,10 @@ def cross_entropy_loss(
             range or between classes; under tracing, where labels cannot be read, such a label
             gives nan.
     """
-    loss, of_labels = _loss(reduction, ignore_index, label_smoothing), axes(predicts) - 1
-    if axes(targets) > of_labels:
-        loss = _loss(reduction, None, label_smoothing)
-    return loss(predicts, labels(targets, of_labels), class_weight=weight)
+    of_labels = axes(predicts) - 1
+    targets = labels(targets, of_labels)
+    ignored = None if axes(targets) > of_labels else _occurring(ignore_index, targets)
+    return _loss(reduction, ignored, label_smoothing)(predicts, targets, class_weight=weight)
 
 
 class CrossEntropyLoss:
@@ -86,6 +87,18 @@ class CrossEntropyLoss:
         """The same."""
         options = self.weight, self.reduction, self.ignore_index, self.label_smoothing
         return cross_entropy_loss(input, target, *options)
+
+
+def _occurring(ignore_index: int | None, targets: Any) -> int | None:
+    """The label to leave out; None where no label is it, as a loss that skips none is faster."""
+    if ignore_index is None:
+        return None
+    whole("ignore_index", ignore_index)
+    y = unwrap(targets) if is_array(targets) else None
+    if y is None or kind(y) != "integer" or 0 in y.shape or not checks_values(y):
+        return ignore_index
+    low, high = extent(y)
+    return ignore_index if low <= ignore_index <= high else None
 
 
 def _loss(reduction: str, ignore_index: int | None, label_smoothing: float) -> Loss:

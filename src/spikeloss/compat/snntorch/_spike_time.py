@@ -65,6 +65,7 @@ class SpikeTime:
         tolerance: float = 0,
         multi_spike: bool = False,
     ) -> None:
+        self._stages: dict[str, Any] | None
         self.target_is_time = target_is_time
         self.on_target, self.off_target = on_target, off_target
         self.tolerance = tolerance
@@ -72,8 +73,17 @@ class SpikeTime:
         self.check()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        steps = name in _ON_OFF and is_array(value)  # arrays are read now, not under tracing
-        super().__setattr__(name, value.tolist() if steps else value)
+        super().__setattr__(name, _plain(value) if name in _ON_OFF else value)
+        super().__setattr__("_stages", None)
+
+    def stages(self) -> dict[str, Any]:
+        """The readout and the target of a loss, the same ones until an attribute is set."""
+        stages = self._stages
+        if stages is None:
+            self.check()
+            stages = {"readout": self.readout(), "target": self.target()}
+            super().__setattr__("_stages", stages)
+        return stages
 
     @speaks(NAMES)
     def check(self) -> None:
@@ -144,16 +154,21 @@ class SpikeTime:
         return readouts.SpikeTimes(count=max(1, len(targets)) if np.ndim(targets) else 1)
 
 
-def _steps(argument: str, steps: Any, many: bool) -> Any:
-    """A step as int or, with `many`, steps as a tuple of int."""
+def _plain(steps: Any) -> Any:
+    """Several steps as a tuple; arrays are read now, not under tracing."""
+    steps = steps.tolist() if is_array(steps) else steps
     several = isinstance(steps, Iterable) and not isinstance(steps, (str, bytes, dict))
-    values = tuple(steps) if several else steps
+    return tuple(steps) if several else steps
+
+
+def _steps(argument: str, steps: Any, many: bool) -> Any:
+    """A step or, with `many`, a tuple of steps."""
     if many:
-        return values if isinstance(values, tuple) else (values,)
-    if isinstance(values, tuple):
+        return steps if isinstance(steps, tuple) else (steps,)
+    if isinstance(steps, tuple):
         fix = "Pass multi_spike=True for several spikes."
-        refuse(argument, "one step", values, fix, ValueError)
-    return values
+        refuse(argument, "one step", steps, fix, ValueError)
+    return steps
 
 
 def _on_off(targets: Array, classes: int, on: float, off: float) -> Array:

@@ -282,6 +282,7 @@ class mse_temporal_loss(_Timed):  # noqa: N801
     """
 
     _preset = presets.mse_temporal()
+    _stages: Any = None
 
     def __init__(
         self,
@@ -297,22 +298,28 @@ class mse_temporal_loss(_Timed):  # noqa: N801
         super().__init__(reduction, weight, spk_time_fn=times)
 
     def _parts(self) -> dict[str, Any]:
-        times = self.spk_time_fn
-        if not isinstance(times, SpikeTime):
-            fix = "Change its attributes, or compose a spikeloss.Loss of your own."
-            refuse("spk_time_fn", "a SpikeTime", type(times).__name__, fix, TypeError)
+        times = self._times()
         if times.target_is_time and self.weight is not None:
             rule = "None with target_is_time, as spike times have no class labels"
             refuse("weight", rule, "class weights", "Drop it, or pass labels.", ValueError)
-        times.check()
         criterion = SquaredError(tolerance=float(times.tolerance), steps_power=2)
-        return {"readout": times.readout(), "criterion": criterion, "target": times.target()}
+        return {**times.stages(), "criterion": criterion}
+
+    def _times(self) -> SpikeTime:
+        if not isinstance(self.spk_time_fn, SpikeTime):
+            rule, got = "a SpikeTime", type(self.spk_time_fn).__name__
+            fix = "Change its attributes, or compose a spikeloss.Loss of your own."
+            refuse("spk_time_fn", rule, got, fix, TypeError)
+        return self.spk_time_fn
 
     def _loss(self) -> Loss:
-        return self._composed()  # the attributes of `spk_time_fn` are set there
+        stages = self._times().stages()
+        if self._stages is not stages:  # an attribute of `spk_time_fn` was set
+            self._stages = stages
+        return super()._loss()
 
     def _compute_loss(self, spk_rec: Array, targets: Array, **layout: Unpack[Layout]) -> Array:
-        loss, times = self._loss(), self.spk_time_fn
+        loss, times = self._loss(), self._times()
         if times.target_is_time:
             loss = loss.replace(readout=times.readout(targets))
         else:
