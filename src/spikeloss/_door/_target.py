@@ -9,6 +9,7 @@ from spikeloss._backend import (
     checks_values,
     extent,
     kind,
+    like,
     namespace,
 )
 from spikeloss._shapes import Array, Steps
