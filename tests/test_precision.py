@@ -8,20 +8,39 @@ from collections.abc import Callable
 from decimal import Decimal, getcontext
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from libraries import DIFFERENTIABLE, LIBRARIES, Array, Library, named, same
+from libraries import LIBRARIES, NUMPY, TORCH, Array, Library, named, same
 
 from spikeloss import Loss, presets
-from spikeloss.criteria import BinaryCrossEntropy, Distillation, EarlySpike, Level, RelativeTime
-from spikeloss.readouts import Decided
+from spikeloss.criteria import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Distillation,
+    EarlySpike,
+    Level,
+    RelativeTime,
+)
+from spikeloss.readouts import (
+    Count,
+    CumulativeSoftmax,
+    Decided,
+    EveryStep,
+    LogSumExp,
+    Mean,
+    MovingWindow,
+    Readout,
+    Temperature,
+    WeightedSum,
+)
 from spikeloss.reductions import Each
 
 INF = math.inf
 getcontext().prec = 60
 every_library = pytest.mark.parametrize("library", LIBRARIES, ids=named)
-differentiable = pytest.mark.parametrize("library", DIFFERENTIABLE, ids=named)
 
 
 def found(library: Library, loss: Callable[..., Any], x: Any) -> tuple[Array, Array | None]:
@@ -169,3 +188,70 @@ def test_a_sure_yes_keeps_its_digits(library: Library) -> None:
         [math.log1p(math.exp(-20)), math.log1p(math.exp(-20)), 1.5 + math.log1p(math.exp(-3))]
     ]
     np.testing.assert_allclose(value, expected, rtol=1e-6)
+
+
+# Long records
+
+
+LONG = (
+    *(Mean(), EveryStep(), LogSumExp(sharpness=3.0), MovingWindow(width=60)),
+    *(Temperature(of, scale=1e5) for of in (Count(), CumulativeSoftmax(), WeightedSum(tau=1e4))),
+)
+
+
+def long_record(steps: int) -> Array:
+    rng = np.random.default_rng(0)
+    return rng.random((steps, 2, 3)).astype(np.float32) + np.float32([0.0, 1e-4, 2e-4])
+
+
+@every_library
+@pytest.mark.parametrize("readout", LONG, ids=str)
+def test_a_long_record(library: Library, readout: Readout) -> None:
+    """float32 stays within 3e-6 of float64 at 10^5 steps, in value and gradient."""
+    x, labels = long_record(100_000), np.array([0, 2])
+    loss = Loss(readout, CrossEntropy())
+    value, slope = found(library, lambda x: loss(x, library.array(labels)), x)
+    z, grad = TORCH.value_and_grad(
+        lambda x: loss(x, torch.tensor(labels)), torch.tensor(x).double()
+    )
+    close(value, z, 3e-6)
+    close(library.to_numpy(readout(library.array(x))), readout(x.astype(np.float64)), 3e-6)
+    if slope is not None:
+        close(slope, grad, 3e-6)
+
+
+@pytest.mark.parametrize("readout", LONG, ids=str)
+def test_a_long_stream_of_jax(readout: Readout) -> None:
+    x, labels = long_record(100_000), jnp.asarray([0, 2])
+    fold = Loss(readout, CrossEntropy()).fold(labels)
+
+    @jax.jit
+    def scanned(record: Any) -> Any:
+        state = fold.init(record[0])
+        state, _ = jax.lax.scan(lambda s, x_t: (fold.step(s, x_t), None), state, record)
+        return fold.finish(state)
+
+    close(scanned(jnp.asarray(x)), Loss(readout, CrossEntropy())(x.astype(float), [0, 2]), 3e-6)
+
+
+@pytest.mark.parametrize("library", [NUMPY, TORCH], ids=named)
+@pytest.mark.parametrize("readout", LONG, ids=str)
+def test_a_long_stream(library: Library, readout: Readout) -> None:
+    x, labels = long_record(2_000), np.array([0, 2])
+    loss = Loss(readout, CrossEntropy())
+    run = loss.stream(library.array(labels))
+    for step in library.array(x):
+        run.step(step)
+    close(library.to_numpy(run.value()), loss(x.astype(np.float64), labels), 1e-6)
+
+
+# Options that are huge
+
+
+@every_library
+def test_a_window_longer_than_the_record(library: Library) -> None:
+    x, labels = library.array(long_record(7)), library.array(np.array([0, 2]))
+    huge, whole = presets.spike_rate(width=2**31), presets.spike_rate(width=7)
+    same(huge(x, labels), library.to_numpy(whole(x, labels)), "float32")
+    with pytest.raises(ValueError, match="width: expected at most"):
+        huge.stream(labels).steps(x)

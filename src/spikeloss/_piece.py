@@ -78,6 +78,11 @@ class Dense(NamedTuple):
         """(*B, 1): the samples that have a valid step in this piece; None: all."""
         return None if self.valid is None else self.end > self.start
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is the whole record, and not a part of a stream."""
+        return isinstance(self.start, int)
+
     def total(self, weight: Weight | None = None) -> Array:
         """sum_t w_t x_t, the weight a function of t, the valid steps before."""
         x = self.x if weight is None else weight(self.position) * self.x

@@ -48,6 +48,7 @@ from ._record import (
     spikes,
     total,
     undecided,
+    window,
 )
 from ._stream import followed, goes_on, not_begun, streamed, untargeted
 from ._target import (
@@ -143,6 +144,7 @@ __all__ = [
     "values",
     "whole",
     "wholes",
+    "window",
     "within",
     "working",
 ]

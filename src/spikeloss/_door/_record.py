@@ -282,6 +282,18 @@ def groups(neurons: int, classes: int) -> int:
     return neurons // classes
 
 
+KEPT = 2**28
+"""Numbers that a stream may keep: 1 GiB in float32."""
+
+
+def window(width: int, step: tuple[int, ...]) -> None:
+    """A window whose steps a stream can keep."""
+    most = max(KEPT // max(math.prod(step), 1), 1)
+    if width > most:
+        rule = f"at most {most} steps, which a stream of such records keeps"
+        refuse("width", rule, width, f"Choose width <= {most}, or pass the whole record.")
+
+
 def per_neuron(argument: str, values: Sequence[Any], neurons: int) -> None:
     """As many numbers as neurons."""
     if len(values) != neurons:

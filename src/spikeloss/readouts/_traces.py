@@ -26,7 +26,7 @@ class MovingWindow(_Trace):
     A rate that follows the record; every step decides.
 
     Args:
-        width: in steps, 1 or more.
+        width: in steps, 1 or more. A stream keeps that many steps, at most 2^28 numbers.
 
     Source: S. Shrestha et al., Spikemax: spike-based loss methods for classification (2022).
 
@@ -42,15 +42,19 @@ class MovingWindow(_Trace):
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
         piece = _door.dense(piece, self)
-        xp, x = namespace(piece.x), piece.closed()
+        xp, x, width = namespace(piece.x), piece.closed(), self.width
+        if piece.whole:  # which no window passes
+            width = min(width, len(x))
+        elif carry is None:
+            _door.window(width, tuple(x.shape[1:]))
         if carry is None:
-            carry = xp.broadcast_to(xp.zeros_like(x[:1]), (self.width - 1, *x.shape[1:]))
+            carry = xp.broadcast_to(xp.zeros_like(x[:1]), (width - 1, *x.shape[1:]))
         x = xp.concat([carry, x])
-        total = _window_sums(x, self.width)[self.width - 1 :]
+        total = _window_sums(x, width)[width - 1 :]
         held = piece.position + 1
-        held = xp.where(held < self.width, held, self.width)
+        held = xp.where(held < width, held, width)
         # A step before the first valid one holds nothing, and does not count.
-        return piece.opened(total) / xp.where(held > 0, held, 1), piece.latest(x, self.width - 1)
+        return piece.opened(total) / xp.where(held > 0, held, 1), piece.latest(x, width - 1)
 
 
 def _window_sums(x: Array, width: int) -> Array:
