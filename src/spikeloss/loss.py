@@ -293,7 +293,8 @@ class Loss(_Objective):
         """The class that the readout decides for, (*B) integers.
 
         The largest count, rate, membrane; the earliest spike; for a readout that keeps time the
-        largest mean over the valid steps. A tie goes to the lowest class. A sample whose record is
+        largest mean over the valid steps. A tie, within the rounding of sums, goes to the lowest
+        class. A sample whose record is
         zero at every valid step has decided nothing and gives -1.
         """
         evidence, spoke, _ = self.evidence(record, **layout)

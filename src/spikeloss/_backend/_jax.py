@@ -35,7 +35,7 @@ class Jax(Library):
     def beside(self, values: Any, x: Array) -> Array:
         # Integers of NumPy that JAX has no room for would become others.
         most = self.xp.iinfo(self.xp.arange(0).dtype).max
-        if getattr(getattr(values, "dtype", None), "kind", "") in "iu" and values.size:
+        if getattr(getattr(values, "dtype", None), "kind", "") in ("i", "u") and values.size:
             values = values.clip(None if values.min() >= -most else -most, most)
         return super().beside(values, x)
 
