@@ -2,6 +2,8 @@
 
 import dataclasses
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -189,3 +191,40 @@ def test_class_weights_without_labels_are_refused_when_a_loss_is_made(name: str)
         assert refused(lambda: preset.build(class_weight=(1, 2))).startswith("class_weight: ")
     else:
         preset.build(class_weight=(1, 2))
+
+
+# Streams and sums
+
+
+def test_a_stream_goes_on_with_its_own_library_and_state() -> None:
+    record, labels = torch.tensor(RECORD), torch.tensor(LABELS)
+    count = presets.ce_count()
+    stream = count.stream(labels).step(record[0])
+    assert refused(lambda: stream.step(RECORD[1])).startswith("record: expected a torch tensor")
+    both = (count + presets.mse_count()).stream(labels)
+    both.state = stream.state
+    text = "state: expected a state of 2 losses, got one of 1. Go on with the losses that made it."
+    assert refused(lambda: both.step(record[1])) == text
+    assert refused(both.value) == text
+    fold = count.fold(labels)
+    assert refused(lambda: fold.step("state", record[1])).startswith("state: expected the state")
+
+
+@pytest.mark.parametrize("library", LIBRARIES, ids=named)
+def test_arrays_and_losses_have_no_sum(library: Library) -> None:
+    for array in (library.array(np.zeros(2)), library.array(np.zeros(()))):
+        for call in (lambda a: a + presets.ce_count(), lambda a: presets.ce_count() + a):
+            with pytest.raises(TypeError):
+                call(array)
+    assert sum([presets.ce_count()]) == presets.ce_count()
+
+
+def test_every_public_subpackage_is_there_and_brings_no_framework() -> None:
+    code = (
+        "import sys, spikeloss\n"
+        "spikeloss.distances.van_rossum, spikeloss.compat, spikeloss.readouts\n"
+        "assert not {'torch', 'jax'} & set(sys.modules)\n"
+        "assert not hasattr(spikeloss, 'nothing')\n"
+        "spikeloss.torch.Accuracy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,6 +5,9 @@ readout, a target, a criterion and a reduction into one of your own. `records` h
 that are no dense array.
 """
 
+import importlib
+from typing import Any
+
 from . import (
     criteria,
     metrics,
@@ -22,7 +25,9 @@ __version__ = "0.1.0"
 __all__ = [
     "Loss",
     "Total",
+    "compat",
     "criteria",
+    "distances",
     "metrics",
     "penalties",
     "presets",
@@ -32,3 +37,16 @@ __all__ = [
     "synapses",
     "targets",
 ]
+
+_LATER = ("compat", "distances", "torch")  # imported when they are asked for
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return importlib.import_module(f"{__name__}.{name}")
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message, name=name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

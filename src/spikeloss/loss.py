@@ -60,7 +60,8 @@ class _Objective(metaclass=Stage):
         return Total(self._terms + other._terms)
 
     def __radd__(self, zero: int) -> Self:
-        return self if zero == 0 else NotImplemented  # where `sum` begins
+        begins = isinstance(zero, int) and zero == 0  # as `sum` does
+        return self if begins else NotImplemented
 
     def __mul__(self, factor: float) -> "Total":
         if isinstance(factor, bool) or not isinstance(factor, Real):

@@ -132,6 +132,7 @@ class Fold:
 
     def finish(self, state: State) -> Value:
         """The loss of the steps that have come."""
+        _door.own_state(self.losses, state, State)
         for (_, loss), term in zip(self.losses, state.terms, strict=True):
             known = loss.criterion.targetless or term.sums is not None or term.y is not None
             if not known and (self.target is None or loss.target.of_record):
@@ -178,7 +179,8 @@ class Fold:
     def _after(
         self, state: State, x: Any, other: Any, target: Array | None, valid: Array | None
     ) -> State:
-        _door.goes_on(x.shape, state.like)
+        _door.own_state(self.losses, state, State)
+        _door.goes_on(x, state.like)
         place = (self.lengths if valid is None else None, valid)
 
         def opened(x: Any) -> Piece:

@@ -173,7 +173,8 @@ class SpikeTrain(Target):
     """y = readout(target): a record to imitate, (T, *B, N), read like the record itself.
 
     Counts are compared with counts, first spikes with first spikes, traces with traces; with the
-    same lengths, mask and axes. It may be events or packed where the record may; a packed record
+    same lengths and mask, and laid out as the record is: `time_axis` and `class_axis` are those of
+    both. It may be events or packed where the record may; a packed record
     is unpacked at once for it. In a stream its steps come with those of the record.
 
     Raises:

@@ -50,7 +50,7 @@ from ._record import (
     undecided,
     window,
 )
-from ._stream import followed, goes_on, not_begun, streamed, untargeted
+from ._stream import followed, goes_on, not_begun, own_state, streamed, untargeted
 from ._target import (
     at_least_0,
     blank,
@@ -116,6 +116,7 @@ __all__ = [
     "open_piece",
     "open_record",
     "option",
+    "own_state",
     "packed_bits",
     "pairs_option",
     "patterns",

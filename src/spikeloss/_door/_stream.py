@@ -2,9 +2,11 @@
 
 from typing import Any, NoReturn
 
+from spikeloss._backend import is_array
 from spikeloss._shapes import Array
 
-from ._words import refuse
+from ._array import beside_record
+from ._words import refuse, said
 
 
 def streamed(loss: Any, lengths: Any) -> None:
@@ -23,11 +25,25 @@ def streamed(loss: Any, lengths: Any) -> None:
         refuse("lengths", rule, None, "Pass lengths, or steps_power=0.")
 
 
-def goes_on(shape: tuple[int, ...], like: Array) -> None:
-    """Further steps have the samples and the neurons of those before."""
+def goes_on(x: Any, like: Array) -> None:
+    """Further steps have the samples, the neurons and the library of those before."""
+    if is_array(x):
+        beside_record("record", x, like)
+    shape = tuple(x.shape)
     if tuple(shape[1:]) != tuple(like.shape[1:]):
         rule = f"steps {tuple(like.shape[1:])}, as before"
         refuse("record", rule, f"{tuple(shape[1:])}", "Start another stream for other samples.")
+
+
+def own_state(losses: Any, state: Any, kind: type) -> None:
+    """A state that this stream, or one of the same losses, has made."""
+    if not isinstance(state, kind):
+        fix = "Pass what fold.init or fold.step returned."
+        refuse("state", "the state of a stream", said(state), fix, TypeError)
+    count = len(getattr(state, "terms", ()))
+    if count != len(losses):
+        rule, fix = f"a state of {len(losses)} losses", "Go on with the losses that made it."
+        refuse("state", rule, f"one of {count}", fix)
 
 
 def untargeted(loss: Any) -> NoReturn:
