@@ -21,6 +21,7 @@ import torch
 import spikeloss as sl
 from spikeloss.lab import data, environment, metrics, store, summary
 from spikeloss.lab.errors import InputError, TrainingError
+from spikeloss.lab.files import slug
 from spikeloss.lab.objectives import defaults, find
 from spikeloss.lab.recipe import Comparison, Recipe
 from spikeloss.lab.runs import Run
@@ -248,7 +249,8 @@ def test_a_finished_run_is_found_again(tmp_path):
     folder.save(run)
     again = store.Folder.open(folder.path, comparison)
     assert again.missing() == [("ce_count", 0)]
-    assert (folder.path / "runs" / "mse_count-on=0.8-0.json").exists()
+    (kept,) = (folder.path / "runs").glob("*.json")
+    assert re.fullmatch(r"mse_count-on=0\.8-[0-9a-f]{12}-0\.json", kept.name)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +287,7 @@ def test_a_damaged_run_is_named(tmp_path):
         folder.runs()
     assert str(raised.value) == (
         f"--out: expected files of a comparison, got {file}, damaged. "
-        "Delete that file and start again."
+        "Move it away and repeat the command; what is finished is kept."
     )
 
 
@@ -428,7 +430,8 @@ def test_the_report_needs_nothing_else(finished):
 
 def test_the_pictures_are_pictures(finished):
     names = {file.name for file in finished.glob("*.png")}
-    assert names == {"curves.png", "raster-ce_count.png", "raster-mse_membrane-on=1,off=-1.png"}
+    membrane = f"raster-{slug('mse_membrane(on=1, off=-1)')}.png"
+    assert names == {"curves.png", "raster-ce_count.png", membrane}
     for name in names:
         assert (finished / name).read_bytes().startswith(b"\x89PNG")
 

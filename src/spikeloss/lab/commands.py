@@ -1,6 +1,5 @@
 """The commands of `spikeloss`: they take options, call the workbench, and print."""
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -19,11 +18,13 @@ from . import console, options, score, summary
 from .data import load
 from .describe import details, overview
 from .environment import about
-from .errors import InputError, TrainingError
+from .errors import InputError, TrainingError, printable
+from .files import check_writable, create, dumps
+from .limits import MEMORY, SMALLER, check_memory
 from .objectives import Objective, defaults, find
 from .recipe import Comparison, Recipe
 from .recording import read
-from .store import Folder, write
+from .store import Folder
 
 LAB = ("torch", "snntorch", "sklearn", "matplotlib", "jinja2")
 WORKERS = min(4, os.cpu_count() or 1)
@@ -36,20 +37,43 @@ class Commands(TyperGroup):
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run the command line, whoever calls it."""
+        if sys.stdout is None:
+            sys.exit(_complain(1, _unwritten("none that is open")))
+        if hasattr(sys.stdout, "reconfigure"):  # a ? for what the terminal's alphabet lacks
+            sys.stdout.reconfigure(errors="replace")
         try:
             code = super().main(*args, **extra | {"standalone_mode": False})
+            sys.stdout.flush()
         except InputError as wrong:
             code = _complain(2, str(wrong))
         except TrainingError as failed:
             code = _complain(1, str(failed))
         except UsageError as wrong:
             code = _complain(2, _usage(wrong))
+        except MemoryError:
+            code = _complain(1, f"memory: expected enough for this, got too little. {SMALLER}")
+        except OSError as wrong:
+            _drop_output()
+            gone = isinstance(wrong, BrokenPipeError)  # as `| head` ends: nobody reads on
+            code = 1 if gone else _complain(1, _unwritten(wrong.strerror or str(wrong)))
         sys.exit(code)
 
 
 def _complain(code: int, message: str) -> int:
-    print("error:", " ".join(message.split()), file=sys.stderr)
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print("error:", printable(message), file=sys.stderr, flush=True)
     return code
+
+
+def _unwritten(why: str) -> str:
+    return f"stdout: expected a place that can be written, got {why}. Send the output elsewhere."
+
+
+def _drop_output() -> None:
+    """What is left to be printed goes nowhere, so that the interpreter's end is quiet."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage(wrong: Any) -> str:
@@ -92,6 +116,7 @@ def show(name: options.Name, as_json: options.AsJson = False) -> None:
 @app.command("score")
 def score_(
     file: Annotated[Path, typer.Argument(metavar="FILE.npz", help="What was recorded.")],
+    memory: options.Memory = MEMORY / 2**30,
     as_json: options.AsJson = False,
 ) -> None:
     """Score recorded activity of any simulator with every objective that applies.
@@ -104,10 +129,15 @@ def score_(
     Events may take the place of `spikes`: `time` in steps from 0, `sample`,
     `neuron`, maybe `amplitude`, an entry per event, and `shape`, the numbers of
     steps, samples and neurons. Objectives that read every step get them as a
-    dense record, if it has at most 10^8 numbers.
+    dense record, if it has at most 10^8 numbers and the memory allows it.
+
+    Nothing is loaded that scoring does not need, and a file that would take more than
+    --memory is refused before it is: a dense record takes about 40 bytes per number, a
+    sample 250 per neuron.
     """
-    recording = read(file)
-    scores, activity = score.scores(recording), score.activity(recording)
+    limit = int(memory * 2**30)
+    recording = read(file, limit)
+    scores, activity = score.scores(recording, limit), score.activity(recording)
     if as_json:
         _print_json({
             "shape": recording.shape,
@@ -136,13 +166,14 @@ def train(
 ) -> None:
     """Train one network with one objective, and print how it learns."""
     _need_lab("train")
-    if out is not None and out.exists():
-        raise InputError("--out", "a new file", f"{out}, which exists", "Name another file.")
+    if out is not None:
+        _check_new(out)
     recipe = Recipe.of(
         data, epochs, steps,
         hidden=hidden, batch_size=batch_size, learning_rate=learning_rate, beta=beta,
     )  # fmt: skip
     (chosen,) = _chosen([objective], recipe)
+    _check([chosen], recipe)
     from .training import fit
 
     watch = console.epochs_on(sys.stderr if as_json else sys.stdout, recipe.epochs)
@@ -152,8 +183,8 @@ def train(
         _print_json(result)
     else:
         console.show_summary(summary.summarise([run]))
-    if out is not None:
-        write(out, json.dumps(result, indent=2))
+    if out is not None and not create(out, dumps(result, indent=2)):
+        _check_new(out)
 
 
 @app.command()
@@ -189,7 +220,7 @@ def compare(
     Interrupt it at any time: the same command continues where it stopped.
     """
     _need_lab("compare")
-    from .crew import train
+    from .crew import hired
     from .report import publish
 
     recipe = Recipe.of(
@@ -200,11 +231,13 @@ def compare(
     if objective or not every:
         chosen += _chosen(objective or defaults(), recipe)
     names = dict.fromkeys(found.spelling for found in chosen)
+    _check(chosen, recipe, min(workers, seeds * len(names)))
     comparison = Comparison(recipe, tuple(names), seeds)
     folder = Folder.open(out, comparison)
     try:
-        with console.progress(comparison, len(folder.missing())) as watch:
-            train(folder, workers, watch)
+        missing = len(folder.missing())
+        with hired(folder, workers) as crew, console.progress(comparison, missing) as watch:
+            crew.train(watch)
         result = publish(folder)
     except KeyboardInterrupt:
         total = len(comparison.runs())
@@ -215,7 +248,7 @@ def compare(
         _print_json(result | {"out": str(out)})
     else:
         console.show_summary(summary.summarise(folder.runs()))
-        print(f"report: {out / 'report.html'}")
+        print("report:", printable(str(out / "report.html")))
 
 
 def _chosen(texts: Sequence[str], recipe: Recipe) -> list[Objective]:
@@ -225,6 +258,22 @@ def _chosen(texts: Sequence[str], recipe: Recipe) -> list[Objective]:
     for objective in chosen:
         objective.check(recipe.steps, classes)
     return chosen
+
+
+def _check(chosen: Sequence[Objective], recipe: Recipe, workers: int = 1) -> None:
+    """Refuse, before anything is trained, what would fail in a training or take all memory."""
+    check_memory(recipe, workers)
+    from .training import rehearse
+
+    for objective in chosen:
+        rehearse(recipe, objective)
+
+
+def _check_new(out: Path) -> None:
+    """Refuse a file that is there, or that could not be written."""
+    if os.path.lexists(out):
+        raise InputError("--out", "a new file", f"{out}, which exists", "Name another file.")
+    check_writable(out)
 
 
 def _every(recipe: Recipe) -> list[Objective]:
@@ -246,4 +295,4 @@ def _need_lab(command: str) -> None:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2))
+    print(dumps(value, indent=2))

@@ -94,9 +94,9 @@ def show_scores(recording: Recording, scores: Sequence[Score], activity: Activit
     for score in scores:
         if score.why_not is None:
             shares = (score.accuracy, score.abstained)
-            loss = "not finite" if score.loss is None else f"{score.loss:.6g}"
+            loss = score.not_finite if score.loss is None else f"{score.loss:.6g}"
             shown = ("-" if share is None else percent(share) for share in shares)
-            _row(table, score.objective, score.reads, loss, *shown)
+            _row(table, score.objective, score.reads, loss or "", *shown)
     console.print(table)
     reasons: dict[str, list[str]] = {}
     for score in scores:
@@ -124,10 +124,10 @@ def epochs_on(stream: TextIO, epochs: int) -> Callable[[Epoch], None]:
 def progress(comparison: Comparison, missing: int) -> Iterator[Watch]:
     """Bars on stderr, one for all runs and one for each in training; yields their watch."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     runs, epochs = len(comparison.runs()), comparison.recipe.epochs
     with Progress(*columns, console=Console(stderr=True)) as bars:

@@ -2,53 +2,107 @@
 
 Every worker has a pipe of its own: a run goes in, its epochs come out, then None. A worker saves
 its run before it says so, and ends when the other end of its pipe is gone: a kill at any moment
-loses at most the runs in progress.
+loses at most the runs in progress. What workers write on stderr goes into a file, whose last line
+is quoted should one of them end early.
 """
 
+import os
+import re
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from spikeloss._door._words import cut
 
 from .errors import InputError, TrainingError
+from .limits import SMALLER
 from .objectives import find
 from .runs import Epoch
 from .store import Folder
 
 Watch = Callable[[str, int, Epoch], None]
+Workers = dict[Any, SpawnProcess]
+"""A pipe to each worker -> its process."""
+GONE = (EOFError, BrokenPipeError, ConnectionResetError)
+"""What a pipe says whose other end is gone."""
+KEPT = "What is finished is kept: repeat the command."
 
 
-def train(folder: Folder, workers: int, watch: Watch) -> None:
-    """Train every missing run; `watch` is told of every epoch: objective, seed, epoch."""
-    todo = folder.missing()
-    crew: dict[Any, SpawnProcess] = {}
-    try:
-        with _deaf_to_interrupts():
-            crew.update(_hire(folder) for _ in range(min(workers, len(todo))))
-        for pipe in crew:
-            pipe.send(todo.pop(0))
+@contextmanager
+def hired(folder: Folder, workers: int) -> Iterator["Crew"]:
+    """Workers for the missing runs of a folder, ended on the way out."""
+    with TemporaryFile() as words:
+        crew = Crew(folder.missing(), {}, words)
+        try:
+            with _deaf_to_interrupts(), _stderr_into(words):
+                crew.workers.update(_hire(folder) for _ in range(min(workers, len(crew.todo))))
+            yield crew
+        finally:
+            for process in crew.workers.values():
+                process.terminate()
+                process.join()
+
+
+@dataclass(frozen=True)
+class Crew:
+    """What is still to be trained, who trains it, and what they have on stderr."""
+
+    todo: list[tuple[str, int]]
+    workers: Workers
+    words: IO[bytes]
+
+    def train(self, watch: Watch) -> None:
+        """Train every missing run; `watch` is told of every epoch: objective, seed, epoch."""
+        for pipe in self.workers:
+            self._give(pipe)
         with _interrupts() as interrupts:
-            while crew:
-                ready: list[Any] = wait([interrupts, *crew])
+            while self.workers:
+                ready: list[Any] = wait([interrupts, *self.workers])
                 if interrupts in ready:
                     raise KeyboardInterrupt
                 for pipe in ready:
-                    message = _receive(pipe)
+                    message = self._receive(pipe)
                     if message is not None:
                         watch(*message)
-                    elif todo:
-                        pipe.send(todo.pop(0))
+                    elif self.todo:
+                        self._give(pipe)
                     else:
                         pipe.close()
-                        crew.pop(pipe).join()
-    finally:
-        for process in crew.values():
-            process.terminate()
-            process.join()
+                        self.workers.pop(pipe).join()
+
+    def _give(self, pipe: Any) -> None:
+        """The next run for a worker; one that is gone is found when it is listened to."""
+        with suppress(*GONE):
+            pipe.send(self.todo.pop(0))
+
+    def _receive(self, pipe: Any) -> Any:
+        """What a worker says: objective, seed and epoch, or None at the end of a run."""
+        try:
+            message = pipe.recv()
+        except GONE:
+            raise TrainingError(self._end(self.workers[pipe])) from None
+        if isinstance(message, TrainingError):
+            raise message
+        return message
+
+    def _end(self, process: SpawnProcess) -> str:
+        """How a worker ended that did not say so itself."""
+        process.join()
+        code = process.exitcode or 0
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+        self.words.seek(0)
+        lines = self.words.read().decode(errors="replace").split("\n")
+        last = next((cut(line.strip()) for line in reversed(lines) if line.strip()), "")
+        said = f" ({last})" if last else ""
+        fix = SMALLER if code == -signal.SIGKILL or _of_memory(last) else KEPT
+        return f"a worker process {how}{said}. {fix}"
 
 
 @contextmanager
@@ -59,6 +113,22 @@ def _deaf_to_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def _stderr_into(words: IO[bytes]) -> Iterator[None]:
+    """Processes started in here write what they have on stderr into a file."""
+    try:
+        own = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    os.dup2(words.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(own, 2)
+        os.close(own)
 
 
 @contextmanager
@@ -78,37 +148,40 @@ def _hire(folder: Folder) -> tuple[Any, SpawnProcess]:
     context = get_context("spawn")
     pipe, other = context.Pipe()
     process = context.Process(target=_work, args=(other, folder), daemon=True)
-    process.start()
+    try:
+        process.start()
+    except OSError as wrong:
+        why = f"a worker process could not be started ({wrong.strerror})"
+        raise TrainingError(f"{why}. Take fewer --workers.") from None
     other.close()
     return pipe, process
 
 
-def _receive(pipe: Any) -> Any:
-    """What a worker says: objective, seed and epoch, or None at the end of a run."""
-    try:
-        message = pipe.recv()
-    except EOFError:
-        fix = "Start again with fewer --workers."
-        raise TrainingError(f"a worker process ended unexpectedly. {fix}") from None
-    if isinstance(message, TrainingError):
-        raise message
-    return message
-
-
 def _work(pipe: Connection, folder: Folder) -> None:
     """Train what comes in until the parent is gone or has nothing left."""
-    from .training import fit  # here, so that only workers load PyTorch
-
+    doing = "a worker process"
     try:
+        from .training import fit
+
         while True:
             name, seed = run = pipe.recv()
+            doing = f"{name}, seed {seed}"
             watch = partial(_tell, pipe, run)
             folder.save(fit(folder.comparison.recipe, find(name), seed, watch=watch))
             pipe.send(None)
     except (InputError, TrainingError) as wrong:
         pipe.send(TrainingError(str(wrong)))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
+    except GONE:
         return
+    except Exception as wrong:  # whatever it is, the parent says it in a line
+        text = f"{type(wrong).__name__}: {cut(str(wrong))}".removesuffix(".")
+        fix = SMALLER if isinstance(wrong, MemoryError) or _of_memory(str(wrong)) else KEPT
+        pipe.send(TrainingError(f"{doing} ended with {text}. {fix}"))
+
+
+def _of_memory(words: str) -> bool:
+    """Whether an error speaks of memory, as those of PyTorch and of C++ do."""
+    return re.search(r"memory|bad_alloc|alloc_cpu", words, re.IGNORECASE) is not None
 
 
 def _tell(pipe: Connection, run: tuple[str, int], epoch: Epoch) -> None:

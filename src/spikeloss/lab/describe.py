@@ -7,7 +7,7 @@ from spikeloss.criteria import Level
 from spikeloss.loss import Loss, Total
 from spikeloss.presets import Preset, catalogue
 
-from .objectives import Objective
+from .objectives import Objective, spelled
 
 EXAMPLE = """\
 import numpy as np
@@ -59,7 +59,7 @@ def _stages(loss: Loss | Total) -> dict[str, str]:
         parts: list[Any] = [term.readout, term.criterion, term.target]
         if term.criterion.targetless:
             parts.pop()
-        stages[f"term {index}"] = f"{factor:g} * " + ", ".join(map(repr, parts))
+        stages[f"term {index}"] = f"{spelled(factor)} * " + ", ".join(map(repr, parts))
     return stages
 
 

@@ -10,3 +10,9 @@ class InputError(Exception):
 
 class TrainingError(Exception):
     """A training that stopped although its input was right."""
+
+
+def printable(text: str) -> str:
+    """Text in one line that a terminal shows and does not obey: escape codes are spelled out."""
+    words = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in words)

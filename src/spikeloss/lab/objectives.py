@@ -7,18 +7,26 @@ penalties, `ce_count + 0.1*rate_bounds(upper=0.2)`.
 import ast
 import difflib
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from spikeloss import penalties
+from spikeloss._door._words import cut
 from spikeloss.loss import Loss, Total
 from spikeloss.presets import Preset, catalogue
 
 from .errors import InputError
 
-TERM = re.compile(r"\s*(?:([-+.\deE]+)\s*\*)?\s*([\w-]+)\s*(\(.*\))?\s*", re.DOTALL)
+TERM = re.compile(
+    r"(?:([-+.\deE]++)\s*+\*)?\s*+([\w-]++)\s*+(\(.*\))?", re.DOTALL | re.ASCII
+)  # possessive, so that the time grows with the length and no faster
+LONGEST = 10_000
+"""Characters of an objective."""
+DEEPEST = 20
+"""Brackets in brackets, and signs in a row."""
 LAYERS = ("hidden", "output", "membrane")
 """The records of the workbench's network: spikes of both layers, membrane of the second."""
 
@@ -69,8 +77,10 @@ class Objective:
 
 def find(text: str) -> Objective:
     """The objective that `text` spells."""
+    _check_length(text)
     parts = [_part(part.strip(), text) for part in _split(text)]
     spelling = " + ".join(spelling for spelling, _, _ in parts)
+    _check_length(spelling)
     _, first, alone = parts[0]
     if len(parts) == 1 and isinstance(alone, Loss):
         return Objective(spelling, first, alone)
@@ -79,6 +89,12 @@ def find(text: str) -> Objective:
     )
     decides = (preset for _, preset, _ in parts if preset.name in catalogue())
     return Objective(spelling, next(decides, first), Total(tuple(placed)))
+
+
+def _check_length(text: str) -> None:
+    if len(text) > LONGEST:
+        rule, fix = f"at most {LONGEST} characters", "Write fewer terms."
+        raise InputError("objective", rule, f"{len(text)} of them", fix)
 
 
 def _placed(factor: float, term: Loss, preset: Preset) -> tuple[float, Loss]:
@@ -93,15 +109,18 @@ def _placed(factor: float, term: Loss, preset: Preset) -> tuple[float, Loss]:
 
 def _split(text: str) -> list[str]:
     """The terms of a sum: at each + that stands in no brackets and in no number such as 1e+3."""
-    parts, depth = [""], 0
+    starts, depth, deepest = [0], 0, 0
     for at, letter in enumerate(text):
         depth += (letter in "([{") - (letter in ")]}")
-        exponent = re.search(r"\d[eE]$", text[:at])
+        deepest = max(deepest, depth)
+        exponent = re.fullmatch(r"\d[eE]", text[max(at - 2, 0) : at])
         if letter == "+" and depth == 0 and not exponent:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return parts
+            starts.append(at + 1)
+    if deepest > DEEPEST or re.search(rf"(?:[-+~]\s*+){{{DEEPEST}}}", text):
+        rule = f"at most {DEEPEST} brackets in each other, or signs in a row"
+        raise InputError("objective", rule, repr(cut(text)), "Write its options as plain values.")
+    ends = [start - 1 for start in starts[1:]]
+    return [text[start:end] for start, end in zip(starts, [*ends, None], strict=True)]
 
 
 def _part(part: str, text: str) -> tuple[str, Preset, Loss | Total]:
@@ -111,25 +130,32 @@ def _part(part: str, text: str) -> tuple[str, Preset, Loss | Total]:
     if name not in presets:
         close = difflib.get_close_matches(name.replace("-", "_"), presets, n=1)
         fix = f"Did you mean {close[0]}?" if close else "See all with `spikeloss list`."
-        raise InputError("objective", "a name that `spikeloss list` shows", repr(name), fix)
+        raise InputError("objective", "a name that `spikeloss list` shows", cut(repr(name)), fix)
     fix = f"See `spikeloss show {name}`."
     known = presets[name].options if options else {}
     for option in options:
         if option not in known:
             rule = f"options of {name}: {', '.join(known)}"
-            raise InputError("objective", rule, repr(option), fix)
+            raise InputError("objective", rule, cut(repr(option)), fix)
     try:
         loss = presets[name].build(**options)
         scaled = loss if factor is None else factor * loss
-    except (TypeError, ValueError) as wrong:
+        hash(scaled)
+    except (TypeError, ValueError, OverflowError) as wrong:
         raise InputError("objective", "options that fit", _saying(part, wrong), fix) from None
-    listed = ", ".join(f"{option}={value!r}" for option, value in options.items())
+    listed = ", ".join(f"{option}={value!a}" for option, value in options.items())
     spelling = f"{name}({listed})" if options else name
-    return spelling if factor is None else f"{factor:g}*{spelling}", presets[name], scaled
+    return spelling if factor is None else f"{spelled(factor)}*{spelling}", presets[name], scaled
+
+
+def spelled(factor: float) -> str:
+    """A factor in as few digits as tell it from every other one."""
+    short = f"{factor:g}"
+    return short if float(short) == factor else repr(factor)
 
 
 def _saying(text: str, wrong: Exception) -> str:
-    return f"{text} ({str(wrong).rstrip('.')})"
+    return f"{cut(text)} ({str(wrong).rstrip('.')})"
 
 
 def _parse(part: str, text: str) -> tuple[float | None, str, dict[str, Any]]:
@@ -138,14 +164,23 @@ def _parse(part: str, text: str) -> tuple[float | None, str, dict[str, Any]]:
     if form:
         try:
             factor = None if form[1] is None else float(form[1])
-            call = ast.parse(f"f{form[3] or '()'}", mode="eval").body
-            if isinstance(call, ast.Call) and not call.args:
-                options = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-                return factor, form[2], options
-        except (SyntaxError, ValueError):
-            pass
+            return factor, form[2], _options(form[3] or "()")
+        except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+            pass  # the last three: {[1]: 2}, and what nests deeper than Python reads
     fix = "Quote it for the shell: 'mse_count(on=0.8, off=0.2)'."
-    raise InputError("objective", "a name, or a name with options", repr(text), fix)
+    raise InputError("objective", "a name, or a name with options", cut(repr(text)), fix)
+
+
+def _options(brackets: str) -> dict[str, Any]:
+    """(option=value, ...) as a mapping; an error that Python has where it is anything else."""
+    with warnings.catch_warnings(action="ignore"):
+        call = ast.parse(f"f{brackets}", mode="eval").body
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+        raise ValueError("no options")
+    options = {word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg}
+    if len(options) < len(call.keywords):
+        raise ValueError("an option twice, or none by name")
+    return options
 
 
 def defaults() -> tuple[str, ...]:

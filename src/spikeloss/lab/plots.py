@@ -39,9 +39,11 @@ def colour(index: int, theme: Theme) -> str:
 
 def curves(runs: Sequence[Run], theme: Theme) -> bytes:
     """Test error by epoch: the mean over the seeds, and a band from the best to the worst seed."""
-    figure = Figure(figsize=(5.4, 5.2), facecolor=theme.paper, layout="constrained")
+    names = dict.fromkeys(run.objective for run in runs)
+    height = 4.4 + 0.2 * ((len(names) + 1) // 2)  # the legend has two columns
+    figure = Figure(figsize=(5.4, height), facecolor=theme.paper, layout="constrained")
     axes = figure.add_subplot()
-    for index, name in enumerate(dict.fromkeys(run.objective for run in runs)):
+    for index, name in enumerate(names):
         errors = _errors([run for run in runs if run.objective == name])
         epochs = np.arange(1, errors.shape[1] + 1)
         ink = colour(index, theme)
@@ -49,7 +51,7 @@ def curves(runs: Sequence[Run], theme: Theme) -> bytes:
             epochs, errors.min(axis=0), errors.max(axis=0), color=ink, alpha=0.12, linewidth=0
         )
         axes.plot(
-            epochs, errors.mean(axis=0), color=ink, label=name, linewidth=1.8, markersize=5,
+            epochs, errors.mean(axis=0), color=ink, label=_short(name), linewidth=1.8, markersize=5,
             marker=MARKERS[index % len(MARKERS)],
             linestyle=STROKES[index // len(theme.lines) % len(STROKES)],
         )  # fmt: skip
@@ -62,10 +64,17 @@ def curves(runs: Sequence[Run], theme: Theme) -> bytes:
     axes.set_ylabel("test error (%)")
     axes.grid(axis="y", color=theme.faint, linewidth=0.6)
     _dress(axes, theme)
-    figure.legend(
+    legend = figure.legend(
         loc="outside lower center", ncols=2, frameon=False, fontsize=12, labelcolor=theme.ink
     )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     return _png(figure)
+
+
+def _short(name: str) -> str:
+    """A name that a legend has room for."""
+    return name if len(name) <= 60 else f"{name[:57]}..."
 
 
 def _errors(runs: Sequence[Run]) -> NDArray[np.float64]:

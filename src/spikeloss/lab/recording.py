@@ -1,17 +1,23 @@
 """A user's recorded activity, read from an .npz file and checked. NumPy only."""
 
-import zlib
+import math
 from pathlib import Path
-from typing import NamedTuple
-from zipfile import BadZipFile
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
+from spikeloss._door._words import cut
 from spikeloss.records import Events
 
+from .archive import Archive
 from .errors import InputError
+from .limits import MEMORY, size
 from .metrics import Numbers
 
+NUMBER, CELL, EVENT = 40, 250, 100
+"""Bytes that scoring takes per number of a dense record, per neuron of a sample, and per event."""
+MOST = 2**53
+"""Numbers of a record of events, up to which its rates are exact."""
 EVENTS = ("time", "sample", "neuron", "shape")
 
 
@@ -30,18 +36,28 @@ class Recording(NamedTuple):
         return next(x.shape for x in (self.spikes, self.membrane) if x is not None)
 
 
-def read(path: Path) -> Recording:
-    """The recording in a file that `numpy.savez` wrote; unpickles nothing."""
-    arrays = _arrays(path)
-    events = _events(path, arrays)
-    if events is None and not arrays.keys() & {"spikes", "membrane"}:
-        rule = "an array `spikes` or `membrane`, or events `time`, `sample`, `neuron` and `shape`"
-        raise _lacks(path, rule, arrays)
-    if "labels" not in arrays:
-        raise _lacks(path, "an array `labels`", arrays)
+def read(path: Path, memory: int = MEMORY) -> Recording:
+    """The recording in a file that `numpy.savez` wrote; unpickles nothing.
+
+    A file that would take more than `memory` bytes, itself and its scores, is refused before it is
+    loaded; arrays of other names are left in it.
+    """
+    with Archive(path) as archive:
+        as_events = _as_events(path, archive)
+        used = {*Recording._fields, *((*EVENTS, "amplitude") if as_events else ())} & archive.names
+        archive.check(used)
+        if not as_events and not archive.names & {"spikes", "membrane"}:
+            rule = (
+                "an array `spikes` or `membrane`, or events `time`, `sample`, `neuron` and `shape`"
+            )
+            raise _lacks(path, rule, archive)
+        if "labels" not in archive.names:
+            raise _lacks(path, "an array `labels`", archive)
+        _check_memory(archive, used, as_events, memory)
+        arrays = {name: archive.load(name) for name in used}
     recording = Recording(**{key: arrays[key] for key in Recording._fields if key in arrays})
-    if events is not None:
-        recording = recording._replace(spikes=events)
+    if as_events:
+        recording = recording._replace(spikes=_events(arrays))
     _check_records(recording)
     steps, samples, neurons = recording.shape
     _check("labels", recording.labels, [(samples,), (steps, samples)], 0, neurons - 1)
@@ -49,39 +65,56 @@ def read(path: Path) -> Recording:
     return recording
 
 
-def _arrays(path: Path) -> dict[str, Numbers]:
-    """The arrays of an archive by name."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except OSError as wrong:
-        got = (wrong.strerror or str(wrong)).lower()
-        raise InputError(path, "a file to read", got, "Check the path.") from None
-    except (ValueError, TypeError, EOFError, BadZipFile, zlib.error):
-        arrays = {"": None}
-    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-        fix = "Write it with numpy.savez(FILE, spikes=..., labels=...)."
-        raise InputError(path, "an .npz archive of plain arrays", "something else", fix)
-    return arrays
+def _check_memory(archive: Archive, used: set[str], as_events: bool, memory: int) -> None:
+    """Refuse arrays that take too much memory to load, and then records that do to score."""
+    loaded = {name: archive.size(name) for name in used}
+    scored = {
+        name: NUMBER * math.prod(archive.shape(name)) + CELL * math.prod(archive.shape(name)[1:])
+        for name in used & {"spikes", "membrane"}
+    }
+    if as_events:
+        loaded["time"] += EVENT * math.prod(archive.shape("time"))
+    for needs in (loaded, scored):
+        name = max(needs, key=needs.__getitem__, default="")
+        needed = sum(loaded.values()) + (scored.get(name, 0) if needs is scored else 0)
+        if needed > memory:
+            _refuse_size(name, archive.shape(name), needed, memory)
+    if as_events and archive.shape("shape") == (3,):
+        shape = archive.load("shape")
+        _check_shape(shape)
+        needed = sum(loaded.values()) + CELL * math.prod(shape.tolist()[1:])
+        if needed > memory:
+            _refuse_size("shape", tuple(shape.tolist()), needed, memory)
 
 
-def _lacks(path: Path, rule: str, arrays: dict[str, Numbers]) -> InputError:
-    held = ", ".join(arrays) or "an empty archive"
+def _refuse_size(name: str, shape: tuple[int, ...], needed: int, memory: int) -> NoReturn:
+    rule = f"what is scored in {size(memory)} of memory"
+    fix = "Score fewer samples at a time, or allow more with --memory."
+    raise InputError(name, rule, f"shape {shape}, which takes {size(needed)}", fix)
+
+
+def _lacks(path: Path, rule: str, archive: Archive) -> InputError:
+    held = cut(", ".join(archive.order)) or "an empty archive"
     return InputError(path, rule, held, "Add it in numpy.savez under that name.")
 
 
-def _events(path: Path, arrays: dict[str, Numbers]) -> Events | None:
-    """The spikes of a file that holds them as events, else None."""
-    if "spikes" in arrays:
-        if arrays.keys() >= set(EVENTS):
+def _as_events(path: Path, archive: Archive) -> bool:
+    """Whether a file holds its spikes as events; refuses one that holds a part of them."""
+    if "spikes" in archive.names:
+        if archive.names >= set(EVENTS):
             fix = "Keep `spikes` or the events, in a file each."
             raise InputError(path, "spikes as one array or as events", "both", fix)
-        return None
-    if not arrays.keys() & {"sample", "neuron"}:  # a `time` alone may be anything
-        return None
+        return False
+    if not archive.names & {"sample", "neuron"}:  # a `time` alone may be anything
+        return False
     for name in EVENTS:
-        if name not in arrays:
-            raise _lacks(path, f"an array `{name}` beside the other ones of events", arrays)
+        if name not in archive.names:
+            raise _lacks(path, f"an array `{name}` beside the other ones of events", archive)
+    return True
+
+
+def _events(arrays: dict[str, Numbers]) -> Events:
+    """The spikes of a file that holds them as events."""
     time, sample, neuron, shape = (arrays[name] for name in EVENTS)
     amplitude = arrays.get("amplitude")
     _check_shape(shape)
@@ -98,6 +131,9 @@ def _check_shape(shape: Numbers) -> None:
         got = shape.tolist() if shape.size <= 4 else f"shape {shape.shape}"
         rule = "3 whole numbers of at least 1, (steps, samples, neurons)"
         raise InputError("shape", rule, got, "Save that of the whole record.")
+    if math.prod(shape.tolist()) > MOST:
+        rule, fix = f"at most {MOST} numbers in a record", "Take longer steps."
+        raise InputError("shape", rule, shape.tolist(), fix)
 
 
 def _check_times(time: Numbers) -> None:
@@ -106,7 +142,7 @@ def _check_times(time: Numbers) -> None:
         raise InputError("time", "one axis, an entry per event", got, "Flatten the events.")
     if time.dtype.kind not in "iuf":
         raise InputError("time", "real numbers", time.dtype, "Cast it with astype(float).")
-    if time.size and not time.min() >= 0:
+    if time.size and not (time.min() >= 0 and np.isfinite(time.max())):
         fix = "Count the first step as 0; drop what is not a number."
         raise InputError("time", "steps from 0", f"{time.min()} to {time.max()}", fix)
 

@@ -1,6 +1,5 @@
 """Publishes a comparison: results.json, results.csv, pictures, and one report.html for them all."""
 
-import json
 import re
 from base64 import b64encode
 from collections.abc import Sequence
@@ -11,17 +10,18 @@ from markupsafe import Markup, escape
 
 from . import plots, results, summary
 from .data import source
+from .files import dumps, slug, write
 from .objectives import find
 from .recipe import Comparison
 from .runs import Run
-from .store import Folder, slug, write
+from .store import Folder
 
 
 def publish(folder: Folder) -> dict[str, Any]:
     """Write everything that can be made from the runs of a comparison; returns results.json."""
     runs = folder.runs()
     result = results.as_dict(folder.comparison, runs)
-    write(folder.path / "results.json", json.dumps(result, indent=2))
+    write(folder.path / "results.json", dumps(result, indent=2))
     write(folder.path / "results.csv", results.as_csv(result))
     light, dark = _pictures(runs, plots.LIGHT), _pictures(runs, plots.DARK)
     for name, picture in light.items():

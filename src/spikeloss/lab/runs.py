@@ -1,7 +1,7 @@
 """What a training leaves behind: numbers and one sample's spikes, as plain values for JSON."""
 
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,25 @@ class Sample:
     hidden: list[list[int]]
     output: list[list[int]]
     membrane: list[list[float]]
+
+    def is_whole(self) -> bool:
+        """Whether the parts are of one sample."""
+        classes = len(self.membrane[0]) if self.membrane else 0
+        return (
+            len(self.membrane) == self.steps
+            and all(len(row) == classes for row in self.membrane)
+            and 0 <= self.label < classes
+            and -1 <= self.decision < classes
+            and -1 <= self.decision_step < self.steps
+            and _inside(self.hidden, self.steps, self.hidden_neurons)
+            and _inside(self.output, self.steps, classes)
+        )
+
+
+def _inside(spikes: list[list[int]], steps: int, neurons: int) -> bool:
+    return all(
+        len(spike) == 2 and 0 <= spike[0] < steps and 0 <= spike[1] < neurons for spike in spikes
+    )
 
 
 @dataclass(frozen=True)
@@ -58,6 +77,35 @@ class Run:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The run that `as_dict` wrote."""
-        curve = tuple(Epoch(**epoch) for epoch in values["curve"])
-        return cls(**{**values, "curve": curve, "sample": Sample(**values["sample"])})
+        """The run that `as_dict` wrote; ValueError for anything else."""
+        run: Self = _typed(cls, values, "run")
+        shares = {name: getattr(run, name) for name in SHARES}
+        shares |= {f"epoch {i}": epoch.accuracy for i, epoch in enumerate(run.curve, 1)}
+        for name, share in shares.items():
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} is {share}")
+        if not run.sample.is_whole() or not 0 <= run.seconds_per_epoch < 1e9:
+            raise ValueError("its numbers do not fit together")
+        return run
+
+
+SHARES = ("accuracy", "abstained", "firing_rate", "hidden_rate", "objective_share")
+
+
+def _typed(kind: Any, value: Any, name: str) -> Any:
+    """A value of JSON as the type that a field has."""
+    inner = get_args(kind)
+    if is_dataclass(kind) and isinstance(value, dict):
+        hints = get_type_hints(kind)
+        if lacking := hints.keys() - value:
+            raise ValueError(f"{min(lacking)} is missing")
+        return kind(**{key: _typed(hints[key], value[key], key) for key in hints})  # type: ignore[operator]
+    if get_origin(kind) in (list, tuple) and isinstance(value, list):
+        return get_origin(kind)(_typed(inner[0], item, name) for item in value)
+    if type(None) in inner:
+        return None if value is None else _typed(inner[0], value, name)
+    if kind is float and type(value) in (int, float) and abs(value) < 1e300:
+        return float(value)
+    if type(value) is kind is not float:
+        return value
+    raise ValueError(f"{name} is no {getattr(kind, '__name__', kind)}")

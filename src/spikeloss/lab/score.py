@@ -1,26 +1,34 @@
 """Scores recorded activity of any simulator: every preset that applies to it. NumPy only."""
 
 import math
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spikeloss._shapes import Layout
+from spikeloss.criteria import Similarity
 from spikeloss.loss import Loss, Total
 from spikeloss.presets import Preset, catalogue
 from spikeloss.records import Events
 
+from .limits import MEMORY, size
 from .metrics import Numbers, firing_rate, silent_fraction
-from .recording import Recording
+from .recording import NUMBER, Recording
 
 LARGEST = 10**8
 """The numbers of a record up to which events become dense, for presets that read every step."""
-TOO_LARGE = f"it reads every step, and events become a record of at most {LARGEST} numbers"
+TOO_LARGE = "it reads every step, and events become a record of at most {} numbers"
+PAIR = 24
+"""Bytes that a comparison of every sample with every other one takes per pair."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One preset on a recording; `why_not` says why it does not apply, else None."""
+    """One preset on a recording; `why_not` says why it does not apply, else None.
+
+    `not_finite` says what the loss is where it is no finite number, "inf" or "nan"; else None.
+    """
 
     objective: str
     reads: str
@@ -28,6 +36,7 @@ class Score:
     accuracy: float | None = None
     abstained: float | None = None
     why_not: str | None = None
+    not_finite: str | None = None
 
 
 @dataclass(frozen=True)
@@ -38,10 +47,12 @@ class Activity:
     silent_fraction: float
 
 
-def scores(recording: Recording) -> list[Score]:
-    """Every preset of the library, with its default options, on a recording."""
-    dense = _dense(recording.spikes)
-    return [_score(preset, recording, dense) for preset in catalogue().values()]
+def scores(recording: Recording, memory: int = MEMORY) -> list[Score]:
+    """Every preset of the library, with its default options, on a recording, in some memory."""
+    most = min(LARGEST, memory // NUMBER)
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+        dense = _dense(recording.spikes, most)
+        return [_score(preset, recording, dense, memory) for preset in catalogue().values()]
 
 
 def activity(recording: Recording) -> Activity | None:
@@ -52,14 +63,14 @@ def activity(recording: Recording) -> Activity | None:
     return Activity(firing_rate(spikes, *steps), silent_fraction(spikes, *steps))
 
 
-def _dense(spikes: Numbers | Events | None) -> Numbers | None:
+def _dense(spikes: Numbers | Events | None, most: int) -> Numbers | None:
     """The record of every step; None for events that would make it too large."""
     if not isinstance(spikes, Events):
         return spikes
-    return np.asarray(spikes.dense()) if math.prod(spikes.shape) <= LARGEST else None
+    return np.asarray(spikes.dense()) if math.prod(spikes.shape) <= most else None
 
 
-def _score(preset: Preset, recording: Recording, dense: Numbers | None) -> Score:
+def _score(preset: Preset, recording: Recording, dense: Numbers | None, memory: int) -> Score:
     name, reads, loss = preset.name, preset.reads, preset.build()
     main = loss.main
     if main.readout.timeless:
@@ -75,19 +86,26 @@ def _score(preset: Preset, recording: Recording, dense: Numbers | None) -> Score
     if isinstance(record, Events) and not _takes_events(loss, record):
         record = dense
     if record is None:
-        return Score(name, reads, why_not=TOO_LARGE)
+        most = min(LARGEST, memory // NUMBER)
+        return Score(name, reads, why_not=TOO_LARGE.format(most))
+    if isinstance(main.criterion, Similarity) and PAIR * recording.shape[1] ** 2 > memory:
+        why_not = f"it compares every pair of samples, which takes more than {size(memory)}"
+        return Score(name, reads, why_not=why_not)
     try:
         value = float(loss(record, recording.labels, **layout))
         whole = main.readout.keeps == "sequence"
         decided = None if whole else loss.predict(record, **layout)
     except (TypeError, ValueError) as wrong:
         return Score(name, reads, why_not=str(wrong))
+    except MemoryError:
+        return Score(name, reads, why_not="it takes more memory than there is")
     return Score(
         name,
         reads,
         loss=value if math.isfinite(value) else None,
         accuracy=None if decided is None else _accuracy(decided, recording.labels),
         abstained=None if decided is None else float(np.mean(decided < 0)),
+        not_finite=None if math.isfinite(value) else str(value),
     )
 
 

@@ -1,44 +1,27 @@
 """A comparison's folder: one file per finished run, written whole or not at all.
 
     config.json           what is compared, with which versions; never changes
-    runs/NAME-SEED.json   one finished run each
+    runs/NAME-SEED.json   one finished run each, with the recipe and versions that made it
 
-A run that was interrupted leaves nothing; one that finished is never trained again.
+A run that was interrupted leaves nothing; one that finished is never trained again. Where
+config.json is gone, runs that this very recipe made bring it back.
 """
 
 import json
 import os
-import re
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from .environment import versions
 from .errors import InputError
+from .files import check_writable, create, damaged, dumps, place, read, slug, write
 from .recipe import Comparison
 from .runs import Run
 
-
-def write(path: Path, content: bytes | str) -> None:
-    """Write a file in one step: a reader, or a kill, finds the old one or the new one."""
-    data = content.encode() if isinstance(content, str) else content
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data)
-        os.replace(partial, path)
-    except OSError as wrong:
-        with suppress(OSError):
-            partial.unlink()
-        got = f"{path} ({wrong.strerror})"
-        fix = "Name another place with --out."
-        raise InputError("--out", "a place that can be written", got, fix) from None
-
-
-def slug(objective: str) -> str:
-    """An objective's spelling as part of a file name."""
-    return re.sub(r"[^\w.=,-]", "", objective.replace("(", "-"))
+CONFIG: dict[str, type] = {"recipe": dict, "objectives": list, "seeds": int, "versions": dict}
+RUN = ("recipe", "versions")
+"""What a run depends on, beside its objective and seed."""
 
 
 @dataclass(frozen=True)
@@ -51,47 +34,110 @@ class Folder:
     @classmethod
     def open(cls, path: Path, comparison: Comparison) -> "Folder":
         """Make the folder, or continue it if it holds this very comparison."""
-        known = {**asdict(comparison), "versions": versions(comparison.recipe.data)}
-        config = json.dumps(known, indent=2)
-        made = path / "config.json"
-        if made.exists():
-            _same(path, _read(made), json.loads(config))
-        else:
-            _unused(path)
-            write(made, config)
-        return cls(path, comparison)
+        folder, config = cls(path, comparison), path / "config.json"
+        asked = folder._config()
+        with place(path):
+            if not os.path.lexists(config):
+                folder._check_free()
+                create(config, dumps(asked, indent=2))
+            # Whoever created it: of two first starts one did, and the other one is compared.
+            made = read(config)
+            if not all(isinstance(made.get(key), kind) for key, kind in CONFIG.items()):
+                damaged(config)
+            _same(path, made, asked)
+            folder._check_runs()
+        return folder
 
     def save(self, run: Run) -> None:
         """Keep a finished run."""
-        write(self._file(run.objective, run.seed), json.dumps(run.as_dict()))
+        made = {key: value for key, value in self._config().items() if key in RUN}
+        write(self.file(run.objective, run.seed), dumps(run.as_dict() | made))
 
     def missing(self) -> list[tuple[str, int]]:
         """The objectives and seeds that are still to be trained."""
-        return [run for run in self.comparison.runs() if not self._file(*run).exists()]
+        return [run for run in self.comparison.runs() if not os.path.lexists(self.file(*run))]
 
     def runs(self) -> list[Run]:
         """All runs, objective by objective."""
+        asked = self._config()
         return [
-            Run.from_dict(_read(self._file(name, seed)))
+            self._read(name, seed, asked)
             for name in self.comparison.objectives
             for seed in range(self.comparison.seeds)
         ]
 
-    def _file(self, objective: str, seed: int) -> Path:
+    def file(self, objective: str, seed: int) -> Path:
+        """Where a run is kept."""
         return self.path / "runs" / f"{slug(objective)}-{seed}.json"
 
+    def _config(self) -> dict[str, Any]:
+        """What config.json says, as it is read again."""
+        known = {**asdict(self.comparison), "versions": versions(self.comparison.recipe.data)}
+        config: dict[str, Any] = json.loads(dumps(known))
+        return config
 
-def _unused(path: Path) -> None:
-    """Refuse a path where files would mix with somebody else's."""
-    rule, fix = "a new or empty folder", "Name another folder with --out."
-    if path.exists() and not path.is_dir():
-        raise InputError("--out", rule, f"the file {path}", fix)
-    if path.exists() and any(not file.name.startswith(".") for file in path.iterdir()):
-        raise InputError("--out", rule, f"{path}, which holds other files", fix)
+    def _read(self, objective: str, seed: int, asked: dict[str, Any]) -> Run:
+        """A finished run, refused if it is another one than its name says."""
+        file = self.file(objective, seed)
+        values = read(file)
+        made = {key: values.get(key, asked[key]) for key in RUN}  # early versions kept none
+        _same(file, made, {key: asked[key] for key in RUN})
+        try:
+            run = Run.from_dict(values)
+        except ValueError as wrong:
+            damaged(file, f"damaged ({wrong})")
+        if (run.objective, run.seed) != (objective, seed):
+            rule = f"the run of {objective}, seed {seed}"
+            got = f"that of {run.objective}, seed {run.seed}, in {file}"
+            fix = "Move it away and repeat the command; what is finished is kept."
+            raise InputError("--out", rule, got, fix)
+        recipe = self.comparison.recipe
+        if (len(run.curve), run.sample.hidden_neurons) != (recipe.epochs, recipe.hidden):
+            damaged(file)
+        return run
+
+    def _check_runs(self) -> None:
+        """Refuse, before anything is trained, what could not be read or written after it."""
+        asked, missing = self._config(), self.missing()
+        for run in set(self.comparison.runs()) - set(missing):
+            self._read(*run, asked)
+        for name in ("results.json", "results.csv", "report.html"):
+            if (self.path / name).is_dir():
+                damaged(self.path / name, "a folder")
+        if missing:
+            check_writable(
+                max((self.file(*run) for run in missing), key=lambda file: len(str(file)))
+            )
+
+    def _check_free(self) -> None:
+        """Refuse a path where files would mix with somebody else's."""
+        rule, fix = "a new or empty folder", "Name another folder with --out."
+        if not os.path.lexists(self.path):
+            return
+        if not self.path.is_dir():
+            raise InputError("--out", rule, f"the file {self.path}", fix)
+        if all(file.name.startswith(".") for file in self.path.iterdir()):
+            return
+        asked = {key: value for key, value in self._config().items() if key in RUN}
+        made = {file: _made(file) for file in sorted((self.path / "runs").glob("*.json"))}
+        if not any(made.values()) and not os.path.lexists(self.path / "config.json"):
+            raise InputError("--out", rule, f"{self.path}, which holds other files", fix)
+        for file, known in made.items():
+            if known:
+                _same(file, known, asked)
+
+
+def _made(file: Path) -> dict[str, Any]:
+    """The recipe and versions that a run was made with; none for a file that holds no such run."""
+    try:
+        values = read(file)
+    except InputError:
+        return {}
+    return {key: values[key] for key in RUN} if all(key in values for key in RUN) else {}
 
 
 def _same(path: Path, made: dict[str, Any], asked: dict[str, Any]) -> None:
-    """Refuse a folder that was made by another comparison, and name what differs."""
+    """Refuse what was made by another comparison, and name what differs."""
     before, now = _flat(made), _flat(asked)
     differing = [
         f"{key} {before.get(key)} (now {now.get(key)})"
@@ -110,12 +156,3 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
     for key, value in config.items():
         flat |= value if isinstance(value, dict) else {key: value}
     return flat
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        values: dict[str, Any] = json.loads(file.read_text())
-    except ValueError:
-        fix = "Delete that file and start again."
-        raise InputError("--out", "files of a comparison", f"{file}, damaged", fix) from None
-    return values

@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikeloss._door._words import cut
+
 from .data import Split, load
-from .errors import TrainingError
+from .errors import InputError, TrainingError
 from .metrics import decision_steps, firing_rate
 from .network import Activity, Network
 from .objectives import Objective
@@ -55,10 +57,45 @@ def fit(
                 what = f"{objective.spelling}, seed {seed}: the loss became {loss}"
                 raise TrainingError(f"{what}. Lower --learning-rate.")
             activity = _respond(network, test)
+            if not _is_finite(activity.membrane):
+                what = f"{objective.spelling}, seed {seed}: a membrane is not finite"
+                raise TrainingError(f"{what}. Lower --learning-rate.")
             accuracy = _accuracy(objective, activity, test)
             curve.append(Epoch(loss, accuracy, seconds, inside))
             watch(curve[-1])
     return _measure(objective, seed, tuple(curve), activity, test)
+
+
+def rehearse(recipe: Recipe, objective: Objective) -> None:
+    """Refuse an objective that has no finite value, gradient or decision on a random record."""
+    data = load(recipe.data, recipe.steps)
+    steps, labels = recipe.steps, torch.tensor([0, data.classes - 1])
+    lengths = None if data.train.lengths is None else torch.tensor([steps, (steps + 1) // 2])
+    random = torch.Generator().manual_seed(0)
+    hidden, spikes, membrane = (
+        torch.rand(steps, 2, neurons, generator=random)
+        for neurons in (recipe.hidden, data.classes, data.classes)
+    )
+    activity = Activity((hidden < 0.3).float(), (spikes < 0.3).float(), 2 * membrane - 1)
+    for layer in activity:
+        layer.requires_grad_()
+    try:
+        records = _records(activity, objective)
+        outputs = list(records.values()) if isinstance(records, dict) else [records]
+        loss = objective.loss(records, labels, lengths=lengths)
+        parts = [loss, *torch.autograd.grad(loss, outputs)]
+        got = None if all(map(_is_finite, parts)) else "one that is not finite"
+        decision_steps(objective.main, activity.record(objective.reads).detach().numpy(), None)
+    except (TypeError, ValueError, RuntimeError, LookupError, ArithmeticError) as wrong:
+        got = str(wrong).rstrip(".")
+    if got is not None:
+        rule = f"a finite value and gradient for random records of {steps} steps"
+        fix = "Change its options or its factors."
+        raise InputError("objective", rule, f"{cut(objective.spelling)} ({got})", fix)
+
+
+def _is_finite(x: Tensor) -> bool:
+    return bool(torch.isfinite(x).all())
 
 
 @contextmanager
