@@ -69,8 +69,9 @@ class Objective:
         if self.layers:
             record = dict.fromkeys(self.layers, record)
         try:
-            self.loss(record, np.zeros(1, np.int64))
-            self.loss.predict(record)
+            with np.errstate(all="ignore"):
+                self.loss(record, np.zeros(1, np.int64))
+                self.loss.predict(record)
         except (TypeError, ValueError) as wrong:
             raise InputError("objective", rule, _saying(self.spelling, wrong), fix) from None
 

@@ -36,7 +36,7 @@ def _number(
             above = number > most
             try_this = most if above else least
             rule = f"a whole number of at {'most' if above else 'least'} {try_this}"
-        raise InputError(name, rule, cut(value), f"Try {name} {try_this}.")
+        raise InputError(name, rule, cut(value) or "nothing", f"Try {name} {try_this}.")
 
     return typer.Option(name, parser=parse, metavar="NUMBER", help=text, show_default=default)
 

@@ -132,7 +132,7 @@ def _check_shape(shape: Numbers) -> None:
         rule = "3 whole numbers of at least 1, (steps, samples, neurons)"
         raise InputError("shape", rule, got, "Save that of the whole record.")
     if math.prod(shape.tolist()) > MOST:
-        rule, fix = f"at most {MOST} numbers in a record", "Take longer steps."
+        rule, fix = f"at most {MOST} numbers in a record", "Save that of the whole record."
         raise InputError("shape", rule, shape.tolist(), fix)
 
 

@@ -9,6 +9,7 @@ config.json is gone, runs that this very recipe made bring it back.
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class Folder:
                 create(config, dumps(asked, indent=2))
             # Whoever created it: of two first starts one did, and the other one is compared.
             made = read(config)
-            if not all(isinstance(made.get(key), kind) for key, kind in CONFIG.items()):
+            if not _holds(made, CONFIG):
                 damaged(config)
             _same(path, made, asked)
             folder._check_runs()
@@ -80,8 +81,10 @@ class Folder:
         """A finished run, refused if it is another one than its name says."""
         file = self.file(objective, seed)
         values = read(file)
-        made = {key: values.get(key, asked[key]) for key in RUN}  # early versions kept none
-        _same(file, made, {key: asked[key] for key in RUN})
+        if values.keys() & RUN:  # early versions kept none
+            if not _holds(values, RUN):
+                damaged(file)
+            _same(file, {key: values[key] for key in RUN}, {key: asked[key] for key in RUN})
         try:
             run = Run.from_dict(values)
         except ValueError as wrong:
@@ -133,7 +136,12 @@ def _made(file: Path) -> dict[str, Any]:
         values = read(file)
     except InputError:
         return {}
-    return {key: values[key] for key in RUN} if all(key in values for key in RUN) else {}
+    return {key: values[key] for key in RUN} if _holds(values, RUN) else {}
+
+
+def _holds(values: dict[str, Any], keys: Iterable[str]) -> bool:
+    """Whether the values have these keys, each of the type that it has in a configuration."""
+    return all(isinstance(values.get(key), CONFIG[key]) for key in keys)
 
 
 def _same(path: Path, made: dict[str, Any], asked: dict[str, Any]) -> None:

@@ -85,7 +85,8 @@ def rehearse(recipe: Recipe, objective: Objective) -> None:
         loss = objective.loss(records, labels, lengths=lengths)
         parts = [loss, *torch.autograd.grad(loss, outputs)]
         got = None if all(map(_is_finite, parts)) else "one that is not finite"
-        decision_steps(objective.main, activity.record(objective.reads).detach().numpy(), None)
+        with np.errstate(all="ignore"):
+            decision_steps(objective.main, activity.record(objective.reads).detach().numpy())
     except (TypeError, ValueError, RuntimeError, LookupError, ArithmeticError) as wrong:
         got = str(wrong).rstrip(".")
     if got is not None:
