@@ -174,7 +174,7 @@ def _work(pipe: Connection, folder: Folder) -> None:
     except GONE:
         return
     except Exception as wrong:  # whatever it is, the parent says it in a line
-        text = f"{type(wrong).__name__}: {cut(str(wrong))}".removesuffix(".")
+        text = f"{type(wrong).__name__}: {cut(str(wrong))}".rstrip(": .")
         fix = SMALLER if isinstance(wrong, MemoryError) or _of_memory(str(wrong)) else KEPT
         pipe.send(TrainingError(f"{doing} ended with {text}. {fix}"))
 
