@@ -185,7 +185,7 @@ class Packed(metaclass=Stage):
         fired = xp.astype(spikes != 0, xp.uint8)
         if steps % 8:
             fired = xp.concat([fired] + [xp.zeros_like(fired[:1])] * (8 - steps % 8))
-        fired = xp.reshape(fired, (-1, 8, *rest))
+        fired = xp.reshape(fired, (len(fired) // 8, 8, *rest))
         bits = fired[:, 0]
         for i in range(1, 8):
             bits = bits | (fired[:, i] << i)
@@ -208,4 +208,4 @@ class Packed(metaclass=Stage):
     def _unpacked(self, first: int, end: int) -> Record:
         xp, bits = namespace(self.bits), self.bits[first:end]
         places = xp.reshape(xp.astype(arange(8, bits), bits.dtype), (8,) + (1,) * (bits.ndim - 1))
-        return xp.reshape((bits[:, None] >> places) & 1, (-1, *bits.shape[1:]))
+        return xp.reshape((bits[:, None] >> places) & 1, (8 * len(bits), *bits.shape[1:]))
