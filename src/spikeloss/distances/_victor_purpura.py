@@ -119,7 +119,8 @@ def _edits(a: Array, b: Array, cost: float, softness: float) -> Array:
     start = xp.concat([first, xp.zeros_like(a)])
     _, table = scan(step, (start, start), (xp.astype(d, a.dtype), edge, moved))
     # What is asked for is G at the numbers of spikes; beyond it is padding.
-    table = xp.reshape(xp.concat([start[None], table]), (-1, *a.shape[1:]))
+    states = (n + m + 1) * (n + 1)
+    table = xp.reshape(xp.concat([start[None], table]), (states, *a.shape[1:]))
     return at(table, (i + j) * (n + 1) + i)
 
 
@@ -146,7 +147,7 @@ def _labelled_edits(a: Array, b: Array, cost: float, change: float) -> Array:
     (times, in_a), label = fired(at(flat, order)), order // n
     b, in_b = fired(b)
     counts = xp.sum(as_index(in_b), axis=1)
-    place: Array = 0
+    place = xp.zeros_like(xp.sum(as_index(in_b), axis=(0, 1)))
     table = xp.broadcast_to(like(0, a), (*(m + 1,) * units, *batch))
     for unit in range(units):
         place = place * (m + 1) + counts[unit]
@@ -167,9 +168,9 @@ def _labelled_edits(a: Array, b: Array, cost: float, change: float) -> Array:
                 shift *= 2
         return xp.where(there, new, table), time
 
-    if n:
+    if len(flat):
         table, _ = scan(step, table, (times, in_a, label))
-    return at(xp.reshape(table, (-1, *batch)), place)
+    return at(xp.reshape(table, ((m + 1) ** units, *batch)), place)
 
 
 def _joined(table: Array, other: Array, start: int, axis: int) -> Array:
