@@ -154,7 +154,8 @@ class Tempotron(Weighed):
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
         above, y = z - self.threshold, _door.shares(y)
-        missing, excess = xp.where(above >= 0, 0, -above), xp.where(above <= 0, 0, above)
+        missing = xp.where((above >= 0) | (y == 0), 0, -above)  # 0 times infinity is none
+        excess = xp.where((above <= 0) | (y == 1), 0, above)
         return y * missing + (1 - y) * excess
 
 
