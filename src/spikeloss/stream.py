@@ -174,7 +174,7 @@ class Fold:
             return None
         if isinstance(target, Events):
             return target
-        return laid_out(_door.beside_record("target", target, _values(x)))
+        return laid_out(_door.imitated(target, _values(x)))
 
     def _after(
         self, state: State, x: Any, other: Any, target: Array | None, valid: Array | None

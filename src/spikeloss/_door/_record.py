@@ -68,7 +68,7 @@ def layout(lengths: Any, valid: Any, unknown: Mapping[str, Any]) -> None:
 def open_like(target: Any, piece: Piece, readout: Any, **layout: Any) -> Piece:
     """A record to imitate, in the layout of the record that `piece` is."""
     if not isinstance(target, (Events, Packed)) and not is_ragged(target):
-        target = beside_record("target", target, piece.values)
+        target = imitated(target, piece.values)
         axes = piece.x.ndim if isinstance(piece, Dense) else len(piece.shape) + 1
         if target.ndim != axes:
             rule = f"a record of {axes} axes to imitate"
@@ -76,6 +76,13 @@ def open_like(target: Any, piece: Piece, readout: Any, **layout: Any) -> Piece:
     other = open_record(target, timeless=readout.timeless, **layout)
     like_record(other, piece)
     return other
+
+
+def imitated(target: Any, values: Array) -> Array:
+    """A record to imitate, beside the values of the record and in their precision."""
+    target = beside_record("target", target, values)
+    real_kind("target", target)
+    return namespace(target).astype(target, values.dtype) if kind(values) == "float" else target
 
 
 def like_record(target: Piece, piece: Piece) -> None:
