@@ -252,7 +252,7 @@ def synaptic_operations(
     target: float | None = None,
     **options: Unpack[Options],
 ) -> Loss:
-    """S = sum_i f_i sum_t s_t,i, or ((mean_b S - S_0) / S_0)^2; f = `fan_out`, S_0 = `target`
+    """S = |sum_i f_i sum_t s_t,i|, or ((mean_b S - S_0) / S_0)^2; f = `fan_out`, S_0 = `target`
 
     As few synaptic operations as possible, or about S_0 of a sample: each spike costs as many as
     its neuron has synapses, which `spikeloss.synapses` counts.
