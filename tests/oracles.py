@@ -470,13 +470,26 @@ def distillation(
     z: Array, y: ArrayLike, *, n: int, temperature: float = 1.0
 ) -> tuple[float, Array]:
     """each = T^2 sum_c q_c log(q_c / p_c), q and p softmax(y / T) and softmax(z / T)."""
-    log_q = log_softmax(np.asarray(y, np.float64) / temperature)
-    log_p = log_softmax(z / temperature)
-    each = 0.0
+    target = np.asarray(y, np.float64)
+    log_p, gap = log_softmax(z / temperature), (target - z) / temperature
+    p = [math.exp(value) for value in log_p]
+    if max(abs(gap)) < 1:  # log sum_c p_c e^gap_c, without cancellation
+        shift = math.log1p(sum(p[c] * math.expm1(gap[c]) for c in range(len(z))))
+    else:
+        shift = gap[0] + log_p[0] - log_softmax(target / temperature)[0]
+    each, slope = 0.0, np.zeros(len(z))
     for c in range(len(z)):
-        each += temperature**2 * math.exp(log_q[c]) * (log_q[c] - log_p[c])
-    gap = [math.exp(log_p[c]) - math.exp(log_q[c]) for c in range(len(z))]
-    return each, temperature * np.array(gap)
+        log = gap[c] - shift  # log(q / p): q log(q / p) - q + p sums to the same, and is not < 0
+        each += temperature**2 * p[c] * surplus(log)
+        slope[c] = -temperature * p[c] * math.expm1(log)
+    return each, slope
+
+
+def surplus(a: float) -> float:
+    """a e^a - e^a + 1, which is a^2 / 2 near 0."""
+    if abs(a) > 1e-2:
+        return a * math.exp(a) - math.expm1(a)
+    return a * a * (1 / 2 + a * (1 / 3 + a * (1 / 8 + a * (1 / 30 + a * (1 / 144 + a / 840)))))
 
 
 def binary_cross_entropy(
