@@ -1,0 +1,614 @@
+"""Random calls of everything in the catalogues, and what each must answer.
+
+    call = draw(calls())           # of a preset or penalty, with a record, a target and a layout
+    value, grad = answer(call)     # what the library says
+    known(call)                    # what the formula says, in float64, or `call.refused`
+
+A call is drawn right, and then maybe spoiled in one place: so it is known beforehand, from the
+documentation alone, whether it must work or be refused, and which argument is to blame.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import oracles
+from hypothesis import strategies as st
+from libraries import Array, Library
+from oracles import Objective
+
+from spikeloss import penalties, presets
+from spikeloss.reductions import Each, Mean, Sum
+
+Options = dict[str, Any]
+
+REDUCTIONS = {"samples": Mean(), "weights": Mean("weights"), "sum": Sum(), "none": Each()}
+CATALOGUE = presets.catalogue() | penalties.catalogue()
+PENALTIES = tuple(penalties.catalogue())
+TIMED = (
+    "mse_temporal",
+    "ce_temporal",
+    "ttfs_ce",
+    "ttfs_z_ce",
+    "ttfs_early_ce",
+    "relative_ttfs_mse",
+    "target_time",
+    "rate_latency",
+)
+STEPWISE = ("ce_rate", "mse_membrane", "tet", "kd_steps", "van_rossum")  # a target for each step
+SOFT = (
+    "ce_rate",
+    "ce_count",
+    "ce_max_membrane",
+    "ce_mean",
+    "ce_last_step",
+    "ce_logsumexp",
+    "ce_sum_softmax",
+    "integral_ce",
+    "weighted_integral_ce",
+    "cross_entropy",
+)
+UNLABELLED = ("kd_logits", "kd_steps", "van_rossum", "binary_peak", "ctc", "spike_similarity")
+WHOLE = ("ctc", "spike_similarity")
+COUNTED = (
+    "ce_count",
+    "mse_count",
+    "ce_mean",
+    "integral_ce",
+    "margin_count",
+    "kd_logits",
+    "count_bounds",
+    "rate_bounds",
+    "rate_target",
+    "rate_percentile",
+    "count_l1",
+    "count_silence",
+    "count_sparsity",
+    "synaptic_operations",
+)
+
+
+@dataclass
+class Call:
+    """A loss, and all that it takes, as NumPy arrays; the record with time first, neurons last."""
+
+    name: str
+    options: Options
+    library: Library
+    dtype: str
+    record: Array
+    target: Any = None
+    layout: Options = field(default_factory=dict)
+    weights: Options = field(default_factory=dict)
+    feed: str = "dense"
+    chunks: tuple[int, ...] = ()
+    listed: bool = False
+    wide: bool = False
+    refused: frozenset[str] = frozenset()
+    spoiled: str = ""
+
+    @property
+    def timeless(self) -> bool:
+        return self.name == "cross_entropy"
+
+    @property
+    def steps(self) -> int:
+        return 1 if self.timeless else len(self.record)
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        return self.record.shape[0 if self.timeless else 1 : -1]
+
+    @property
+    def neurons(self) -> int:
+        return self.record.shape[-1]
+
+    @property
+    def classes(self) -> int:
+        return self.options.get("classes") or self.neurons
+
+    @property
+    def keeps_time(self) -> bool:
+        return self.name in STEPWISE or (
+            self.options.get("width") is not None
+            and self.name in ("spike_rate", "spikemax", "spikemoid")
+        )
+
+    @property
+    def valid(self) -> Array:
+        """(T, *B), of the steps that exist."""
+        mask = np.ones((self.steps, *self.batch), bool)
+        if "valid" in self.layout:
+            return np.asarray(self.layout["valid"])
+        if "lengths" in self.layout:
+            t = np.arange(self.steps).reshape(-1, *[1] * len(self.batch))
+            return np.asarray(t < self.layout["lengths"])
+        return mask
+
+    @property
+    def timeless_ignoring(self) -> bool:
+        """Whether a label is ignored, which a distribution cannot be."""
+        return self.options.get("ignore_index") is not None
+
+    @property
+    def reduction(self) -> str:
+        usual = "weights" if self.name in ("ce_temporal", "cross_entropy") else "samples"
+        return self.options.get("reduction") or usual
+
+    @property
+    def result(self) -> str:
+        """The dtype of the loss."""
+        if self.feed == "packed" or "float" not in self.dtype:
+            return "float32"
+        return self.dtype
+
+
+# Options: what may be given, and what must be refused
+
+
+def real(*values: Any, bad: tuple[Any, ...] = ()) -> tuple[Any, tuple[Any, ...]]:
+    never = ("1", None, [1.0], math.nan, math.inf, -math.inf, True, 1j)
+    return st.sampled_from(values), (*never, *bad)
+
+
+def whole(*values: Any, bad: tuple[Any, ...] = (), optional: bool = False) -> Any:
+    never = ("2", 2.0, math.nan, True, [1], *(() if optional else (None,)))
+    return st.sampled_from((None, *values) if optional else values), (*never, *bad)
+
+
+def word(*values: Any) -> Any:
+    return st.sampled_from(values), ("max", None, 0, 3, 1.5, ["mean"], math.nan)
+
+
+FINITE = real(0.0, 1.0, -0.5, 2, 0.25)
+POSITIVE = real(0.25, 0.5, 1.0, 2, 5.0, 25.0, 1e3, 2**31, bad=(0, 0.0, -1.0))
+TEMPERATURE = real(0.25, 1.0, 2, 25.0, 1e3, bad=(0, 0.0, -1.0))
+NONNEGATIVE = real(0, 0.0, 0.25, 1.0, 2.5, bad=(-0.5, -1))
+SHARE = real(0, 1, 0.25, 0.5, bad=(-0.25, 1.5, 2**31))
+WIDTH = whole(1, 2, 3, 50, 2**31, bad=(0, -2), optional=True)
+CLASSES = whole(3, 2, 1, bad=(0, -3), optional=True)
+BOUND = st.sampled_from((None, -0.5, 0.25, 1.0, 2)), ("1", [1.0], math.nan, math.inf, True)
+LIMIT = st.sampled_from((None, 0, 0.25, 1.0, 2)), ("1", [1.0], math.nan, math.inf, True, -0.5)
+SWITCH = st.booleans(), ("yes", "no", None, 0.5, 2, [True])
+POWER = st.sampled_from((1, 2)), (0, 3, 1.5, "2", None, -1)
+STEP = st.sampled_from((0, -1)), ("0", 0.0, None, math.nan, True)
+LEVELS = (
+    st.sampled_from(((0.0, 1.0), (0.5,), (2, -0.5, 0.25))),
+    ((), "ab", None, (math.nan,), (0, "1")),
+)
+FAN_OUT = st.sampled_from((1.0, 0, 2.5, 7)), ("1", None, -1.0, math.nan, math.inf, True, (-1.0,))
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "ce_rate": {"classes": CLASSES},
+    "ce_count": {"classes": CLASSES},
+    "mse_count": {"on": SHARE, "off": SHARE, "classes": CLASSES},
+    "mse_membrane": {"on": FINITE, "off": FINITE},
+    "mse_temporal": {"on": STEP, "off": STEP, "tolerance": NONNEGATIVE},
+    "ce_temporal": {"code": word("time", "negative", "reciprocal", "exponential")},
+    "cross_entropy": {
+        "label_smoothing": SHARE,
+        "ignore_index": whole(0, 1, -1, -100, optional=True),
+    },
+    "ce_logsumexp": {"sharpness": real(0.25, 1, 3.0, bad=(0, -1))},
+    "focal_max_membrane": {"gamma": NONNEGATIVE},
+    "integral_ce": {"label_smoothing": SHARE},
+    "weighted_integral_ce": {"tau": POSITIVE},
+    "tempotron": {"threshold": FINITE},
+    "tet": {"share": SHARE, "level": FINITE},
+    "peak": {
+        "width": whole(1, 2, 5, 2**31, bad=(0, -1)),
+        "on": FINITE,
+        "off": FINITE,
+        "others": NONNEGATIVE,
+    },
+    "binary_peak": {
+        "width": whole(1, 2, 5, 2**31, bad=(0, -1)),
+        "on": FINITE,
+        "off": FINITE,
+        "others": NONNEGATIVE,
+    },
+    "spike_rate": {"on": real(0, 1, 0.25, 0.5), "off": real(0, 1, 0.25, 0.5), "width": WIDTH},
+    "spikemax": {"width": WIDTH, "epsilon": real(0.01, 0.5, 1, bad=(0, -1.0))},
+    "spikemoid": {"width": WIDTH, "slope": real(1, 10.0, 0.5, bad=(0, -1.0)), "threshold": FINITE},
+    "margin_count": {"margin": real(1, 0.5, 3.0, bad=(0, -1)), "power": POWER},
+    "kd_logits": {"temperature": TEMPERATURE},
+    "kd_steps": {"temperature": TEMPERATURE},
+    "ttfs_ce": {"tau": POSITIVE, "silent_delay": NONNEGATIVE},
+    "ttfs_z_ce": {"tau": POSITIVE},
+    "ttfs_early_ce": {
+        "tau": POSITIVE,
+        "early": NONNEGATIVE,
+        "early_tau": POSITIVE,
+        "silent_delay": NONNEGATIVE,
+    },
+    "relative_ttfs_mse": {"delay": POSITIVE},
+    "target_time": {"on": STEP, "off": STEP, "tau": POSITIVE},
+    "rate_latency": {
+        "count": whole(1, 2, 8, 50, bad=(0, -1)),
+        "tau": POSITIVE,
+        "latency": NONNEGATIVE,
+    },
+    "van_rossum": {"tau": POSITIVE, "order": whole(1, 2, 3, bad=(0, -1))},
+    "ctc": {"blank": whole(0, 1, bad=(-1,))},
+    "spike_similarity": {
+        "kernel": word("cosine", "sigmoid", "gaussian"),
+        "scale": real(0.5, 1, 3.0, bad=(0, -1)),
+        "power": POWER,
+    },
+    "count_bounds": {
+        "lower": LIMIT,
+        "upper": LIMIT,
+        "power": POWER,
+        "pool": word("mean", "sum"),
+        "population": SWITCH,
+        "batch": SWITCH,
+    },
+    "rate_bounds": {
+        "lower": LIMIT,
+        "upper": LIMIT,
+        "power": POWER,
+        "pool": word("mean", "sum"),
+        "population": SWITCH,
+        "batch": SWITCH,
+    },
+    "rate_target": {
+        "rate": real(0.05, 0.25, 1),
+        "power": POWER,
+        "population": SWITCH,
+        "batch": SWITCH,
+    },
+    "rate_percentile": {
+        "lower": LIMIT,
+        "upper": LIMIT,
+        "percentile": real(0, 30, 50.0, 99, 100, bad=(-1, 101)),
+        "power": POWER,
+    },
+    "count_silence": {"least": real(1, 0.5, 3), "batch": SWITCH},
+    "count_sparsity": {"most": real(10, 1, 0.5), "power": POWER},
+    "membrane_bounds": {"lower": BOUND, "upper": BOUND, "power": POWER},
+    "membrane_information": {"threshold": FINITE},
+    "membrane_rectified": {"levels": LEVELS, "power": POWER},
+    "synaptic_operations": {
+        "fan_out": FAN_OUT,
+        "target": (st.sampled_from((None, 1.0, 20)), ("1", 0, -1.0, math.nan, math.inf, True)),
+    },
+    "membrane_silence": {"threshold": FINITE},
+}
+
+
+# Formulas that `oracles.py` has no row for: samples, cropped to their steps (n,N) -> losses (B)
+
+Samples = list[Array]
+
+
+def outside(z: Array, lower: Any, upper: Any, power: int) -> Array:
+    low = 0.0 * z if lower is None else np.maximum(0.0, lower - z)
+    high = 0.0 * z if upper is None else np.maximum(0.0, z - upper)
+    return np.asarray(low**power + high**power)
+
+
+def _counts(s: Samples) -> Array:
+    return np.array([x.sum(0) for x in s])
+
+
+def _rates(s: Samples) -> Array:
+    return np.array([x.sum(0) / len(x) for x in s])
+
+
+def _bounded(
+    z: Array,
+    lower: Any,
+    upper: Any,
+    power: int = 2,
+    pool: str = "mean",
+    population: bool = False,
+    batch: bool = False,
+) -> Array:
+    z = z.mean(-1, keepdims=True) if population else z
+    z = np.broadcast_to(z.mean(0, keepdims=True), z.shape) if batch else z
+    each = outside(z, lower, upper, power)
+    return np.asarray(each.mean(-1) if pool == "mean" else each.sum(-1))
+
+
+def count_bounds(s: Samples, *, lower: Any = None, upper: Any = 10.0, **options: Any) -> Array:
+    return _bounded(_counts(s), lower, upper, **options)
+
+
+def rate_bounds(s: Samples, *, lower: Any = None, upper: Any = 0.1, **options: Any) -> Array:
+    return _bounded(_rates(s), lower, upper, **options)
+
+
+def rate_target(s: Samples, *, rate: float = 0.05, batch: bool = True, **options: Any) -> Array:
+    return _bounded(_rates(s), rate, rate, batch=batch, **options)
+
+
+def rate_percentile(
+    s: Samples, *, lower: Any = None, upper: Any = 0.2, percentile: float = 99.0, power: int = 2
+) -> Array:
+    q = np.percentile(_rates(s), percentile, axis=0)
+    return np.full(len(s), outside(q, lower, upper, power).mean())
+
+
+def count_l1(s: Samples) -> Array:
+    return np.abs(_counts(s)).sum(-1)
+
+
+def count_silence(s: Samples, *, least: float = 1.0, batch: bool = True) -> Array:
+    return _bounded(_counts(s), least, None, batch=batch)
+
+
+def count_sparsity(s: Samples, *, most: float = 10.0, power: int = 2) -> Array:
+    return outside(_counts(s).mean(-1), None, most, power)
+
+
+def membrane_bounds(s: Samples, *, lower: Any = -1.0, upper: Any = 1.0, power: int = 2) -> Array:
+    return np.array([outside(u, lower, upper, power).mean() for u in s])
+
+
+def membrane_information(s: Samples, *, threshold: float = 0.5) -> Array:
+    return np.full(len(s), (np.mean([u.mean() for u in s]) - threshold) ** 2)
+
+
+def membrane_rectified(s: Samples, *, levels: Any = (0.0, 1.0), power: int = 2) -> Array:
+    return np.array([np.min([np.abs(u - q) ** power for q in levels], 0).mean() for u in s])
+
+
+def membrane_silence(s: Samples, *, threshold: float = 1.0) -> Array:
+    return np.array([np.maximum(0.0, threshold - u.max(0)).mean() for u in s])
+
+
+def synaptic_operations(s: Samples, *, fan_out: Any = 1.0, target: float | None = None) -> Array:
+    each = (_counts(s) * np.asarray(fan_out)).sum(-1)
+    return (
+        np.abs(each) if target is None else np.full(len(s), ((each.mean() - target) / target) ** 2)
+    )
+
+
+def ctc(s: Samples, y: Array, *, blank: int = 0) -> Array:
+    """The forward recursion of Graves et al. (2006), equations 6 and 7, in logarithms."""
+
+    def one(x: Array, labels: list[int]) -> float:
+        log_p = x - np.logaddexp.reduce(x, axis=1, keepdims=True)
+        path = [blank, *(k for label in labels for k in (label, blank))]
+        a = [log_p[0, k] if i < 2 else -math.inf for i, k in enumerate(path)]
+        for row in log_p[1:]:
+            before, a = a, []
+            for i, k in enumerate(path):
+                ways = before[max(0, i - 1) : i + 1]
+                if i > 1 and k not in (blank, path[i - 2]):
+                    ways = [before[i - 2], *ways]
+                a.append(np.logaddexp.reduce(ways) + row[k])
+        return -float(np.logaddexp.reduce(a[-2:]))
+
+    return np.array([one(x, [int(k) for k in row if k >= 0]) for x, row in zip(s, y, strict=True)])
+
+
+def spike_similarity(
+    s: Samples, y: Array, *, kernel: str = "cosine", scale: float = 1.0, power: int = 2
+) -> Array:
+    def alike(u: Array, v: Array) -> float:
+        n = max(len(u), len(v))
+        u, v = (np.pad(w, ((0, n - len(w)), (0, 0))) for w in (u, v))
+        dot = float((u * v).sum())
+        if kernel == "cosine":
+            norm = math.sqrt((u * u).sum()) * math.sqrt((v * v).sum())
+            return dot / norm if norm else 0.0
+        if kernel == "sigmoid":
+            return float(np.exp(-np.logaddexp(0.0, -scale * dot)))
+        return math.exp(-((u - v) ** 2).sum() / (2 * scale**2))
+
+    return np.array(
+        [
+            np.mean([abs(alike(u, v) - float(a == b)) ** power for v, b in zip(s, y, strict=True)])
+            for u, a in zip(s, y, strict=True)
+        ]
+    )
+
+
+FORMULAS: dict[str, Callable[..., Array]] = {
+    f.__name__: f
+    for f in (
+        count_bounds,
+        rate_bounds,
+        rate_target,
+        rate_percentile,
+        count_l1,
+        count_silence,
+        count_sparsity,
+        membrane_bounds,
+        membrane_information,
+        membrane_rectified,
+        membrane_silence,
+        synaptic_operations,
+        ctc,
+        spike_similarity,
+    )
+}
+
+
+# Formulas by the stages of `oracles.py`: (factor, objective, whether it takes class weights)
+
+
+def tet(share: float = 0.05, level: float = 1.0) -> list[tuple[float, Objective, bool]]:
+    near = Objective(("EveryStep", {}), ("Bounds", {"lower": level, "upper": level}))
+    return [
+        (1 - share, Objective(("EveryStep", {}), ("CrossEntropy", {})), True),
+        (share, near, False),
+    ]
+
+
+def peak(
+    width: int = 5, on: float = 1.0, off: float = 0.0, others: float = 1.0, target: str = "OnOff"
+) -> list[tuple[float, Objective, bool]]:
+    top = Objective(("PeakWindow", {"width": width}), ("Level", {"level": on}), (target, {}))
+    rest = Objective(("EveryStep", {}), ("Level", {"level": off, "others": True}), (target, {}))
+    return [(1.0, top, True), (others, rest, True)]
+
+
+def binary_peak(**options: Any) -> list[tuple[float, Objective, bool]]:
+    return peak(**options, target="Given")
+
+
+def ttfs_early_ce(
+    tau: float = 1.0, early: float = 0.005, early_tau: float = 5.0, silent_delay: float = 0.0
+) -> list[tuple[float, Objective, bool]]:
+    first = {"code": "negative", "unit": tau, "silent_delay": silent_delay}
+    soon = Objective(
+        ("FirstSpike", {"silent_delay": silent_delay}), ("EarlySpike", {"tau": early_tau})
+    )
+    return [
+        (1.0, Objective(("FirstSpike", first), ("CrossEntropy", {})), True),
+        (early, soon, True),
+    ]
+
+
+def van_rossum(tau: float = 5.0, order: int = 1) -> list[tuple[float, Objective, bool]]:
+    trace = ("FilteredTrace", {"tau": tau, "order": order})
+    return [(1.0, Objective(trace, ("SquaredError", {})), False)]
+
+
+SUMS = {f.__name__: f for f in (tet, peak, binary_peak, ttfs_early_ce, van_rossum)}
+
+
+def terms_of(call: Call) -> list[tuple[float, Objective, bool]]:
+    own = {
+        k: v for k, v in call.options.items() if k not in ("reduction", "class_weight", "layers")
+    }
+    if call.name in SUMS:
+        return SUMS[call.name](**own)
+    return [(1.0, oracles.PRESETS[call.name](**own)[0], True)]
+
+
+# What is known of a call
+
+
+@dataclass
+class Known:
+    """The loss, what its rounding errors are measured in, and its gradient, (T,B,N) or None."""
+
+    value: Array
+    scale: Array
+    grad: Array | None = None
+
+
+def samples_of(call: Call, record: Array | None = None) -> Samples:
+    """Each sample (n,N), cropped to its steps."""
+    record = call.record if record is None else record
+    x = record[None] if call.timeless else record
+    x = x.reshape(len(x), -1, call.neurons)
+    valid = call.valid.reshape(len(x), -1)
+    return [x[valid[:, b], b] for b in range(x.shape[1])]
+
+
+def targets_of(call: Call) -> list[Any]:
+    """The target of each sample, cropped to its steps."""
+    axes, size = len(call.batch), math.prod(call.batch)
+    y = np.asarray(call.target)
+    times = call.steps if call.name in STEPWISE or call.keeps_time else None
+    if stepped(call):
+        y, valid = y.reshape(times, size, *y.shape[1 + axes :]), call.valid.reshape(times, size)
+        return [y[valid[:, b], b] for b in range(size)]
+    return list(y.reshape(size, *y.shape[axes:]))
+
+
+def stepped(call: Call) -> bool:
+    """Whether the target has an axis of time."""
+    axes = np.ndim(call.target) - len(call.batch)
+    if call.name == "van_rossum":
+        return True
+    floating = np.issubdtype(np.asarray(call.target).dtype, np.floating)
+    return call.keeps_time and axes == (2 if floating else 1)
+
+
+def class_weight_of(call: Call) -> Any:
+    own = call.weights.get("class_weight")
+    return call.options.get("class_weight") if own is None else own
+
+
+def elements(call: Call, objective: Objective, weighted: bool) -> tuple[list[Any], ...]:
+    """Of each sample: its loss, gradient (n,N), weight, and whether it counts."""
+    shape = oracles.loss_shape(objective, max(call.steps, 1), call.neurons)
+    if call.name in SOFT and np.issubdtype(np.asarray(call.target).dtype, np.floating):
+        shape = ()
+    rows = []
+    for x, y in zip(samples_of(call), targets_of(call), strict=True):
+        if len(x) == 0:
+            rows.append((np.zeros(shape), np.zeros(x.shape), 0.0, False))
+            continue
+        if call.name == "van_rossum":
+            y = oracles.read(objective.readout, np.asarray(y, np.float64))[0]
+        if objective.criterion[0] == "Bounds":  # of `tet`: it has no target
+            y = np.zeros(call.neurons)
+        if oracles.has_labels(objective, call.target):
+            y = int(y) if np.ndim(y) == 0 else y
+        weight = class_weight_of(call) if weighted else None
+        rows.append(oracles.sample(objective, x, y, class_weight=weight))
+    return tuple(map(list, zip(*rows, strict=True))) if rows else ([], [], [], [])
+
+
+def reduced(call: Call, losses: Any, weight: Any, counts: Any, shape: tuple[int, ...]) -> Array:
+    """The losses of the samples, weighted already, by the rule of the reduction."""
+    axis = max(len(shape) - 1, 0)
+    value = np.stack(losses, axis) if len(losses) else np.zeros((*shape[:axis], 0, *shape[axis:]))
+    if call.reduction == "none":
+        return value.reshape((*shape[:axis], *call.batch, *shape[axis:]))
+    if call.reduction == "sum":
+        return np.asarray(value.sum())
+    many = math.prod(shape) * (sum(counts) if call.reduction == "samples" else sum(weight))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(value.sum() / many if many else np.nan)
+
+
+def own_weights(call: Call) -> Array:
+    size = math.prod(call.batch)
+    given = call.weights.get("sample_weight")
+    return np.ones(size) if given is None else np.asarray(given, np.float64).reshape(size)
+
+
+def known(call: Call) -> Known:
+    """The loss by the formula; OverflowError where float64 does not hold it."""
+    return known_of_samples(call) if call.name in FORMULAS else known_of_stages(call)
+
+
+def known_of_samples(call: Call, record: Array | None = None) -> Known:
+    options = {k: v for k, v in call.options.items() if k not in ("reduction", "layers")}
+    if call.name == "synaptic_operations" and isinstance(options.get("fan_out"), list):
+        options["fan_out"] = np.array(options["fan_out"])
+    samples, own = samples_of(call, record), own_weights(call)
+    arguments = (targets_of(call),) if call.name in WHOLE else ()
+    losses = FORMULAS[call.name](samples, *arguments, **options) if samples else np.zeros(0)
+    value = reduced(call, list(own * losses), own, np.ones(len(own)), ())
+    return Known(value, np.abs(value) + 1.0)
+
+
+def known_of_stages(call: Call) -> Known:
+    value: Any = 0.0
+    scale: Any = 0.0
+    grad = np.zeros((call.steps, math.prod(call.batch), call.neurons))
+    valid, own = call.valid.reshape(call.steps, -1), own_weights(call)
+    for factor, objective, weighted in terms_of(call):
+        losses, slopes, weight, counts = elements(call, objective, weighted)
+        shape = (
+            np.shape(losses[0])
+            if losses
+            else oracles.loss_shape(objective, call.steps, call.neurons)
+        )
+        if not losses and call.name in SOFT:
+            shape = ()
+        mine = [w * loss for w, loss in zip(own, losses, strict=True)]
+        weigh = [w * each for w, each in zip(own, weight, strict=True)]
+        value = value + factor * reduced(call, mine, weigh, counts, shape)
+        many = 1.0
+        if call.reduction in ("samples", "weights"):
+            many = math.prod(shape) * sum(counts if call.reduction == "samples" else weigh)
+        rough = []
+        for b, (x, slope) in enumerate(zip(samples_of(call), slopes, strict=True)):
+            slope = own[b] * slope.reshape(slope.size // max(x.size, 1), *x.shape)
+            with np.errstate(all="ignore"):
+                if many:
+                    grad[valid[:, b], b] += factor * slope.sum(0) / many
+                rough.append(np.abs(mine[b]) + np.abs(slope * x).sum() + own[b] * max(weight[b], 1))
+        scale = scale + abs(factor) * reduced(call, rough, weigh, counts, shape)
+    return Known(np.asarray(value), np.asarray(scale), grad)
