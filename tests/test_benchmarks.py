@@ -57,6 +57,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_every_objective_is_measured(speed: ModuleType, measured: Path) -> None:
     rows = rows_of(measured)
     ours = {
@@ -70,6 +71,7 @@ def test_every_objective_is_measured(speed: ModuleType, measured: Path) -> None:
     assert all(float(row["milliseconds"]) > 0 and float(row["clones"]) > 0 for row in rows)
 
 
+@pytest.mark.slow
 def test_a_ratio_is_the_time_of_the_peer_divided_by_ours(measured: Path) -> None:
     rows = rows_of(measured)
     compared = [row for row in rows if row["times_faster"]]
@@ -85,6 +87,7 @@ def test_a_ratio_is_the_time_of_the_peer_divided_by_ours(measured: Path) -> None
         assert float(row["times_faster"]) == pytest.approx(quotient, rel=2e-3)
 
 
+@pytest.mark.slow
 def test_results_of_another_device_are_not_overwritten(
     speed: ModuleType, measured: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +109,7 @@ def test_measurements_that_do_not_agree_are_refused(speed: ModuleType) -> None:
         speed.agree([candidate("ours", 1.0), candidate("theirs", 1.01)])
 
 
+@pytest.mark.slow
 def test_the_report_says_what_was_measured(report: ModuleType, measured: Path) -> None:
     assert report.main(measured.parent) in (0, 1)
     page = (measured.parent / "README.md").read_text()
@@ -113,6 +117,7 @@ def test_the_report_says_what_was_measured(report: ModuleType, measured: Path) -
     assert measured.with_suffix(".png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_the_report_fails_where_a_bound_is_broken(
     report: ModuleType, measured: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,6 +132,7 @@ def test_the_report_fails_where_a_bound_is_broken(
         assert ("ce_count" in capsys.readouterr().out) == bool(status)
 
 
+@pytest.mark.slow
 def test_streams_and_forms_of_a_record_are_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

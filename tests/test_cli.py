@@ -562,6 +562,7 @@ def test_train_overwrites_nothing(tmp_path):
     assert file.read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_compare_prints_its_result_and_continues(tmp_path):
     words = ["--objective", "ce_count", "--seeds", "1", "--workers", "1", "--out", tmp_path / "out"]
     result = json.loads(printed("compare", *words, *TINY, "--json"))
@@ -579,6 +580,7 @@ def test_compare_prints_its_result_and_continues(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_compare_describes_the_data_and_takes_its_steps(tmp_path):
     words = ["--objective", "ce_count", "--seeds", "1", "--workers", "1", "--out", tmp_path]
     small = ["--epochs", "1", "--hidden", "4", "--batch-size", "512"]

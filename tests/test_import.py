@@ -134,6 +134,7 @@ answer = time.process_time() - start
     assert best < 0.2
 
 
+@pytest.mark.slow
 def test_import_and_use_change_no_state() -> None:
     code = f"""
 {STATE}
@@ -165,6 +166,7 @@ def numbers() -> list[float]:
     return answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARRAYS)
 def test_only_the_library_of_the_record_is_needed(name: str, numbers: list[float]) -> None:
     blocked = [other for other in ("torch", "jax", "jaxlib") if not other.startswith(name)]

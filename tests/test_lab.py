@@ -336,6 +336,7 @@ def started(words):
             process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks processes up in /proc")
 def test_an_interrupted_comparison_continues_to_the_same_result(finished, tmp_path):
     out = tmp_path / "out"
@@ -371,6 +372,7 @@ def test_an_interrupted_comparison_continues_to_the_same_result(finished, tmp_pa
     assert runs_in(out) == runs_in(finished)
 
 
+@pytest.mark.slow
 def test_results_hold_everything_needed_to_repeat_them(finished):
     result = json.loads((finished / "results.json").read_text())
     assert result["config"]["recipe"]["epochs"] == 6
@@ -388,6 +390,7 @@ def test_results_hold_everything_needed_to_repeat_them(finished):
     assert best["accuracy_spread"] == pytest.approx(np.std(own, ddof=1))
 
 
+@pytest.mark.slow
 def test_the_table_is_tidy(finished):
     with (finished / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -415,6 +418,7 @@ class Page(HTMLParser):
         self.words += data
 
 
+@pytest.mark.slow
 def test_the_report_needs_nothing_else(finished):
     text = (finished / "report.html").read_text()
     page = Page(text)
@@ -428,6 +432,7 @@ def test_the_report_needs_nothing_else(finished):
     assert COMPARISON.command() in page.words
 
 
+@pytest.mark.slow
 def test_the_pictures_are_pictures(finished):
     names = {file.name for file in finished.glob("*.png")}
     membrane = f"raster-{slug('mse_membrane(on=1, off=-1)')}.png"

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import torchmetrics
+from harness import compiled
 from libraries import JAX, NUMPY, TORCH, Array, Library, named, same
 
 import spikeloss.torch
@@ -499,8 +500,8 @@ def test_jit(readout: Readout, layout: str) -> None:
     """Every metric in one compiled function."""
     where, y = LAYOUTS[layout], labels_for(readout)
 
-    @jax.jit
-    def compiled(x: Any, y: Any, options: Any) -> dict[str, Any]:
+    @compiled
+    def every(x: Any, y: Any, options: Any) -> dict[str, Any]:
         return {name: function(readout, x, y, **options) for name, function in ALL.items()}
 
     for dtype in (
@@ -509,7 +510,7 @@ def test_jit(readout: Readout, layout: str) -> None:
         with JAX.precision(dtype):
             for x in records().values():
                 arrays = JAX.array(x, dtype), JAX.array(y), in_library(JAX, where)
-                for name, value in compiled(*arrays).items():
+                for name, value in every(*arrays).items():
                     wanted = np.asarray(ALL[name](readout, x, y, **where))
                     kind = dtype
                     if wanted.dtype.kind == "i":

@@ -17,7 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from libraries import JAX, LIBRARIES, NUMPY, TORCH, Array, Library, named, same
+from harness import compiled, every_library
+from harness import near as derivatives_near
+from libraries import JAX, NUMPY, TORCH, Array, Library, named, same
 from torch import nn
 from torch.nn.utils import prune
 
@@ -29,7 +31,6 @@ from spikeloss.readouts import BatchPercentile, Count
 from spikeloss.records import Events, Packed
 from spikeloss.reductions import Each, Mean, Sum
 
-every_library = pytest.mark.parametrize("library", LIBRARIES, ids=named)
 quick = pytest.mark.parametrize("library", [NUMPY, TORCH], ids=named)  # JAX compiles for long
 Options = dict[str, Any]
 Samples = list[Array]
@@ -95,8 +96,7 @@ def slopes(function: Callable[[Array], Any], x: Array, where: Array | None = Non
     return slope
 
 
-def near(actual: Any, expected: Array, rtol: float = 1e-6) -> None:
-    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=1e-7)
+near = partial(derivatives_near, absolute=1e-7)
 
 
 # Formulas: samples (n,N) -> losses (B)
@@ -292,7 +292,7 @@ def test_value_and_gradient(row: Row, library: Library) -> None:
             if library is not JAX:
                 value = library.to_numpy(of(library.array(record, "float32")))
                 assert value.dtype == np.float32
-                near(value, each.mean(), rtol=1e-4)
+                near(value, each.mean(), relative=1e-4)
 
 
 @quick
@@ -344,7 +344,7 @@ def test_folds(kind: str) -> None:
 
     with JAX.precision():
         record = JAX.array(padded(rows[0].record, "valid"))
-        value, grad = jax.jit(jax.value_and_grad(scanned))(record)
+        value, grad = compiled(jax.value_and_grad(scanned))(record)
     same(value, each.mean())
     near(grad, slope)
 
@@ -385,7 +385,7 @@ def test_packed_and_bools(row: Row, library: Library) -> None:
     for given in (Packed.pack(library.array(OUTPUT)), library.array(OUTPUT, "bool")):
         value = library.to_numpy(row.loss()(given, lengths=n))
         assert value.dtype == np.float32
-        near(value, row.each(OUTPUT, "lengths").mean(), rtol=1e-5)
+        near(value, row.each(OUTPUT, "lengths").mean(), relative=1e-5)
 
 
 @pytest.mark.parametrize("row", [row for row in DEFAULTS if row.formula in (
@@ -394,7 +394,7 @@ def test_compilers(row: Row) -> None:
     each, slope = row.expected("lengths")
     loss, n = row.loss(), TORCH.array(LENGTHS)
     with JAX.precision():
-        jitted = jax.jit(
+        jitted = compiled(
             jax.value_and_grad(lambda x, loss, n: loss(x, lengths=n)), static_argnums=1
         )
         value, grad = jitted(JAX.array(row.record), loss, JAX.array(LENGTHS))
@@ -402,7 +402,7 @@ def test_compilers(row: Row) -> None:
         near(grad, slope)
     value, _ = jitted(JAX.array(row.record, "float32"), loss, JAX.array(LENGTHS))
     assert value.dtype == np.float32
-    near(value, each.mean(), rtol=1e-4)
+    near(value, each.mean(), relative=1e-4)
     torch.compiler.reset()
     made = torch.compile(lambda x: loss(x, lengths=n), backend="eager", fullgraph=True)
     value, grad = TORCH.value_and_grad(made, TORCH.array(row.record))

@@ -10,29 +10,37 @@ import os
 import pickle
 import tracemalloc
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import oracles
 import pytest
 import scipy.sparse
 import torch
 from cases import CASES, SAMPLE_WEIGHT, TOTALS, B, C, Case, N, T, case, oracle, target_for
+from harness import (
+    EAGER,
+    arrays_of,
+    batched,
+    batched_value,
+    compare,
+    compiled,
+    each_case,
+    every_eager,
+    every_library,
+    jax_grad,
+)
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from jax.experimental import sparse
 from libraries import (
-    FLOATS,
     JAX,
     LIBRARIES,
     NUMPY,
     TORCH,
     Array,
     Library,
-    named,
     rounded,
     same,
 )
@@ -99,14 +107,9 @@ COMPILED = tuple(
         "ce_temporal()",
     )
 )
-compiled = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-EAGER = (NUMPY, TORCH)
 FULL = ("random", "silent", "always_firing", "tied", "amplitude")
 ROUNDED = (CumulativeSoftmax, FilteredTrace, LogSumExp, MovingWindow, WeightedSum)
 GARBAGE = np.resize([np.nan, 9.0, -np.inf, -1.0, np.inf], (T, B))
-
-every_library = pytest.mark.parametrize("library", LIBRARIES, ids=named)
-every_eager = pytest.mark.parametrize("library", EAGER, ids=named)
 
 
 def innermost(readout: Any) -> Any:
@@ -119,10 +122,6 @@ def full_fixtures(row: Case) -> list[str]:
     return [name for name in row.fixtures if name in FULL and not (flat and name[0] == "a")]
 
 
-def each_case(rows: tuple[Case, ...]) -> Any:
-    return pytest.mark.parametrize("row", rows, ids=str)
-
-
 def examples(number: int) -> Any:
     """That many examples, the same ones in every run, unless one searches."""
     if os.environ.get("HYPOTHESIS_PROFILE") == "search":
@@ -130,46 +129,6 @@ def examples(number: int) -> Any:
     return settings(
         max_examples=number, deadline=None, derandomize=True, database=None, phases=[Phase.generate]
     )
-
-
-def arrays_of(library: Library, values: dict[str, Any], dtype: str = "float64") -> dict[str, Any]:
-    """NumPy arrays in that library, floating ones in the dtype of the result."""
-
-    def prepare(value: Any) -> Any:
-        if not isinstance(value, np.ndarray):
-            return value
-        return library.array(value, dtype if value.dtype.kind == "f" else None)
-
-    return {name: prepare(value) for name, value in values.items()}
-
-
-def compare(
-    library: Library,
-    loss: Any,
-    record: Array,
-    target: Array,
-    wanted: tuple[Any, Any],
-    dtype: str = "float64",
-    **options: Any,
-) -> Array | None:
-    """The value and, where there is one, the gradient against the oracle's; the gradient."""
-    result = dtype if dtype in FLOATS else "float32"
-    with library.precision(dtype):
-        given = arrays_of(library, {"target": target} | options, result)
-        x = library.array(record, dtype)
-        if not library.differentiates or dtype not in FLOATS:
-            same(library.value(lambda x: loss(x, **given), x), wanted[0], result)
-            return None
-        value, grad = library.value_and_grad(lambda x: loss(x, **given), x)
-    same(value, wanted[0], result)
-    same(grad, wanted[1], dtype)
-    return grad
-
-
-def jax_grad(fn: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
-    """fn(x) and the gradient of its sum, as arrays of JAX, to be compiled."""
-    value, pull = jax.vjp(fn, x)
-    return value, pull(jnp.ones_like(value))[0]
 
 
 # Masks
@@ -411,22 +370,6 @@ def layouts(draw: st.DrawFn) -> tuple[tuple[int, ...], int, int]:
     ndim = len(batch) + 2
     time, neuron = draw(st.permutations(range(ndim)))[:2]
     return batch, time - draw(st.sampled_from((0, ndim))), neuron - draw(st.sampled_from((0, ndim)))
-
-
-def batched(row: Case, target: Array, batch: tuple[int, ...]) -> Array:
-    """A target with other batch axes in place of the single one."""
-    if row.target == "neuron_times":
-        return target
-    where = int(row.target.startswith(("step_", "spike_")))
-    return target.reshape(target.shape[:where] + batch + target.shape[where + 1 :])
-
-
-def batched_value(value: Array, batch: tuple[int, ...]) -> Array:
-    """A loss with other batch axes in place of the single one, () | (B,) | (B,C) | (F,B,C)."""
-    if value.ndim == 0:
-        return value
-    where = int(value.ndim == 3)
-    return value.reshape(value.shape[:where] + batch + value.shape[where + 1 :])
 
 
 def drawn(row: Case, size: int, seed: int) -> Array:
@@ -1300,6 +1243,7 @@ def memory(steps: int, run: Callable[[Iterator[Array]], Any]) -> tuple[int, int]
     return held, peak
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ce_rate()", "ce_temporal()"])
 def test_memory_of_a_stream(name: str) -> None:
     def run(steps: Iterator[Array]) -> Any:
@@ -1314,6 +1258,7 @@ def test_memory_of_a_stream(name: str) -> None:
     assert peak < 64 * STEP_BYTES
 
 
+@pytest.mark.slow
 def test_memory_of_a_batch_grows() -> None:
     def whole(steps: Iterator[Array]) -> Any:
         return case("ce_count()").loss(np.stack(list(steps)), np.zeros(64, int))

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from cases import CASES, SAMPLE_WEIGHT, Array, Case, case
+from harness import compiled, covering, stages
 from libraries import JAX, TORCH, Library, same
 from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -75,19 +76,18 @@ DROP_IN = [
 def spread() -> list[Case]:
     """Every preset with a drop-in name, and cases in which every stage and option occurs."""
     plain = {row.preset[0]: row for row in reversed(CASES) if row.preset and not row.preset[1]}
-    named = {name: plain[name] for name in DROP_IN}
-    chosen = {row.name: row for row in named.values()}
-    missing = set().union(*map(features, CASES)) - set().union(*map(features, chosen.values()))
-    while missing:
-        best = max(CASES, key=lambda row: len(features(row) & missing))
-        chosen[best.name] = best
-        missing -= features(best)
-    return list(chosen.values())
+    named = [plain[name] for name in DROP_IN]
+    return list(covering(CASES, features, named))
 
 
 SPREAD = spread()
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
-each_kind = pytest.mark.parametrize("case", SPREAD, ids=str)
+QUICK = covering(SPREAD, stages)  # every stage; with the rest, every option of it
+each_kind = pytest.mark.parametrize(
+    "case",
+    [pytest.param(row, marks=() if row in QUICK else pytest.mark.slow) for row in SPREAD],
+    ids=str,
+)
 
 
 def arguments(case: Case, library: Library, dtype: str = "float64", *, times: int = 1) -> Arguments:
@@ -243,6 +243,7 @@ def test_torch_compiles_peers() -> None:
     same(compiled(record), TORCH.value(run, record), "float32")
 
 
+@pytest.mark.slow
 def test_torch_compile_comes_first() -> None:
     fresh("""
 import torch
@@ -466,8 +467,6 @@ def test_torch_moves_nothing_between_devices(argument: str) -> None:
 
 # JAX
 
-QUICKLY = {"xla_backend_optimization_level": 0}
-
 
 def jaxed(case: Case) -> Callable[..., dict[str, Any]]:
     """Everything about a case that JAX can transform, in one function to compile."""
@@ -521,7 +520,7 @@ def torched(case: Case, direction: Array) -> dict[str, Any]:
 def test_jax_transforms(case: Case) -> None:
     direction = np.random.default_rng(3).normal(size=case.record_of().shape)
     with JAX.precision():
-        run = jax.jit(jaxed(case), compiler_options=QUICKLY)
+        run = compiled(jaxed(case))
         found = run(*arguments(case, JAX), JAX.array(direction))
         for name, expected in torched(case, direction).items():
             same(found[name], expected)
@@ -610,6 +609,7 @@ def test_jax_never_loops(case: Case) -> None:
     assert counts[0] == counts[1]
 
 
+@pytest.mark.slow
 def test_jax_jit_comes_first() -> None:
     fresh("""
 import jax, numpy
@@ -629,6 +629,7 @@ numpy.testing.assert_allclose(found[0], losses(record, labels, lengths), rtol=1e
 """)
 
 
+@pytest.mark.slow
 def test_jax_shards_over_the_batch() -> None:
     flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
     code = """

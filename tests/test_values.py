@@ -9,6 +9,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 import oracles
 import pytest
@@ -26,6 +27,19 @@ from cases import (
     expected,
     oracle,
     target_for,
+)
+from harness import (
+    EAGER,
+    SPIKING_STAGES,
+    STAGES,
+    arrays_of,
+    batched,
+    batched_value,
+    compare,
+    each_case,
+    every,
+    every_library,
+    jax_grad,
 )
 from libraries import (
     FLOATS,
@@ -67,7 +81,7 @@ SMOOTH = tuple(
     if not any(word in repr(row.loss.readout) for word in ("Spike", "SoftCount"))
     and row.loss != margin_count()
 )
-# JAX compiles each operation anew for each shape: other shapes than (T,B,N) run there for these.
+# JAX compiles each loss anew for each shape: other shapes than (T,B,N) run there for these.
 SHAPED = tuple(
     case(name)
     for name in (
@@ -85,12 +99,6 @@ SHAPED = tuple(
     )
 )
 
-every_library = pytest.mark.parametrize("library", LIBRARIES, ids=named)
-
-
-def each_case(rows: tuple[Case, ...]) -> Any:
-    return pytest.mark.parametrize("row", rows, ids=str)
-
 
 def each_shaped(rows: tuple[Case, ...]) -> Any:
     """Every row in every library, but JAX only for SHAPED."""
@@ -105,72 +113,87 @@ def each_shaped(rows: tuple[Case, ...]) -> Any:
     )
 
 
-def compare(
-    library: Library,
-    loss: Loss | Total,
-    record: Array,
-    target: Array,
-    wanted: tuple[Any, Any],
-    dtype: str = "float64",
-    **options: Any,
-) -> Any:
-    """The value and, where there is one, the gradient against the oracle's; the gradient."""
-    result = dtype if dtype in FLOATS else "float32"
-
-    def prepare(values: Array) -> Any:
-        floating = np.asarray(values).dtype.kind == "f"
-        return library.array(values, result if floating else None)
-
-    with library.precision(dtype):
-        x, y = library.array(record, dtype), prepare(target)
-        options = {
-            key: prepare(value) if isinstance(value, np.ndarray) else value
-            for key, value in options.items()
-        }
-
-        def objective(x: Any) -> Any:
-            return loss(x, y, **options)
-
-        if not library.differentiates or dtype not in FLOATS:
-            same(library.value(objective, x), wanted[0], result)
-            return None
-        value, grad = library.value_and_grad(objective, x)
-    same(value, wanted[0], result)
-    same(grad, wanted[1], dtype)
-    return grad
-
-
 # Values and gradients
 
 
-@pytest.mark.parametrize(
-    ("library", "row", "fixture"),
-    [
-        pytest.param(library, row, fixture, id=f"{row}-{fixture}-{library.name}")
-        for row in CASES
-        for fixture in row.fixtures
-        for library in LIBRARIES
-        if library is not JAX or not fixture.startswith("one_") or row in SHAPED
-    ],
-)
-def test_float64(library: Library, row: Case, fixture: str) -> None:
-    record, target = row.record_of(fixture), row.target_of(fixture)
-    compare(library, row.loss, record, target, expected(row, fixture))
+def each_in_jax(rows: tuple[Case, ...], in_jax: tuple[Case, ...]) -> Any:
+    """Every row in NumPy and torch, those rows in JAX."""
+    pairs = [(library, row) for row in rows for library in EAGER] + [(JAX, row) for row in in_jax]
+    ids = [f"{row}-{library.name}" for library, row in pairs]
+    return pytest.mark.parametrize(("library", "row"), pairs, ids=ids)
+
+
+def usual(library: Library, row: Case, size: int = B, **options: Any) -> dict[str, Any]:
+    """Those options; in JAX, which compiles for each set of them, with all others at their default.
+
+    So one compiled function reads all records of a row, with lengths and weights and without.
+    """
+    if library is not JAX:
+        return options
+    filled: dict[str, Any] = {"sample_weight": np.ones(size)}
+    if not row.timeless:
+        filled["lengths"] = np.full(size, T)
+    if takes_class_weight(row):
+        own = row.loss.class_weight
+        filled["class_weight"] = np.ones(row.classes()) if own is None else np.array(own)
+    return filled | options
+
+
+def takes_class_weight(row: Case) -> bool:
+    labelled = row.target in ("labels", "step_labels")
+    return labelled or isinstance(row.loss.criterion, CrossEntropy)
 
 
 @every_library
-@pytest.mark.parametrize("dtype", FLOATS[1:])
 @each_case(CASES)
-def test_floating_dtype(library: Library, row: Case, dtype: str) -> None:
-    wanted = expected(row, "random", dtype)
-    compare(library, row.loss, row.record_of(), row.target_of(), wanted, dtype)
+def test_float64(library: Library, row: Case) -> None:
+    def check(fixture: str) -> None:
+        record, target = row.record_of(fixture), row.target_of(fixture)
+        of_shape = record.shape == row.record_of().shape
+        options = usual(library, row) if of_shape else {}
+        compare(library, row.loss, record, target, expected(row, fixture), jit=True, **options)
+
+    shaped = library is not JAX or row in SHAPED
+    every([name for name in row.fixtures if shaped or not name.startswith("one_")], check)
 
 
-@every_library
-@pytest.mark.parametrize("dtype", INTEGERS)
-@each_case(SPIKING)
-def test_integer_spikes(library: Library, row: Case, dtype: str) -> None:
-    compare(library, row.loss, row.record_of(), row.target_of(), expected(row), dtype)
+@each_case(STAGES)
+def test_jax_at_once(row: Case) -> None:
+    """Operation by operation, where values can be read and are checked."""
+    with JAX.precision():
+        y = JAX.array(row.target_of())
+        found = JAX.value_and_grad(lambda x: row.loss(x, y), JAX.array(row.record_of()))
+    for part, wanted in zip(found, expected(row), strict=True):
+        same(part, wanted)
+
+
+@pytest.mark.slow
+@each_case(STAGES)
+def test_jax_optimised(row: Case) -> None:
+    """With all optimisations, which other tests do without as they take long to compile."""
+    for dtype in ("float64", "float32"):
+        with JAX.precision(dtype):
+            given = arrays_of(JAX, {"x": row.record_of(), "y": row.target_of()}, dtype)
+            found = jax.jit(lambda x, y: jax_grad(lambda x: row.loss(x, y), x))(**given)
+        for part, wanted in zip(found, expected(row, "random", dtype), strict=True):
+            same(part, wanted, dtype)
+
+
+@each_in_jax(CASES, STAGES)
+def test_floating_dtype(library: Library, row: Case) -> None:
+    def check(dtype: str) -> None:
+        wanted = expected(row, "random", dtype)
+        compare(library, row.loss, row.record_of(), row.target_of(), wanted, dtype, jit=True)
+
+    every(FLOATS[1:], check)
+
+
+@each_in_jax(SPIKING, SPIKING_STAGES)
+def test_integer_spikes(library: Library, row: Case) -> None:
+    def check(dtype: str) -> None:
+        compare(library, row.loss, row.record_of(), row.target_of(), expected(row), dtype, jit=True)
+
+    every(INTEGERS, check)
 
 
 @every_library
@@ -229,7 +252,8 @@ def spoiled(row: Case) -> tuple[Array, Array]:
 def test_padding_is_cropping(library: Library, row: Case) -> None:
     record, target = spoiled(row)
     wanted = expected(row, padded=True)
-    grad = compare(library, row.loss, record, target, wanted, lengths=row.lengths)
+    options = usual(library, row, lengths=row.lengths)
+    grad = compare(library, row.loss, record, target, wanted, jit=True, **options)
     if grad is not None:
         assert np.all(grad[padding(row)] == 0)
 
@@ -242,17 +266,12 @@ def test_padding_is_cropping(library: Library, row: Case) -> None:
 def test_sample_weight(library: Library, row: Case) -> None:
     record, target = row.record_of(), row.target_of()
     wanted = oracle(row, record, target, sample_weight=SAMPLE_WEIGHT)
-    compare(library, row.loss, record, target, wanted, sample_weight=SAMPLE_WEIGHT)
+    options = usual(library, row, sample_weight=SAMPLE_WEIGHT)
+    compare(library, row.loss, record, target, wanted, jit=True, **options)
 
 
 @every_library
-@each_case(
-    tuple(
-        row
-        for row in CASES
-        if row.target in ("labels", "step_labels") or isinstance(row.loss.criterion, CrossEntropy)
-    )
-)
+@each_case(tuple(row for row in CASES if takes_class_weight(row)))
 def test_class_weight_argument(library: Library, row: Case) -> None:
     """It takes the place of the option, together with all other weights and lengths."""
     record, target = row.record_of(), row.target_of()
@@ -263,7 +282,7 @@ def test_class_weight_argument(library: Library, row: Case) -> None:
     if not row.timeless:
         options["lengths"] = row.lengths
     wanted = oracle(row, record, target, **options)
-    compare(library, row.loss, record, target, wanted, **options)
+    compare(library, row.loss, record, target, wanted, jit=True, **options)
 
 
 # Layouts
@@ -295,22 +314,6 @@ def test_class_axis_of_logits(library: Library) -> None:
         )
 
 
-def batched(row: Case, target: Array, axes: tuple[int, ...]) -> Array:
-    """A target with other batch axes in place of the single one."""
-    if row.target == "neuron_times":
-        return target
-    where = int(row.target.startswith(("step_", "spike_")))
-    return target.reshape(target.shape[:where] + axes + target.shape[where + 1 :])
-
-
-def batched_value(value: Array, axes: tuple[int, ...]) -> Array:
-    """A loss with other batch axes in place of the single one, () | (B,) | (B,C) | (F,B,C)."""
-    if value.ndim == 0:
-        return value
-    where = int(value.ndim == 3)
-    return value.reshape(value.shape[:where] + axes + value.shape[where + 1 :])
-
-
 @pytest.mark.parametrize("axes", [(2, 4), ()], ids=["two batch axes", "no batch axis"])
 @each_shaped(CASES)
 def test_batch_axes(library: Library, row: Case, axes: tuple[int, ...]) -> None:
@@ -328,6 +331,7 @@ def test_batch_axes(library: Library, row: Case, axes: tuple[int, ...]) -> None:
         flat.reshape(reshaped),
         batched(row, target, axes),
         (batched_value(value, axes), grad.reshape(reshaped)),
+        jit=True,
         **{name: value.reshape(axes) for name, value in padded.items()},
     )
 
@@ -530,7 +534,7 @@ def test_empty_batch(library: Library, row: Case) -> None:
     empty = np.zeros(record.shape)
     for reduction, value in ((reductions.Mean(), np.nan), (Sum(), 0.0)):
         loss = row.loss.replace(reduction=reduction)
-        compare(library, loss, record, target, (value, empty))
+        compare(library, loss, record, target, (value, empty), jit=True)
     with library.precision():
         x, y = library.array(record, "float64"), library.array(target)
         assert 0 in row.loss.replace(reduction=Each())(x, y).shape

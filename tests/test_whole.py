@@ -18,6 +18,7 @@ import numpy as np
 import optax
 import pytest
 import torch
+from harness import EAGER, compiled, every_eager, every_library, near
 from libraries import (
     DIFFERENTIABLE,
     JAX,
@@ -67,7 +68,6 @@ SEQUENCES = np.array([[1, 2], [1, 1], [3, -1], [-1, -1], [2, -1], [3, 1]])
 PATTERNS = RANDOM.normal(size=(K, N)).round(3)
 STEP_PATTERNS = RANDOM.normal(size=(K, T, N)).round(3)
 
-every_library = pytest.mark.parametrize("library", LIBRARIES, ids=named)
 differentiable = pytest.mark.parametrize("library", DIFFERENTIABLE, ids=named)
 
 # Oracles: what is read of one sample (n, N), and what is said of all samples
@@ -329,14 +329,7 @@ def fast(library: Library, fn: Callable[..., Any]) -> Callable[..., Any]:
     return jax.jit(fn) if library is JAX else fn
 
 
-def near(slope: Array, expected: Array, tolerance: float = 1e-6) -> None:
-    np.testing.assert_allclose(slope, expected, rtol=tolerance, atol=tolerance / 100)
-
-
 # Every row; JAX, which is slow to compile, in one function
-
-EAGER = (NUMPY, TORCH)
-every_eager = pytest.mark.parametrize("library", EAGER, ids=named)
 
 
 def padded(row: Row, valid: Array) -> tuple[Array, Any]:
@@ -399,7 +392,7 @@ SIMILAR_ENOUGH = ("CTC 2", "percentile 50.0", "cosine 1.0 1", "sigmoid 1.0 1", "
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.name not in SIMILAR_ENOUGH], ids=str)
 def test_jax(row: Row) -> None:
-    @jax.jit
+    @compiled
     def fn(x: Any, y: Any, valid: Any) -> Any:
         each = row.loss.replace(reduction=Each())
         value, pull = jax.vjp(lambda x: each(x, y, valid=valid), x)
