@@ -3,19 +3,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: compare test check format docs bench clean
+.PHONY: compare test slow check format docs bench clean
 
 compare: .venv/lab ## train the same network once per objective, and compare
 	$(BIN)/spikeloss compare
 
-test: .venv/dev ## the tests
-	$(BIN)/python -m pytest -n 2
+test: .venv/dev ## the tests, but not the slow ones; a file stays in one worker
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
 
-check: .venv/dev ## format, lint, types, tests, docs: what CI runs
+slow: .venv/dev ## whole programs, and what compiles for long
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+
+check: .venv/dev ## format, lint, types, tests, slow tests, docs: what CI runs
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(MAKE) test
+	$(MAKE) slow
 	$(MAKE) docs
 
 format: .venv/dev ## put the code in the house's form
