@@ -701,6 +701,7 @@ def scanned(loss: Any, row: Case, **options: Any) -> Callable[[Any, Any], Any]:
     return call
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("row", "padded"),
     [

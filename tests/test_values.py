@@ -157,6 +157,7 @@ def test_float64(library: Library, row: Case) -> None:
     every([name for name in row.fixtures if shaped or not name.startswith("one_")], check)
 
 
+@pytest.mark.slow
 @each_case(STAGES)
 def test_jax_at_once(row: Case) -> None:
     """Operation by operation, where values can be read and are checked."""
