@@ -29,6 +29,8 @@ class _Reading(Protocol):
     def steps(self) -> Steps: ...
     @property
     def batch(self) -> tuple[int, ...]: ...
+    @property
+    def valid(self) -> Array | None: ...
 
 
 def class_labels(
@@ -90,7 +92,7 @@ def class_target(target: Any, reading: _Reading, ignore: int | None) -> Array:
     if ignore is not None:
         rule, fix = "class indices beside ignore_index", "Write target.argmax(-1)."
         refuse("target", rule, "probabilities", fix)
-    return at_least_0(_numbers(y, reading))
+    return at_least_0(_numbers(y, reading), reading)
 
 
 def _labels(
@@ -149,20 +151,23 @@ def values(target: Any, reading: _Reading) -> Array:
     return _numbers(beside_record("target", target, reading.z), reading)
 
 
-def shares(y: Array) -> Array:
+def shares(y: Array, reading: _Reading) -> Array:
     """Numbers from 0 to 1: how far each class is meant."""
-    _from_0(y, 1.0, "values from 0 to 1", "Pass 0 for no, 1 for yes.")
+    _from_0(y, reading, 1.0, "values from 0 to 1", "Pass 0 for no, 1 for yes.")
     return y
 
 
-def at_least_0(y: Array) -> Array:
+def at_least_0(y: Array, reading: _Reading) -> Array:
     """Probabilities, which need not sum to 1, or counts."""
-    _from_0(y, sys.float_info.max, "finite values of at least 0", "Drop what is negative or nan.")
+    rule, fix = "finite values of at least 0", "Drop what is negative or nan."
+    _from_0(y, reading, sys.float_info.max, rule, fix)
     return y
 
 
-def _from_0(y: Array, end: float, rule: str, fix: str) -> None:
+def _from_0(y: Array, reading: _Reading, end: float, rule: str, fix: str) -> None:
     if 0 not in y.shape and checks_values(y):
+        if reading.valid is not None and y.ndim == reading.z.ndim:  # padding may hold anything
+            y = namespace(y).where(reading.valid, y, 0)
         low, high = extent(y)
         if not 0 <= low <= high <= end:
             refuse("target", rule, span(low, high), fix)

@@ -98,7 +98,7 @@ class BinaryCrossEntropy(Weighed):
 
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
-        a, y = self.slope * (z - self.threshold), _door.shares(y)
+        a, y = self.slope * (z - self.threshold), _door.shares(y, reading)
         # log(1 + e^a) = max(a, 0) + log(1 + e^-|a|), its derivative 1/2 at a = 0 by a/2 + |a|/2.
         # The first parts cancel where y is sure, and leave the small one its digits.
         return a / 2 + xp.abs(a) / 2 - y * a + xp.log1p(xp.exp(-xp.abs(a)))
@@ -124,7 +124,7 @@ class PoissonNLL(Weighed):
 
     def each(self, reading: Reading, y: Array) -> Array:
         z = reading.z
-        return namespace(z).exp(z) - _door.at_least_0(y) * z
+        return namespace(z).exp(z) - _door.at_least_0(y, reading) * z
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +153,7 @@ class Tempotron(Weighed):
 
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
-        above, y = z - self.threshold, _door.shares(y)
+        above, y = z - self.threshold, _door.shares(y, reading)
         missing = xp.where((above >= 0) | (y == 0), 0, -above)  # 0 times infinity is none
         excess = xp.where((above <= 0) | (y == 1), 0, above)
         return y * missing + (1 - y) * excess
@@ -185,7 +185,7 @@ class Level(Weighed):
         _door.option(self, "others", _door.flag)
 
     def each(self, reading: Reading, y: Array) -> Array:
-        xp, y = namespace(reading.z), _door.shares(y)
+        xp, y = namespace(reading.z), _door.shares(y, reading)
         m = 1 - y if self.others else y
         marked = xp.sum(m, axis=-1, keepdims=True)
         gap = xp.where(m == 0, 0, reading.z - self.level)

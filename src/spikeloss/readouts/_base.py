@@ -5,8 +5,8 @@ from typing import Literal, NamedTuple, Unpack
 
 from spikeloss import _door
 from spikeloss._backend import namespace
-from spikeloss._piece import Piece
-from spikeloss._shapes import Array, Carry, Decision, Evidence, Layout, Record, Steps
+from spikeloss._piece import Dense, Piece
+from spikeloss._shapes import Array, Carry, Decision, Evidence, Layout, Record, Steps, Valid
 from spikeloss._stage import Stage
 
 Keeps = Literal["time", "spikes", "sequence"] | None
@@ -21,6 +21,8 @@ class Reading(NamedTuple):
     full: Steps | float | None
     offset: int | Array | None = None
     """Steps of the record before those of a piece of it; None: it is the whole record."""
+    valid: Valid | None = None
+    """Of a decision that keeps time its steps that exist; None: all."""
 
     @property
     def batch(self) -> tuple[int, ...]:
@@ -67,7 +69,9 @@ class Readout(metaclass=Stage):
 
     def as_reading(self, z: Decision, piece: Piece) -> Reading:
         """A decision with what the later stages need to know of it."""
-        return Reading(z, self.keeps, piece.steps, self.full(piece.steps, piece.neurons))
+        full, timed = self.full(piece.steps, piece.neurons), self.keeps == "time"
+        valid = piece.valid if timed and isinstance(piece, Dense) else None
+        return Reading(z, self.keeps, piece.steps, full, valid=valid)
 
     @abstractmethod
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
