@@ -183,6 +183,8 @@ class Case:
             return False
         if isinstance(self.loss.criterion, RateNLL) and np.any(record < 0):
             return False
+        if isinstance(self.loss.target, OnOffRate) and fixture == "amplitude":
+            return False
         grouped = record.shape[-1] % (self.groups or 1) == 0
         weights, each = self.loss.class_weight, self._of_readouts("weights")
         if isinstance(each, tuple) and len(each) != record.shape[-1]:

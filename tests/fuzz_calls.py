@@ -116,6 +116,8 @@ def calls(
     words = (*SPIKES, *MEMBRANES, *EXTREME)
     if name == "spikemax":
         words = (*SPIKES, "graded")
+    if name in ("mse_count", "spike_rate"):
+        words = SPIKES
     if name == "ctc":
         words = (*SPIKES, *MEMBRANES, "tiny", "hot")  # not 1e20: nan in PyTorch's
     word = draw(st.sampled_from(words))
@@ -546,7 +548,7 @@ def bad_lengths(draw: Any, call: Call, rng: Any) -> Any:
         one.reshape(-1)[rng.integers(0, one.size)] = draw(
             st.sampled_from((0, -1, T + 1, 2**31 - 1))
         )
-    other = TORCH if call.library is NUMPY else NUMPY
+    other = NUMPY if call.library is TORCH else TORCH  # JAX takes arrays of NumPy
     call.layout.pop("valid", None)
     call.layout["lengths"] = draw(
         st.sampled_from(
@@ -570,7 +572,7 @@ def bad_valid(draw: Any, call: Call, rng: Any) -> Any:
         return call.feed in ("dense", "packed", "mapping", "events") and not call.timeless
     T, batch = call.steps, call.batch
     call.layout.pop("lengths", None)
-    other = TORCH if call.library is NUMPY else NUMPY
+    other = NUMPY if call.library is TORCH else TORCH
     full = np.ones((T, *batch), bool)
     call.layout["valid"] = draw(
         st.sampled_from(
@@ -617,7 +619,7 @@ def bad_sample_weight(draw: Any, call: Call, rng: Any) -> Any:
     if one.size:
         wrong = draw(st.sampled_from((-5.0, math.nan, math.inf, -math.inf, -1e-3)))
         one.reshape(-1)[rng.integers(0, one.size)] = wrong
-    other = TORCH if call.library is NUMPY else NUMPY
+    other = NUMPY if call.library is TORCH else TORCH
     call.weights["sample_weight"] = draw(
         st.sampled_from(
             (
@@ -675,7 +677,7 @@ def needless_class_weight(draw: Any, call: Call, rng: Any) -> Any:
 def bad_target(draw: Any, call: Call, rng: Any) -> Any:
     if draw is None:
         return call.name not in PENALTIES and call.feed != "stream"
-    y, other = call.target, TORCH if call.library is NUMPY else NUMPY
+    y, other = call.target, NUMPY if call.library is TORCH else TORCH
     ways = [
         None,
         As("y"),

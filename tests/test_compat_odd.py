@@ -80,7 +80,7 @@ ERRORS: list[tuple[str, Callable[[], Any]]] = [
     ("predicts", lambda: BP.cross_entropy_loss(LOGITS.to_sparse(), LABELS)),
     ("input", lambda: BP.CrossEntropyLoss()([LOGITS], LABELS)),
     ("lengths", lambda: SF.ce_count_loss()(SPIKES, LABELS, lengths=LABELS)),
-    ("layout", lambda: SF.ce_count_loss()(SPIKES, LABELS, length=LABELS)),
+    ("length", lambda: SF.ce_count_loss()(SPIKES, LABELS, length=LABELS)),
 ]  # fmt: skip
 OURS = re.compile(r"\btarget(?=[.)\[])|class_weight|\brecord(?=[.)\[])|targets\.On|sample_weight")
 

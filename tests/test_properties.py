@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as arrays
 from libraries import JAX, NUMPY, TORCH, Array, Library, same
 
 from spikeloss import Loss
-from spikeloss.criteria import Criterion, CrossEntropy, SquaredError
+from spikeloss.criteria import Criterion, CrossEntropy, RateNLL, SquaredError
 from spikeloss.readouts import (
     Count,
     EveryStep,
@@ -41,6 +41,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
 CODES = ("time", "negative", "reciprocal")
 SPIKES = st.sampled_from((0.0, 0.0, 0.0, 1.0, 1.0, 0.5, -2.0))
+RATED = st.sampled_from((0.0, 0.0, 1.0))
 VALUES = st.integers(-12, 12).map(lambda value: value / 4)
 
 
@@ -159,7 +160,10 @@ def problems(
         criterion = CrossEntropy(label_smoothing=smoothing, ignore_index=ignore)
         target = Given()
     membrane = draw(st.booleans())
-    record = arrays.arrays(float, (steps, size, neurons), elements=VALUES if membrane else SPIKES)
+    entries = VALUES if membrane else SPIKES
+    if isinstance(target, OnOffRate) or isinstance(criterion, RateNLL):
+        entries = RATED
+    record = arrays.arrays(float, (steps, size, neurons), elements=entries)
     lead = (steps,) if readout.keeps == "time" and draw(st.booleans()) else ()
     labelled = target.labelled or (isinstance(criterion, CrossEntropy) and draw(st.booleans()))
     if labelled or criterion.ignore_index is not None:

@@ -67,7 +67,7 @@ from spikeloss.records import Events, Packed
 from spikeloss.reductions import Each, Sum
 from spikeloss.reductions import Mean as MeanLoss
 from spikeloss.stream import State, Stream
-from spikeloss.targets import OnOff
+from spikeloss.targets import OnOff, OnOffRate
 
 TIMED = tuple(row for row in CASES if not row.timeless)
 SPIKING = tuple(row for row in TIMED if row.record == "spikes")
@@ -739,7 +739,6 @@ def test_fold_in_vmap(name: str) -> None:
         same(compiled(jax.vmap(call, in_axes=(1, 0, 0)))(*given), wanted)
 
 
-@pytest.mark.xfail(strict=True, reason="sums in torch that round equal columns differently")
 @pytest.mark.parametrize("name", ["WeightedSum", "FilteredTrace"])
 def test_ties_that_do_not_add_up_exactly(name: str) -> None:
     """A sample whose neurons all do the same decides for the first of them."""
@@ -827,11 +826,19 @@ def events(given: dict[str, Any], shape: tuple[int, ...] = (T, B, N), **changes:
 KEYS = ("time", "sample", "neuron", "amplitude")
 
 
+def fitting(row: Case, found: dict[str, Array]) -> dict[str, Array]:
+    """Events as the row takes them: for rates the sum of all is at most that of one spike."""
+    if not isinstance(row.loss.target, OnOffRate):
+        return found
+    size = np.abs(found["amplitude"])
+    return found | {"amplitude": size / max(1.0, size.sum())}
+
+
 @each_case(SPARSE)
 @examples(4)
 @given(data=st.data())
 def test_events_are_their_record(row: Case, data: st.DataObject) -> None:
-    found = data.draw(columns())
+    found = fitting(row, data.draw(columns()))
     valid, layout = data.draw(layouts_in_time(row.least_steps))
     record = dense(found)
     value, grad = masked(row, record, row.target_of(), valid)
@@ -993,7 +1000,7 @@ def test_floating_times_are_read_as_they_are(library: Library) -> None:
 @examples(2)
 @given(data=st.data())
 def test_stream_of_events(row: Case, data: st.DataObject) -> None:
-    found, chunks = data.draw(columns()), data.draw(chunkings())
+    found, chunks = fitting(row, data.draw(columns())), data.draw(chunkings())
     valid, layout = data.draw(layouts_in_time(row.least_steps))
     value, _ = masked(row, dense(found), row.target_of(), valid)
     mask = layout.pop("valid", None)

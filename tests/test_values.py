@@ -320,7 +320,7 @@ def test_class_axis_of_logits(library: Library) -> None:
 @each_shaped(CASES)
 def test_batch_axes(library: Library, row: Case, axes: tuple[int, ...]) -> None:
     single = row.record_of()[None] if row.timeless else row.record_of()
-    record = np.concatenate([single, single[:, :3] * 2], 1) if axes else single[:, 1:2]
+    record = np.concatenate([single, 1 - single[:, :3]], 1) if axes else single[:, 1:2]
     flat = record[0] if row.timeless else record
     target = target_for(row, flat.shape)
     lengths = np.resize(row.lengths, record.shape[1])

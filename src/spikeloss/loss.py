@@ -177,6 +177,8 @@ class Loss(_Objective):
         Raises:
             ValueError, TypeError: naming the argument, the rule, what came and a fix.
         """
+        if self.criterion.targetless and target is not None:
+            _door.unread(target, record, layout.get("class_axis"), layout.get("time_axis", 0))
         value, dtype = self.valued(
             record, target, sample_weight=sample_weight, class_weight=class_weight, **layout
         )

@@ -109,7 +109,8 @@ class OnOffRate(Target):
 
     A rate in spikes per step and neuron, from 0 to 1. For `Count` full = n, so that the target is
     the real number r n (12.5 for half of 25 steps); for `Mean` it is r; for a population that sums
-    counts r n N/C.
+    counts r n N/C. The record holds spikes of 0 and 1: sums that these cannot reach are an error
+    where values are checked and the readout does not keep time.
 
     >>> import numpy
     >>> reading = Reading(numpy.zeros((1, 3)), keeps=None, steps=25, full=25)
@@ -125,7 +126,7 @@ class OnOffRate(Target):
         _door.option(self, "off", _door.number, low=0.0, high=1.0)
 
     def encode(self, target: Labels, reading: Reading) -> Array:
-        full = _door.rate(reading.full)
+        full = _door.rate(reading)
         return by_class(target, reading.z, self.on * full, self.off * full)
 
 

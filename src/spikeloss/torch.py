@@ -23,7 +23,7 @@ from ._shapes import Classes, Layout, Record
 from .metrics import Judge, Tally
 from .metrics._activity import tally_operations
 from .metrics._anytime import tally_anytime
-from .metrics._decisions import tally_among, tally_gaps, tally_right
+from .metrics._decisions import BINS, tally_among, tally_gaps, tally_right
 
 __all__ = [
     "Accuracy",
@@ -188,7 +188,7 @@ class CalibrationError(_Sums):
 
     Args:
         judge: a readout or a loss.
-        bins: M, 1 or more.
+        bins: M, from 1 to 10^6.
 
     >>> import torch
     >>> from spikeloss.readouts import Count
@@ -202,7 +202,7 @@ class CalibrationError(_Sums):
     higher_is_better = False
 
     def __init__(self, judge: Judge, *, bins: int = 15, **options: Any) -> None:
-        self.bins = _door.whole("bins", bins, low=1)
+        self.bins = _door.whole("bins", bins, low=1, high=BINS)
         super().__init__((self.bins,), **options)
         self.judge = judge
 

@@ -36,13 +36,16 @@ def number(argument: str, value: Any, *, low: float = -math.inf, above: float = 
     refuse(argument, rule, said(plain), f"Choose {fix}.")
 
 
-def whole(argument: str, value: Any, *, low: int | None = None) -> int:
-    """An integer, at least `low`, as int."""
+def whole(argument: str, value: Any, *, low: int | None = None, high: int | None = None) -> int:
+    """An integer, at least `low` and at most `high`, as int."""
     if isinstance(value, bool) or not isinstance(value, (int, Integral)):
         refuse(argument, "an integer", said(value), f"Pass {argument} as int.", TypeError)
     if low is not None and value < low:
         rule = f"an integer of at least {low}"
         refuse(argument, rule, int(value), f"Choose {argument} >= {low}.")
+    if high is not None and int(value) > high:
+        rule = f"an integer of at most {high}"
+        refuse(argument, rule, int(value), f"Choose {argument} <= {high}.")
     return int(value)
 
 

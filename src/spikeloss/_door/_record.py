@@ -11,6 +11,7 @@ from spikeloss._backend import (
     checks_values,
     constant,
     extent,
+    is_array,
     is_ragged,
     kind,
     namespace,
@@ -226,8 +227,8 @@ def each_step(target: Array, loss: Any, shape: tuple[int, ...]) -> bool:
 
 def layer(record: Any, class_axis: ClassAxis, timeless: bool = False) -> None:
     """A record of one layer without a target, whose axes must say what they are."""
-    shape = getattr(record, "shape", ())
-    if isinstance(shape, tuple) and not is_ragged(record):
+    shape = () if is_ragged(record) else getattr(record, "shape", ())
+    if isinstance(shape, tuple):
         one_layer(len(shape), class_axis, 0 if timeless else 1)
 
 
@@ -264,6 +265,34 @@ def spikes(piece: Piece) -> None:
     if math.isfinite(float(xp.sum(constant(x)))) or bool(xp.all(xp.isfinite(x))):
         return
     refuse("record", "finite spikes", "nan or infinity", _DIVERGED)
+
+
+def no_times(piece: Piece) -> None:
+    """A record (T, N) of numbers none of which is 0 is one of times, (B, N), rather than spikes."""
+    whole = isinstance(piece, Dense) and isinstance(piece.start, int) and len(piece.x) > 1
+    if not whole or piece.values.ndim != 2:
+        return
+    x, xp = piece.values, namespace(piece.values)
+    if checks_values(x) and bool(xp.all(x != 0)) and bool(xp.any(x != 1)):
+        rule = "spikes (time, neurons), 0 where there is none"
+        fix = "For spike times (batch, neurons) read with readouts.Decided()."
+        refuse("record", rule, "numbers without a 0", fix)
+
+
+def unread(target: Any, record: Any, class_axis: Any, time_axis: int) -> None:
+    """A target that a penalty leaves to others is one of the same samples all the same."""
+    if isinstance(target, (Events, Packed)) or is_ragged(target) or is_ragged(record):
+        return
+    rule, fix = "nothing, or the target of the batch, for a penalty", "Drop target."
+    if not is_array(target):
+        if not isinstance(target, (int, float, list, tuple)):
+            refuse("target", rule, said(target), fix, TypeError)
+        return
+    real_kind("target", target)
+    if is_array(record) and class_axis is None and record.ndim == 3:
+        samples = record.shape[1 if time_axis in (0, -3) else 0]
+        if samples not in tuple(target.shape):
+            refuse("target", rule, f"{shape_of(target)} for {samples} samples", fix)
 
 
 def undecided(readout: object) -> NoReturn:

@@ -269,9 +269,30 @@ def steps_inside(pairs: list[tuple[int, int]], steps: Steps) -> None:
                 refuse(argument, rule, step, f"Choose {-steps} <= {argument} < {steps}.")
 
 
-def rate(full: Any) -> Any:
-    """A rate target needs a readout that firing at every step drives to a number."""
+SLACK = 1e-3
+"""By how much rates may leave 0 to 1: rounding, and the steps of finite differences."""
+
+
+def rate(reading: Any) -> Any:
+    """What firing at every step reads: a rate target needs a readout of rates, and spikes."""
+    z, full = reading.z, reading.full
     if full is None:
         fix = "Write target=targets.OnOff()."
         refuse("target", "a readout of rates for OnOffRate", "one of other values", fix, TypeError)
+    counts = reading.keeps is None and 0 not in z.shape  # of every step it would be another pass
+    if counts and checks_values(z, *(() if isinstance(full, (int, float)) else (full,))):
+        low, high = extent(z / full)
+        if low < -SLACK or high > 1 + SLACK:
+            fix = "For graded values and membranes write target=targets.OnOff()."
+            refuse("record", "spikes of 0 and 1, at rates from 0 to 1", span(low, high), fix)
     return full
+
+
+def spike_counts(z: Array, reading: Any) -> Array:
+    """Counts or rates, which are not negative."""
+    if reading.keeps is None and 0 not in z.shape and checks_values(z):
+        low, high = extent(z)
+        if low < -SLACK:
+            fix = "For membranes choose a criterion of values, such as CrossEntropy."
+            refuse("record", "spikes, whose counts are at least 0", span(low, high), fix)
+    return z

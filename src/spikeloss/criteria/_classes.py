@@ -152,7 +152,7 @@ class RateNLL(Weighed):
         _door.option(self, "epsilon", _door.number, above=0.0)
 
     def each(self, reading: Reading, y: Array) -> Array:
-        z, xp = reading.z, namespace(reading.z)
+        z, xp = _door.spike_counts(reading.z, reading), namespace(reading.z)
         rate = z + self.epsilon
         _, right = of_label(rate, y)
         return xp.log(xp.sum(rate, axis=-1, keepdims=True)) - xp.log(right)

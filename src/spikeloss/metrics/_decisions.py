@@ -13,6 +13,9 @@ from spikeloss.readouts import Readout
 
 from ._tally import Tally, tally
 
+BINS = 10**6
+"""Of a calibration error, at most."""
+
 Judge: TypeAlias = Readout | Loss | Total
 """What decides: a readout, or a loss, of which a sum the first."""
 
@@ -109,7 +112,7 @@ def calibration_error(
 
     Args:
         judge, record, labels, layout: as for `accuracy`.
-        bins: M, 1 or more.
+        bins: M, from 1 to 10^6.
 
     Source: C. Guo et al., On calibration of modern neural networks (2017).
 
@@ -191,7 +194,7 @@ def tally_among(judge: Judge, record: Any, labels: Any, k: int, layout: Layout) 
 
 def tally_gaps(judge: Judge, record: Any, labels: Any, bins: int, layout: Layout) -> Tally:
     """sum [c = y] - p of the samples of each bin, (M,)."""
-    bins = _door.whole("bins", bins, low=1)
+    bins = _door.whole("bins", bins, low=1, high=BINS)
     found = decision(judge, record, labels, layout)
     z, xp = found.evidence, namespace(found.evidence)
     confidence = xp.exp(xp.max(log_softmax(z), axis=-1))

@@ -13,6 +13,9 @@ from ._base import Keeps, Readout
 Code = Literal["time", "negative", "reciprocal", "exponential"]
 
 
+MOST = 10_000
+"""Spikes of a neuron that are read at most."""
+
 LATEST = 80.0
 """Units beyond which e^t stands still, as float32 ends at 88."""
 
@@ -84,6 +87,7 @@ class _Times(_Coded):
 def _spikes(piece: Piece, carry: Carry, count: int) -> Spikes:
     """The first F spikes of every neuron in the piece and before."""
     _door.spikes(piece)
+    _door.no_times(piece)
     spikes = piece.spikes(count)
     return spikes if carry is None else _first(carry, spikes, piece.present)
 
@@ -140,7 +144,7 @@ class SpikeTimes(_Times):
     itself; the derivatives of spikes that share a step, as missing ones do, add up.
 
     Args:
-        count: F, the number of spikes to read, 1 or more.
+        count: F, the number of spikes to read, from 1 to 10,000.
 
     >>> import numpy
     >>> SpikeTimes(count=2)(numpy.array([[1, 0], [0, 1], [1, 0]]))
@@ -152,7 +156,7 @@ class SpikeTimes(_Times):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _door.option(self, "count", _door.whole, low=1)
+        _door.option(self, "count", _door.whole, low=1, high=MOST)
 
     @property
     def keeps(self) -> Keeps:
@@ -175,7 +179,7 @@ class SoftCount(Readout):
     not be read: the formula here is ours.
 
     Args:
-        count: F, the number of spikes to read, 1 or more.
+        count: F, the number of spikes to read, from 1 to 10,000.
         tau: above 0, in steps: spikes so close to the end count between 1/2 and 1.
         latency: a, 0 or more, per step.
 
@@ -189,7 +193,7 @@ class SoftCount(Readout):
     latency: float = 0.0
 
     def __post_init__(self) -> None:
-        _door.option(self, "count", _door.whole, low=1)
+        _door.option(self, "count", _door.whole, low=1, high=MOST)
         _door.option(self, "tau", _door.number, above=0.0)
         _door.option(self, "latency", _door.number, low=0.0)
 

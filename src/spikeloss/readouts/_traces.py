@@ -86,7 +86,7 @@ class FilteredTrace(_Trace):
 
     Args:
         tau: above 0, in steps.
-        order: m, 1 or more.
+        order: m, from 1 to 100.
         rise: None, or above 0 and not `tau`, in steps; then the order is 1.
 
     Source: M. van Rossum, A novel spike distance (2001); S. Shrestha and G. Orchard, SLAYER (2018).
@@ -102,7 +102,7 @@ class FilteredTrace(_Trace):
 
     def __post_init__(self) -> None:
         _door.option(self, "tau", _door.number, above=0.0)
-        _door.option(self, "order", _door.whole, low=1)
+        _door.option(self, "order", _door.whole, low=1, high=100)
         if self.rise is not None:
             _door.option(self, "rise", _door.number, above=0.0)
             _door.rise(self.rise, self.tau, self.order)

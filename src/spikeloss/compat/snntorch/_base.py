@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal, Unpack
 
 from spikeloss import readouts
 from spikeloss._backend import device, is_array, library, like
-from spikeloss._door import choice
+from spikeloss._door import LAYOUT, choice, known
 from spikeloss._shapes import Array, Layout
 from spikeloss.compat._calls import axes, labels, speaks
 from spikeloss.loss import Loss
@@ -35,6 +35,7 @@ class LossFunctions:
     @speaks(NAMES)
     def __call__(self, spk_out: Array, targets: Array, **layout: Unpack[Layout]) -> Array:
         """The loss of a record (T, B, N) against labels (B) or the targets of the loss."""
+        known("a loss", layout, LAYOUT)
         return self._reduce(self._compute_loss(spk_out, targets, **layout))
 
     def _compute_loss(self, spk_out: Array, targets: Array, **layout: Unpack[Layout]) -> Array:
