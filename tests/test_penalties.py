@@ -448,7 +448,7 @@ def test_kinks(formula: Any, options: Options, column: Any, slope: Any) -> None:
 def test_a_target_is_ignored(row: Row, library: Library) -> None:
     with library.precision():
         x, wanted = library.array(row.record), row.each(row.record).mean()
-        for target in (None, library.array(LABELS), library.array(np.array([99, -7]))):
+        for target in (None, library.array(LABELS), library.array(np.array([99, -7, 3, 0]))):
             same(row.loss()(x, target), wanted)
         with pytest.raises(TypeError, match="^target: expected nothing, or the target of the"):
             row.loss()(x, "nothing")
