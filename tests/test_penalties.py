@@ -450,7 +450,7 @@ def test_a_target_is_ignored(row: Row, library: Library) -> None:
         x, wanted = library.array(row.record), row.each(row.record).mean()
         for target in (None, library.array(LABELS), library.array(np.array([99, -7, 3, 0]))):
             same(row.loss()(x, target), wanted)
-        with pytest.raises(TypeError, match="^target: expected nothing, or the target of the"):
+        with pytest.raises(TypeError, match=r"^target: expected nothing, or the target of the"):
             row.loss()(x, "nothing")
         same(row.loss()(x, class_weight=library.array(np.ones(2))), wanted)
         same(fed(row.loss(), x, {}, library.array(LABELS)), wanted)

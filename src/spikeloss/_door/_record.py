@@ -289,8 +289,9 @@ def unread(target: Any, record: Any, class_axis: Any, time_axis: int) -> None:
             refuse("target", rule, said(target), fix, TypeError)
         return
     real_kind("target", target)
-    if is_array(record) and class_axis is None and record.ndim == 3:
-        samples = record.shape[1 if time_axis in (0, -3) else 0]
+    shape = record.shape if is_array(record) or isinstance(record, (Events, Packed)) else ()
+    if class_axis is None and len(shape) == 3:
+        samples = shape[1 if time_axis in (0, -3) else 0]
         if samples not in tuple(target.shape):
             refuse("target", rule, f"{shape_of(target)} for {samples} samples", fix)
 
