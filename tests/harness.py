@@ -27,6 +27,12 @@ EAGER = (NUMPY, TORCH)
 
 every_library = pytest.mark.parametrize("library", LIBRARIES, ids=named)
 every_eager = pytest.mark.parametrize("library", EAGER, ids=named)
+slow_in_jax = pytest.mark.parametrize(
+    "library",
+    [pytest.param(x, marks=pytest.mark.slow if x is JAX else ()) for x in LIBRARIES],
+    ids=named,
+)
+"""Every library; JAX, which compiles for long, with the slow tests."""
 
 
 def each_case(rows: tuple[Case, ...]) -> Any:

@@ -175,12 +175,14 @@ def test_wrong_calls(call: Call) -> None:
     check(call)
 
 
+@pytest.mark.slow
 @settings(10, 300)
 @given(calls(libraries=(JAX,), shapes=JAX_SHAPES))
 def test_right_calls_in_jax(call: Call) -> None:
     check(call)
 
 
+@pytest.mark.slow
 @settings(20, 300)
 @given(calls(libraries=(JAX,), shapes=JAX_SHAPES, spoil=True))
 def test_wrong_calls_in_jax(call: Call) -> None:

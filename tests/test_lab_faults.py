@@ -24,6 +24,8 @@ from spikeloss.lab.recipe import Comparison, Recipe
 from spikeloss.lab.report import publish
 from spikeloss.lab.training import fit
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe(epochs=1, steps=3, hidden=4, batch_size=512)
 COMPARISON = Comparison(RECIPE, ("ce_count", "0.5*ce_rate + 2*mse_count(on=0.8)"), seeds=3)
 

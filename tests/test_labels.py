@@ -69,7 +69,7 @@ def test_vmap_with_labels_that_are_no_class(name: str) -> None:
     for call in (loss, weighted):
         value = torch.func.vmap(call, (axis, 0))(x, labels)
         slope = torch.func.vmap(torch.func.grad(call), (axis, 0), axis)(x, labels)
-        alone = call(x[:, 0] if axis else x[0], labels[0])
+        alone = call(x[:, :1] if axis else x[:1], labels[:1])
         assert value.isnan().tolist() == [False, True, False, True]
         assert torch.allclose(value[0], alone)
         slope = slope.movedim(axis, 0).flatten(1)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from harness import slow_in_jax
 from libraries import LIBRARIES, Library, named, same
 
 from spikeloss import Loss, criteria, metrics, penalties, presets, readouts, synapses, targets
@@ -133,7 +134,7 @@ def test_fan_out_has_the_same_order() -> None:
 # A target that is a record is laid out as the record is
 
 
-@pytest.mark.parametrize("library", LIBRARIES, ids=named)
+@slow_in_jax
 def test_a_target_that_is_a_record_has_the_layout_of_the_record(library: Library) -> None:
     size = 4  # T = B: only the layout tells them apart
     x, y = ((RNG.random((size, size, 3)) < 0.5).astype(np.float32) for _ in range(2))

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from harness import compiled, every_library
+from harness import compiled, every_library, slow_in_jax
 from harness import near as derivatives_near
 from libraries import JAX, NUMPY, TORCH, Array, Library, named, same
 from torch import nn
@@ -967,7 +967,7 @@ def test_sum_and_replace() -> None:
     assert presets.tet().replace(class_weight=(1.0, 2.0)).main.class_weight == (1.0, 2.0)
 
 
-@every_library
+@slow_in_jax
 def test_terms_add_up_before_they_are_rounded(library: Library) -> None:
     record = library.array(np.ones((1000, 2, 128)), "float16")
     labels = library.array(np.zeros(2, int))

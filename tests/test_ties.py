@@ -10,7 +10,8 @@ import jax
 import numpy as np
 import pytest
 import torch
-from libraries import JAX, LIBRARIES, NUMPY, TORCH, Array, Library, named
+from harness import every_library, slow_in_jax
+from libraries import JAX, Array, Library
 
 from spikeloss import Loss, metrics, stream
 from spikeloss.criteria import CrossEntropy, EarlySpike, RelativeTime, TimeProximity
@@ -37,7 +38,6 @@ CAUSAL = (
     *(WeightedSum(tau=3.0), FilteredTrace(tau=4.0), FilteredTrace(tau=4.0, rise=2.0)),
     *(MovingWindow(width=3), PeakWindow(width=4), Temperature(LogSumExp(), scale=3.0)),
 )
-every_library = pytest.mark.parametrize("library", LIBRARIES, ids=named)
 
 
 def tied(rng: np.random.Generator, steps: int, membrane: bool, permuted: bool) -> tuple[Any, Array]:
@@ -127,7 +127,7 @@ def test_what_differs_does_not_tie(library: Library, readout: Readout) -> None:
         assert (found == (1 if name == "top" else 4)).all(), name
 
 
-@every_library
+@slow_in_jax
 def test_what_is_exact_ties_only_when_equal(library: Library) -> None:
     z = np.array([[1.0, np.nextafter(np.float32(1), np.float32(2))]], np.float32)
     assert int(Loss(Decided(), CrossEntropy()).predict(library.array(z))[0]) == 1
@@ -159,7 +159,7 @@ def test_ties_of_patterns(library: Library) -> None:
     assert int(loss.predict(library.array(record))[0]) == 0
 
 
-@pytest.mark.parametrize("library", [NUMPY, TORCH, JAX], ids=named)
+@slow_in_jax
 def test_anytime_ties(library: Library) -> None:
     rng = np.random.default_rng(4)
     x, lowest = tied(rng, 25, False, False)
