@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, Unpack
 
 from . import _door
 from . import _shapes as shapes
-from ._backend import as_array, namespace
+from ._backend import as_array, is_array, namespace
 from ._piece import Piece, deciding
 from ._shapes import Array, ClassAxis, Layout, Steps
 from ._stage import Stage
@@ -60,6 +60,8 @@ class _Objective(metaclass=Stage):
         return Total(self._terms + other._terms)
 
     def __radd__(self, zero: int) -> Self:
+        if is_array(zero):
+            _door.called(zero)
         begins = isinstance(zero, int) and zero == 0  # as `sum` does
         return self if begins else NotImplemented
 

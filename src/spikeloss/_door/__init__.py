@@ -9,6 +9,7 @@ from ._layout import of_step, steps_of, time_first
 from ._names import LAYOUT, blamed, keywords, known, made_of
 from ._options import (
     bounds,
+    called,
     choice,
     class_weights_option,
     flag,
@@ -82,6 +83,7 @@ __all__ = [
     "blamed",
     "blank",
     "bounds",
+    "called",
     "choice",
     "class_labels",
     "class_target",

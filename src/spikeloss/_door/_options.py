@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NoReturn
 
 from spikeloss._backend import concrete, is_array, unwrap
 
@@ -243,3 +243,9 @@ def pairs_option(on: int | tuple[int, ...], off: int | tuple[int, ...]) -> None:
     if many[0] != many[1]:
         rule, fix = f"as many steps as on={cut(repr(on))}", "Give on and off the same number."
         refuse("off", rule, cut(repr(off)), fix)
+
+
+def called(other: Any) -> NoReturn:
+    """A loss is added to losses, its value to numbers."""
+    fix = "Add its value, as in x + loss(record, target)."
+    refuse("loss", "another loss to be added to", said(other), fix, TypeError)
