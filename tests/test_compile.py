@@ -31,6 +31,8 @@ TARGETS = {
     "binary_peak": (RECORDS["logits"] > 0).float(),
 }
 
+pytestmark = pytest.mark.slow
+
 
 def assert_compiled(name: str, loss: Loss | Total, backend: str) -> None:
     record = RECORDS[loss.main.reads]

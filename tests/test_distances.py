@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pytest
 import torch
+from harness import slow_in_jax
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from libraries import DIFFERENTIABLE, JAX, LIBRARIES, NUMPY, TORCH, Array, Library, named, same
@@ -28,7 +29,6 @@ from spikeloss.distances import (
 )
 from spikeloss.records import Events, Packed
 
-every_library = pytest.mark.parametrize("library", LIBRARIES, ids=named)
 differentiable = pytest.mark.parametrize("library", DIFFERENTIABLE, ids=named)
 few = settings(
     max_examples=40, deadline=None, derandomize=True, database=None, phases=[Phase.generate]
@@ -182,7 +182,7 @@ OPTIONS: tuple[dict[str, Any], ...] = (
 )
 
 
-@every_library
+@slow_in_jax
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_grid(library: Library, options: dict[str, Any]) -> None:
     for tau in (0.3, 4.0):
@@ -226,7 +226,7 @@ def test_grid_gradient(library: Library, options: dict[str, Any], cosine: float 
             same(root, np.zeros_like(x))
 
 
-@every_library
+@slow_in_jax
 @pytest.mark.parametrize("cosine", [0.0, 0.3, 1.0])
 def test_grid_of_units(library: Library, cosine: float) -> None:
     expected = np.zeros(2)
@@ -239,7 +239,7 @@ def test_grid_of_units(library: Library, cosine: float) -> None:
         same(van_rossum(library.array(X), library.array(Y), tau=3.0, cosine=cosine), expected)
 
 
-@every_library
+@slow_in_jax
 def test_grid_layout(library: Library) -> None:
     lengths, mask = np.array([41, 7]), record(7, 70, 2) > 0
     cropped = np.array(
@@ -314,7 +314,7 @@ def test_grid_meets_spike_times() -> None:
 # van Rossum on spike times
 
 
-@every_library
+@slow_in_jax
 @pytest.mark.parametrize("tau", [0.7])
 def test_times(library: Library, tau: float) -> None:
     expected = each_pair(A, B, lambda a, b: event_oracle([a], [b], tau), units=False)
@@ -351,7 +351,7 @@ def test_times_gradient(library: Library, cosine: float | None, root: bool) -> N
         np.testing.assert_allclose(none, np.zeros_like(SMOOTH_A), atol=1e-6)
 
 
-@every_library
+@slow_in_jax
 def test_times_of_hand(library: Library) -> None:
     with library.precision():
         one, two = library.array(np.array([1.0])), library.array(np.array([INF, 1.0, 2.0]))
@@ -367,7 +367,7 @@ def test_times_of_hand(library: Library) -> None:
 # Victor and Purpura
 
 
-@every_library
+@slow_in_jax
 @pytest.mark.parametrize("cost", [0.0, 0.8, 30.0])
 def test_edits(library: Library, cost: float) -> None:
     expected = each_pair(A, B, lambda a, b: edit_oracle([a], [b], cost), units=False)
@@ -406,7 +406,7 @@ def test_edits_of_units_at_random() -> None:
             same(victor_purpura(a, b, cost=0.9, label_cost=change), expected)
 
 
-@every_library
+@slow_in_jax
 def test_soft_edits(library: Library) -> None:
     softness = 0.2
     a, b = trains(10, 2, 2, 3), trains(11, 2, 2, 2)
@@ -607,7 +607,7 @@ def synchronization_oracle(a: Train, b: Train, start: float, end: float) -> floa
     return found / (len(a) + len(b))
 
 
-@every_library
+@slow_in_jax
 def test_pyspike(library: Library) -> None:
     pytest.importorskip("pyspike")
     a, b = trains(14, 5, 3, 4), trains(15, 5, 3, 5)

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from libraries import LIBRARIES, NUMPY, TORCH, Array, Library, named, same
+from harness import slow_in_jax
+from libraries import NUMPY, TORCH, Array, Library, named, same
 
 from spikeloss import Loss, presets
 from spikeloss.criteria import (
@@ -40,7 +41,6 @@ from spikeloss.reductions import Each
 
 INF = math.inf
 getcontext().prec = 60
-every_library = pytest.mark.parametrize("library", LIBRARIES, ids=named)
 
 
 def found(library: Library, loss: Callable[..., Any], x: Any) -> tuple[Array, Array | None]:
@@ -72,7 +72,7 @@ def imitation(z: Array, y: Array, temperature: float) -> tuple[float, list[float
     return float(t * t * value), [float(t * (b - a)) for a, b in zip(q, p, strict=True)]
 
 
-@every_library
+@slow_in_jax
 @pytest.mark.parametrize("temperature", [1.0, 100.0, 1000.0, 1e5])
 def test_distillation_at_any_temperature(library: Library, temperature: float) -> None:
     rng = np.random.default_rng(0)
@@ -87,7 +87,7 @@ def test_distillation_at_any_temperature(library: Library, temperature: float) -
             close(row, other, 1e-5)
 
 
-@every_library
+@slow_in_jax
 def test_distillation_of_itself_and_of_the_impossible(library: Library) -> None:
     loss = Loss(Decided(), Distillation(temperature=300.0), reduction=Each())
     z = np.array([[5.0, -2.0, 0.1], [0.0, 1.0, -INF], [0.0, 1.0, 90000.0]])
@@ -100,7 +100,7 @@ def test_distillation_of_itself_and_of_the_impossible(library: Library) -> None:
 # Times with an infinity
 
 
-@every_library
+@slow_in_jax
 @pytest.mark.parametrize("criterion", [EarlySpike(tau=2.0), RelativeTime(delay=1.0)])
 def test_a_silent_neuron_leaves_times_defined(library: Library, criterion: Any) -> None:
     loss, label = Loss(Decided(), criterion), library.array(np.array([0]))
@@ -111,7 +111,7 @@ def test_a_silent_neuron_leaves_times_defined(library: Library, criterion: Any) 
         same(slope, [[shorter[0, 0], 0, shorter[0, 1]]], "float32")
 
 
-@every_library
+@slow_in_jax
 def test_a_right_class_that_never_decides(library: Library) -> None:
     loss, label = Loss(Decided(), RelativeTime(delay=1.0)), library.array(np.array([0]))
     for others in ([2.0, 3.0], [2.0, INF], [INF, INF]):
@@ -123,7 +123,7 @@ def test_a_right_class_that_never_decides(library: Library) -> None:
 # Products and distances
 
 
-@every_library
+@slow_in_jax
 @pytest.mark.parametrize("amplitude", [1.0, 1e3, 1e6])
 def test_gaussian_similarity_at_any_amplitude(library: Library, amplitude: float) -> None:
     rng = np.random.default_rng(1)
@@ -157,7 +157,7 @@ def test_autocast_leaves_products_alone(kernel: Any) -> None:
         close(one.detach(), other.detach(), 1e-5)
 
 
-@every_library
+@slow_in_jax
 def test_similarity_refuses_more_samples_than_fit(library: Library) -> None:
     record, labels = library.array(np.zeros((1, 100_000, 1))), library.array(np.zeros(100_000, int))
     with pytest.raises(ValueError, match="record: expected at most 10000 samples"):
@@ -167,7 +167,7 @@ def test_similarity_refuses_more_samples_than_fit(library: Library) -> None:
 # Numbers that overflow, and small ones beside large ones
 
 
-@every_library
+@slow_in_jax
 @pytest.mark.parametrize("others", [False, True])
 def test_levels_of_huge_membranes(library: Library, others: bool) -> None:
     loss = Loss(Decided(), Level(level=1.0, others=others))
@@ -179,7 +179,7 @@ def test_levels_of_huge_membranes(library: Library, others: bool) -> None:
         same(slope, [[0.0, 4.0]] if others else [[4.0, 0.0]], "float32")
 
 
-@every_library
+@slow_in_jax
 def test_a_sure_yes_keeps_its_digits(library: Library) -> None:
     loss = Loss(Decided(), BinaryCrossEntropy(), reduction=Each())
     y = library.array(np.array([[1.0, 0.0, 0.5]]), "float32")
@@ -204,7 +204,7 @@ def long_record(steps: int) -> Array:
     return rng.random((steps, 2, 3)).astype(np.float32) + np.float32([0.0, 1e-4, 2e-4])
 
 
-@every_library
+@slow_in_jax
 @pytest.mark.parametrize("readout", LONG, ids=str)
 def test_a_long_record(library: Library, readout: Readout) -> None:
     """float32 stays within 3e-6 of float64 at 10^5 steps, in value and gradient."""
@@ -248,7 +248,7 @@ def test_a_long_stream(library: Library, readout: Readout) -> None:
 # Options that are huge
 
 
-@every_library
+@slow_in_jax
 def test_a_window_longer_than_the_record(library: Library) -> None:
     x, labels = library.array(long_record(7)), library.array(np.array([0, 2]))
     huge, whole = presets.spike_rate(width=2**31), presets.spike_rate(width=7)

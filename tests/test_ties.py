@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 import torch
-from harness import every_library, slow_in_jax
+from harness import slow_in_jax
 from libraries import JAX, Array, Library
 
 from spikeloss import Loss, metrics, stream
@@ -79,7 +79,7 @@ def decisions(library: Library, loss: Loss, x: Array) -> dict[str, Array]:
     return {name: library.to_numpy(value) for name, value in found.items()}
 
 
-@every_library
+@slow_in_jax
 @pytest.mark.parametrize("readout", [*SYMMETRIC, *CAUSAL], ids=str)
 def test_ties_go_to_the_lowest_class(library: Library, readout: Readout) -> None:
     rng = np.random.default_rng(0)
@@ -92,7 +92,7 @@ def test_ties_go_to_the_lowest_class(library: Library, readout: Readout) -> None
                 assert (found == expected).all(), (steps, membrane, name)
 
 
-@every_library
+@slow_in_jax
 @pytest.mark.parametrize("amplitude", [1.0, 30.0])
 def test_ties_of_votes(library: Library, amplitude: float) -> None:
     """Steps whose numbers two classes have exchanged give both the same votes."""
@@ -105,7 +105,7 @@ def test_ties_of_votes(library: Library, amplitude: float) -> None:
             assert (found == 1).all(), (steps, name)
 
 
-@every_library
+@slow_in_jax
 @pytest.mark.parametrize("pool", ["sum", "mean"])
 def test_ties_of_populations(library: Library, pool: Any) -> None:
     rng = np.random.default_rng(2)
@@ -117,7 +117,7 @@ def test_ties_of_populations(library: Library, pool: Any) -> None:
         assert (found == 1).all(), name
 
 
-@every_library
+@slow_in_jax
 @pytest.mark.parametrize("readout", [*SYMMETRIC, *CAUSAL, CumulativeSoftmax()], ids=str)
 def test_what_differs_does_not_tie(library: Library, readout: Readout) -> None:
     rng = np.random.default_rng(3)
@@ -135,14 +135,14 @@ def test_what_is_exact_ties_only_when_equal(library: Library) -> None:
     assert int(Loss(Count(), CrossEntropy()).predict(library.array(one_more))[0]) == 1
 
 
-@every_library
+@slow_in_jax
 def test_infinite_evidence(library: Library) -> None:
     z = library.array(np.array([[-np.inf, 3.0, 3.0], [1.0, np.inf, np.inf]]), "float32")
     assert Loss(Decided(), CrossEntropy()).predict(z).tolist() == [1, 1]
     assert Loss(Mean(), CrossEntropy()).predict(z[None]).tolist() == [1, 1]
 
 
-@every_library
+@slow_in_jax
 def test_of_times_the_smallest_decides(library: Library) -> None:
     z = library.array(np.array([[2.0, 1.0, 3.0], [np.inf, 4.0, np.inf]]), "float32")
     for criterion in (RelativeTime(delay=1.0), EarlySpike(tau=1.0), TimeProximity(tau=1.0)):
@@ -152,7 +152,7 @@ def test_of_times_the_smallest_decides(library: Library) -> None:
     assert Loss(Decided(), CrossEntropy()).predict(z[:1]).tolist() == [2]
 
 
-@every_library
+@slow_in_jax
 def test_ties_of_patterns(library: Library) -> None:
     loss = Loss(Mean(), CrossEntropy(), StoredPattern(((0.1, 0.2), (0.2, 0.1), (9.0, 9.0))))
     record = np.repeat(np.array([[[0.7, 0.7]]], np.float32), 10, axis=0)
@@ -172,7 +172,7 @@ def test_anytime_ties(library: Library) -> None:
 # Streams that never end
 
 
-@every_library
+@slow_in_jax
 def test_counts_go_on(library: Library) -> None:
     """2^24 spikes and then 1000 more, each of which float32 alone would lose."""
     fold = Loss(Count(), CrossEntropy()).fold()
