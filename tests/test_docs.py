@@ -97,8 +97,14 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         yield
 
 
+PAGES_RUN = [
+    pytest.param(page, marks=pytest.mark.slow if page.name in ("README.md", "jax.md") else ())
+    for page in RUN
+]  # those that compile for long are slow
+
+
 @pytest.mark.usefixtures("alone")
-@pytest.mark.parametrize("page", RUN, ids=named)
+@pytest.mark.parametrize("page", PAGES_RUN, ids=named)
 def test_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)  # where dataclasses look for their names

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from libraries import JAX, LIBRARIES, NUMPY, TORCH, Library, named, same
+from harness import slow_in_jax
+from libraries import JAX, NUMPY, TORCH, Library, named, same
 
 from spikeloss import Loss, presets
 from spikeloss.readouts import WholeRecord
@@ -24,10 +25,9 @@ LABELLED = [
     for name, preset in presets.catalogue().items()
     if preset.build().of_labels and not preset.build().main.criterion.whole
 ]
-every_library = pytest.mark.parametrize("library", LIBRARIES, ids=named)
 
 
-@every_library
+@slow_in_jax
 @pytest.mark.parametrize("dtype", ["uint64", "int64", "uint32", "uint16", "uint8", "int8"])
 def test_labels_of_every_dtype(library: Library, dtype: str) -> None:
     most = np.iinfo(dtype).max
@@ -95,7 +95,7 @@ def test_wrong_sequences_that_are_traced(wrong: Any) -> None:
     assert slope.isnan().any(2).any(0).tolist() == expected
 
 
-@every_library
+@slow_in_jax
 @pytest.mark.parametrize("reduction", [Mean(), Sum(), Each()])
 def test_no_sequences(library: Library, reduction: Reduction) -> None:
     loss = CTC.replace(reduction=reduction)

@@ -482,7 +482,7 @@ def decided(record: Array, layout: str = "whole") -> Array:
     return np.where(z.any(-1), z.argmax(-1), -1)
 
 
-@every_library
+@slow_in_jax
 def test_totals(library: Library) -> None:
     row, ce = Row(rate_bounds, {"upper": 0.2}), presets.ce_count()
     total = ce + 0.1 * row.loss()
@@ -552,7 +552,7 @@ def test_a_penalty_of_layers_is_their_sum(row: Row, library: Library) -> None:
                 same(loss(records, sample_weight=w, **steps), (WEIGHT * wanted).mean())
 
 
-@every_library
+@slow_in_jax
 def test_totals_of_layers(library: Library) -> None:
     row, ce = Row(count_bounds, {"lower": 8.0, "upper": 12.0}), presets.ce_count()
     total = ce.replace(layers="output") + 0.1 * row.loss(layers="hidden")

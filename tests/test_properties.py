@@ -203,6 +203,7 @@ def test_libraries_agree(problem: Problem) -> None:
     same(problem.value(TORCH), expected)
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(problems(shape=(3, 2, 4)))  # JAX compiles every operation for every shape
 def test_jax_agrees(problem: Problem) -> None:

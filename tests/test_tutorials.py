@@ -257,6 +257,7 @@ OF_BRAINPY: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_BRAINPY)
 def test_calls_of_brainpy(name: str) -> None:
     """Eagerly, and compiled as BrainPy compiles a step of training."""
