@@ -37,7 +37,6 @@ from spikeloss.criteria import (
     TimeProximity,
 )
 from spikeloss.readouts import (
-    Count,
     CumulativeSoftmax,
     Decided,
     EveryStep,
@@ -47,19 +46,19 @@ from spikeloss.readouts import (
     LastStep,
     LogSumExp,
     Maximum,
-    Mean,
+    MeanOverTime,
     MovingWindow,
     PeakWindow,
     Population,
     Readout,
     SoftCount,
     SpikeTimes,
+    SumOverTime,
     Temperature,
     Weighted,
     WeightedSum,
 )
-from spikeloss.reductions import Each, Reduction, Sum
-from spikeloss.reductions import Mean as MeanLoss
+from spikeloss.reductions import Each, Mean, Reduction, Sum
 from spikeloss.targets import Given, GivenTime, OnOff, OnOffRate, OnOffTime
 
 T, B, N, C, F = 7, 5, 6, 3, 2
@@ -237,7 +236,7 @@ def stage(part: Any) -> Stage:
 
 def reduction(part: Reduction) -> str:
     """The word of the oracles for a reduction."""
-    if isinstance(part, MeanLoss):
+    if isinstance(part, Mean):
         return part.over
     return {Sum: "sum", Each: "none"}[type(part)]
 
@@ -315,9 +314,9 @@ _PAIR = SpikeTimes(count=2)
 _READOUTS = (
     Case("EveryStep", Loss(EveryStep(), CrossEntropy())),
     Case("EveryStep membrane", Loss(EveryStep(), CrossEntropy()), "membrane"),
-    Case("Count", Loss(Count(), CrossEntropy())),
-    Case("Mean", Loss(Mean(), CrossEntropy())),
-    Case("Mean membrane", Loss(Mean(), CrossEntropy()), "membrane"),
+    Case("SumOverTime", Loss(SumOverTime(), CrossEntropy())),
+    Case("MeanOverTime", Loss(MeanOverTime(), CrossEntropy())),
+    Case("MeanOverTime membrane", Loss(MeanOverTime(), CrossEntropy()), "membrane"),
     Case("Maximum", Loss(Maximum(), CrossEntropy()), "membrane"),
     Case("Maximum squared", Loss(Maximum(), SquaredError(), OnOff()), "membrane"),
     Case("LastStep", Loss(LastStep(), CrossEntropy()), "membrane"),
@@ -340,11 +339,11 @@ _READOUTS = (
     ),
     Case("WeightedSum", Loss(WeightedSum(tau=2.5), CrossEntropy())),
     Case("WeightedSum rate", Loss(WeightedSum(tau=4.0), SquaredError(), OnOffRate(0.5))),
-    Case("Weighted", Loss(Weighted(Count(), CLASS_WEIGHT), CrossEntropy())),
-    Case("Weighted alike", Loss(Weighted(Mean(), 2.5), SquaredError(), OnOffRate(0.5))),
+    Case("Weighted", Loss(Weighted(SumOverTime(), CLASS_WEIGHT), CrossEntropy())),
+    Case("Weighted alike", Loss(Weighted(MeanOverTime(), 2.5), SquaredError(), OnOffRate(0.5))),
     Case(
         "Population of Weighted",
-        Loss(Population(Weighted(Count(), CLASS_WEIGHT), classes=C), CrossEntropy()),
+        Loss(Population(Weighted(SumOverTime(), CLASS_WEIGHT), classes=C), CrossEntropy()),
     ),
     Case("SoftCount", Loss(SoftCount(count=2), CrossEntropy())),
     Case("SoftCount late", Loss(SoftCount(count=3, tau=2.5, latency=0.5), CrossEntropy())),
@@ -384,8 +383,10 @@ _READOUTS = (
         Loss(SpikeTimes(count=2, code="reciprocal", silent_gradient=False), SquaredError()),
         target="values",
     ),
-    Case("Population of Count", Loss(Population(Count(), classes=C), CrossEntropy())),
-    Case("Population mean", Loss(Population(Count(), classes=C, pool="mean"), CrossEntropy())),
+    Case("Population of SumOverTime", Loss(Population(SumOverTime(), classes=C), CrossEntropy())),
+    Case(
+        "Population mean", Loss(Population(SumOverTime(), classes=C, pool="mean"), CrossEntropy())
+    ),
     Case(
         "Population of EveryStep",
         Loss(Population(EveryStep(), classes=C, pool="mean"), CrossEntropy()),
@@ -406,16 +407,23 @@ _READOUTS = (
         least_steps=4,
     ),
     Case("Population of Decided", Loss(Population(Decided(), classes=C), CrossEntropy()), "logits"),
-    Case("Population of one class", Loss(Population(Count(), classes=1), SquaredError(), OnOff())),
-    Case("Temperature", Loss(Temperature(Count(), scale=2.5), CrossEntropy())),
+    Case(
+        "Population of one class",
+        Loss(Population(SumOverTime(), classes=1), SquaredError(), OnOff()),
+    ),
+    Case("Temperature", Loss(Temperature(SumOverTime(), scale=2.5), CrossEntropy())),
     Case("Temperature sharp", Loss(Temperature(EveryStep(), scale=0.5), CrossEntropy())),
     Case(
         "Temperature of Population",
-        Loss(Temperature(Population(Mean(), classes=C), scale=0.25), CrossEntropy()),
+        Loss(Temperature(Population(MeanOverTime(), classes=C), scale=0.25), CrossEntropy()),
     ),
     Case(
         "Population of Temperature",
-        Loss(Population(Temperature(Count(), scale=4.0), classes=C), SquaredError(), OnOffRate()),
+        Loss(
+            Population(Temperature(SumOverTime(), scale=4.0), classes=C),
+            SquaredError(),
+            OnOffRate(),
+        ),
     ),
 )
 
@@ -424,17 +432,17 @@ _CLASSES = (
         Case(f"CrossEntropy {target}", Loss(EveryStep(), CrossEntropy()), target=target)
         for target in ("step_labels", "probabilities", "step_probabilities")
     ),
-    Case("CrossEntropy of counts", Loss(Count(), CrossEntropy()), target="probabilities"),
-    Case("CrossEntropy smoothed", Loss(Count(), CrossEntropy(label_smoothing=0.125))),
-    Case("CrossEntropy uniform", Loss(Count(), CrossEntropy(label_smoothing=1.0))),
+    Case("CrossEntropy of counts", Loss(SumOverTime(), CrossEntropy()), target="probabilities"),
+    Case("CrossEntropy smoothed", Loss(SumOverTime(), CrossEntropy(label_smoothing=0.125))),
+    Case("CrossEntropy uniform", Loss(SumOverTime(), CrossEntropy(label_smoothing=1.0))),
     Case(
         "CrossEntropy smoothed probabilities",
-        Loss(Mean(), CrossEntropy(label_smoothing=0.3)),
+        Loss(MeanOverTime(), CrossEntropy(label_smoothing=0.3)),
         "membrane",
         "probabilities",
     ),
-    Case("CrossEntropy ignoring", Loss(Count(), CrossEntropy(ignore_index=1))),
-    Case("CrossEntropy ignoring -100", Loss(Count(), CrossEntropy(ignore_index=-100))),
+    Case("CrossEntropy ignoring", Loss(SumOverTime(), CrossEntropy(ignore_index=1))),
+    Case("CrossEntropy ignoring -100", Loss(SumOverTime(), CrossEntropy(ignore_index=-100))),
     Case(
         "CrossEntropy ignoring steps",
         Loss(EveryStep(), CrossEntropy(ignore_index=-1)),
@@ -456,7 +464,7 @@ _CLASSES = (
         Loss(
             EveryStep(),
             CrossEntropy(ignore_index=2, label_smoothing=0.1),
-            reduction=MeanLoss("weights"),
+            reduction=Mean("weights"),
             class_weight=CLASS_WEIGHT,
         ),
         "membrane",
@@ -466,20 +474,22 @@ _CLASSES = (
 
 _VALUES = (
     Case("Focal", Loss(Maximum(), Focal()), "membrane"),
-    Case("Focal 0", Loss(Count(), Focal(gamma=0.0))),
+    Case("Focal 0", Loss(SumOverTime(), Focal(gamma=0.0))),
     Case("Focal steps", Loss(EveryStep(), Focal(gamma=0.5)), "membrane", "step_labels"),
-    Case("RateNLL", Loss(Count(), RateNLL())),
+    Case("RateNLL", Loss(SumOverTime(), RateNLL())),
     Case("RateNLL window", Loss(MovingWindow(width=3), RateNLL(epsilon=0.25))),
-    Case("Margin", Loss(Mean(), Margin()), "membrane"),
-    Case("Margin squared", Loss(Mean(), Margin(margin=0.5, power=2)), "membrane"),
-    Case("Distillation", Loss(Mean(), Distillation(), reduction=Sum()), "membrane", "values"),
+    Case("Margin", Loss(MeanOverTime(), Margin()), "membrane"),
+    Case("Margin squared", Loss(MeanOverTime(), Margin(margin=0.5, power=2)), "membrane"),
+    Case(
+        "Distillation", Loss(MeanOverTime(), Distillation(), reduction=Sum()), "membrane", "values"
+    ),
     Case(
         "Distillation steps",
         Loss(EveryStep(), Distillation(temperature=2.5)),
         "membrane",
         "step_values",
     ),
-    Case("BinaryCrossEntropy", Loss(Mean(), BinaryCrossEntropy(), OnOff()), "membrane"),
+    Case("BinaryCrossEntropy", Loss(MeanOverTime(), BinaryCrossEntropy(), OnOff()), "membrane"),
     Case(
         "BinaryCrossEntropy steep",
         Loss(EveryStep(), BinaryCrossEntropy(slope=2.0, threshold=0.5)),
@@ -503,12 +513,12 @@ _VALUES = (
     ),
     Case("Level of several", Loss(Maximum(), Level()), "membrane", "values"),
     Case("Tempotron", Loss(Maximum(), Tempotron(threshold=0.75), OnOff()), "membrane"),
-    Case("SquaredError values", Loss(Count(), SquaredError()), target="values"),
+    Case("SquaredError values", Loss(SumOverTime(), SquaredError()), target="values"),
     Case("SquaredError steps", Loss(EveryStep(), SquaredError()), "membrane", "step_values"),
     Case("SquaredError trace", Loss(EveryStep(), SquaredError()), "membrane", "values"),
     Case("SquaredError logits", Loss(Decided(), SquaredError()), "logits", "values"),
-    Case("SquaredError power 1", Loss(Count(), SquaredError(steps_power=1), OnOff(2.0, 0.5))),
-    Case("SquaredError power 2", Loss(Count(), SquaredError(steps_power=2), OnOff(2.0, 0.5))),
+    Case("SquaredError power 1", Loss(SumOverTime(), SquaredError(steps_power=1), OnOff(2.0, 0.5))),
+    Case("SquaredError power 2", Loss(SumOverTime(), SquaredError(steps_power=2), OnOff(2.0, 0.5))),
     Case(
         "SquaredError tolerant",
         Loss(FirstSpike(), SquaredError(tolerance=2.0), OnOffTime(1, -2)),
@@ -526,7 +536,7 @@ _VALUES = (
     ),
     Case(
         "SquaredError Huber tolerant",
-        Loss(Count(), SquaredError(tolerance=1.25, delta=2.0, steps_power=1), OnOffRate(0.5)),
+        Loss(SumOverTime(), SquaredError(tolerance=1.25, delta=2.0, steps_power=1), OnOffRate(0.5)),
     ),
 )
 
@@ -534,13 +544,13 @@ _PENALTIES = (  # they leave the target alone
     *(
         Case(f"Bounds {name}", Loss(readout, Bounds(**options)), record, "values")
         for name, readout, record, options in (
-            ("of counts", Count(), "spikes", {"lower": 1.5, "upper": 2.5}),
-            ("below", Mean(), "spikes", {"lower": 0.3, "power": 1, "pool": "sum"}),
+            ("of counts", SumOverTime(), "spikes", {"lower": 1.5, "upper": 2.5}),
+            ("below", MeanOverTime(), "spikes", {"lower": 0.3, "power": 1, "pool": "sum"}),
             ("above", EveryStep(), "membrane", {"upper": 0.25}),
             ("a target", Maximum(), "membrane", {"lower": 1.0, "upper": 1.0, "power": 1}),
         )
     ),
-    Case("Bounds each", Loss(Count(), Bounds(upper=2.5), reduction=Each()), target="values"),
+    Case("Bounds each", Loss(SumOverTime(), Bounds(upper=2.5), reduction=Each()), target="values"),
     Case("Quantised", Loss(EveryStep(), Quantised()), "membrane", "values"),
     Case(
         "Quantised absolute",
@@ -568,8 +578,8 @@ _TARGETS = (
             (_PAIR, "neuron_times", 4),
         )
     ),
-    Case("OnOff", Loss(Mean(), SquaredError(), OnOff())),
-    Case("OnOff negative", Loss(Mean(), SquaredError(), OnOff(0.5, -2.0)), "membrane"),
+    Case("OnOff", Loss(MeanOverTime(), SquaredError(), OnOff())),
+    Case("OnOff negative", Loss(MeanOverTime(), SquaredError(), OnOff(0.5, -2.0)), "membrane"),
     Case(
         "OnOff step labels",
         Loss(EveryStep(), SquaredError(), OnOff(1.0, -1.0)),
@@ -578,8 +588,8 @@ _TARGETS = (
     ),
     Case("OnOff last", Loss(LastStep(), SquaredError(), OnOff(1.0, -1.0)), "membrane"),
     Case("OnOff logits", Loss(Decided(), SquaredError(), OnOff(1.0, -1.0)), "logits"),
-    Case("OnOffRate of Count", Loss(Count(), SquaredError(), OnOffRate(0.5, 0.125))),
-    Case("OnOffRate of Mean", Loss(Mean(), SquaredError(), OnOffRate(0.5, 0.125))),
+    Case("OnOffRate of SumOverTime", Loss(SumOverTime(), SquaredError(), OnOffRate(0.5, 0.125))),
+    Case("OnOffRate of MeanOverTime", Loss(MeanOverTime(), SquaredError(), OnOffRate(0.5, 0.125))),
     Case(
         "OnOffRate step labels",
         Loss(Population(EveryStep(), classes=C), SquaredError(), OnOffRate(0.5, 0.125)),
@@ -587,15 +597,17 @@ _TARGETS = (
     ),
     Case(
         "OnOffRate of Temperature",
-        Loss(Temperature(Count(), scale=2.5), SquaredError(), OnOffRate(0.5, 0.125)),
+        Loss(Temperature(SumOverTime(), scale=2.5), SquaredError(), OnOffRate(0.5, 0.125)),
     ),
     Case(
         "OnOffRate of Population",
-        Loss(Population(Count(), classes=C), SquaredError(), OnOffRate(0.5, 0.125)),
+        Loss(Population(SumOverTime(), classes=C), SquaredError(), OnOffRate(0.5, 0.125)),
     ),
     Case(
         "OnOffRate of Population mean",
-        Loss(Population(Count(), classes=C, pool="mean"), SquaredError(), OnOffRate(0.5, 0.125)),
+        Loss(
+            Population(SumOverTime(), classes=C, pool="mean"), SquaredError(), OnOffRate(0.5, 0.125)
+        ),
     ),
     Case("OnOffTime", Loss(FirstSpike(), SquaredError(), _ONE)),
     Case(
@@ -617,13 +629,13 @@ _REDUCED = tuple(
         given,
     )
     for name, readout, criterion, target, record, given in (
-        ("CE", Count(), CrossEntropy(), Given(), "spikes", "labels"),
+        ("CE", SumOverTime(), CrossEntropy(), Given(), "spikes", "labels"),
         ("CE steps", EveryStep(), CrossEntropy(), Given(), "membrane", "step_labels"),
         ("SE", EveryStep(), SquaredError(), OnOff(1.0, -1.0), "membrane", "labels"),
     )
     for word, part in (
-        ("samples", MeanLoss()),
-        ("weights", MeanLoss(over="weights")),
+        ("samples", Mean()),
+        ("weights", Mean(over="weights")),
         ("sum", Sum()),
         ("each", Each()),
     )
@@ -633,37 +645,47 @@ _REDUCED = tuple(
 _WEIGHTED = (
     Case(
         "CE soft weighted",
-        Loss(Mean(), CrossEntropy(), Given(), MeanLoss("weights"), CLASS_WEIGHT),
+        Loss(MeanOverTime(), CrossEntropy(), Given(), Mean("weights"), CLASS_WEIGHT),
         "membrane",
         "probabilities",
     ),
     Case(
         "CE smoothed weighted",
         Loss(
-            Mean(), CrossEntropy(label_smoothing=0.25), Given(), MeanLoss("weights"), CLASS_WEIGHT
+            MeanOverTime(),
+            CrossEntropy(label_smoothing=0.25),
+            Given(),
+            Mean("weights"),
+            CLASS_WEIGHT,
         ),
         "membrane",
     ),
     Case(
         "CE smoothed soft weighted",
-        Loss(Mean(), CrossEntropy(label_smoothing=0.25), class_weight=CLASS_WEIGHT),
+        Loss(MeanOverTime(), CrossEntropy(label_smoothing=0.25), class_weight=CLASS_WEIGHT),
         "membrane",
         "probabilities",
     ),
     Case(
         "SE step labels weighted",
-        Loss(EveryStep(), SquaredError(), OnOff(), MeanLoss("weights"), CLASS_WEIGHT),
+        Loss(EveryStep(), SquaredError(), OnOff(), Mean("weights"), CLASS_WEIGHT),
         "membrane",
         "step_labels",
     ),
     Case(
         "SE spike times weighted",
-        Loss(_PAIR, SquaredError(), _TWO, MeanLoss("weights"), CLASS_WEIGHT),
+        Loss(_PAIR, SquaredError(), _TWO, Mean("weights"), CLASS_WEIGHT),
         least_steps=4,
     ),
     Case(
         "SE population weighted",
-        Loss(Population(Count(), classes=C), SquaredError(), OnOffRate(), Each(), (0.5, 2.0, 3.0)),
+        Loss(
+            Population(SumOverTime(), classes=C),
+            SquaredError(),
+            OnOffRate(),
+            Each(),
+            (0.5, 2.0, 3.0),
+        ),
     ),
 )
 

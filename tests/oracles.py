@@ -328,8 +328,8 @@ def weighted(x: Array, *, of: Stage, weights: float | ArrayLike) -> tuple[Array,
 
 READOUTS: dict[str, Callable[..., tuple[Array, Array]]] = {
     "EveryStep": every_step,
-    "Count": count,
-    "Mean": mean,
+    "SumOverTime": count,
+    "MeanOverTime": mean,
     "Maximum": maximum,
     "LastStep": last_step,
     "Decided": decided,
@@ -946,7 +946,7 @@ def ce_rate(classes: int | None = None) -> tuple[Objective, str]:
 
 def ce_count(classes: int | None = None) -> tuple[Objective, str]:
     """Cross-entropy of the spike counts."""
-    return Objective(grouped("Count", classes), ("CrossEntropy", {})), "samples"
+    return Objective(grouped("SumOverTime", classes), ("CrossEntropy", {})), "samples"
 
 
 def ce_max_membrane() -> tuple[Objective, str]:
@@ -960,7 +960,7 @@ def mse_count(
     """(count - n rate)^2 / n, rates times the size of a group in a population code."""
     criterion = ("SquaredError", {"steps_power": 1})
     target = ("OnOffRate", {"on": on, "off": off})
-    return Objective(grouped("Count", classes), criterion, target), "samples"
+    return Objective(grouped("SumOverTime", classes), criterion, target), "samples"
 
 
 def mse_membrane(on: float = 1.0, off: float = 0.0) -> tuple[Objective, str]:
@@ -1016,12 +1016,12 @@ def focal_max_membrane(gamma: float = 2.0) -> tuple[Objective, str]:
 def integral_ce(label_smoothing: float = 0.0) -> tuple[Objective, str]:
     """Cross-entropy of the summed membrane."""
     criterion = ("CrossEntropy", {"label_smoothing": label_smoothing})
-    return Objective(("Count", {}), criterion), "samples"
+    return Objective(("SumOverTime", {}), criterion), "samples"
 
 
 def rate(width: int | None) -> Stage:
     """The mean over time, or over the last ``width`` steps at every step."""
-    return ("Mean", {}) if width is None else ("MovingWindow", {"width": width})
+    return ("MeanOverTime", {}) if width is None else ("MovingWindow", {"width": width})
 
 
 def spike_rate(
@@ -1069,7 +1069,7 @@ def tempotron_preset(threshold: float = 1.0) -> tuple[Objective, str]:
 def margin_count(margin: float = 1.0, power: int = 1) -> tuple[Objective, str]:
     """The margin of the spike counts."""
     criterion = ("Margin", {"margin": margin, "power": power})
-    return Objective(("Count", {}), criterion), "samples"
+    return Objective(("SumOverTime", {}), criterion), "samples"
 
 
 def kd(readout: str, temperature: float = 1.0) -> tuple[Objective, str]:
@@ -1098,7 +1098,7 @@ PRESETS: dict[str, Callable[..., tuple[Objective, str]]] = {
     "mse_temporal": mse_temporal,
     "ce_temporal": ce_temporal,
     "cross_entropy": cross_entropy_preset,
-    "ce_mean": partial(ce_of, "Mean"),
+    "ce_mean": partial(ce_of, "MeanOverTime"),
     "ce_last_step": partial(ce_of, "LastStep"),
     "ce_logsumexp": ce_logsumexp,
     "ce_sum_softmax": partial(ce_of, "CumulativeSoftmax"),
@@ -1115,6 +1115,6 @@ PRESETS: dict[str, Callable[..., tuple[Objective, str]]] = {
     "rate_latency": rate_latency,
     "tempotron": tempotron_preset,
     "margin_count": margin_count,
-    "kd_logits": partial(kd, "Mean"),
+    "kd_logits": partial(kd, "MeanOverTime"),
     "kd_steps": partial(kd, "EveryStep"),
 }

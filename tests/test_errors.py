@@ -34,7 +34,7 @@ from spikeloss import (
 from spikeloss.compat import brainpy, snntorch
 from spikeloss.criteria import CrossEntropy, SquaredError
 from spikeloss.presets import ce_count, ce_rate, ce_temporal, mse_count, mse_membrane
-from spikeloss.readouts import Count, FirstSpike, Population, Temperature
+from spikeloss.readouts import FirstSpike, Population, SumOverTime, Temperature
 from spikeloss.records import Events, Packed
 from spikeloss.reductions import Each, Mean, Sum
 from spikeloss.targets import OnOffRate, OnOffTime
@@ -110,7 +110,6 @@ def changed(loss: Any, **attributes: Any) -> Any:
 NAMES = STAGES | {
     "Loss": Loss,
     "Total": Total,
-    "Mean": Mean,  # of reductions
     "SF": snntorch,
     "changed": changed,
     "cross_entropy_loss": brainpy.cross_entropy_loss,
@@ -333,9 +332,9 @@ def test_fix_works(row: Repair, library: Library) -> None:
 
 PLAIN = {
     "number": (SquaredError(tolerance=np.float64(0.5)), SquaredError(tolerance=0.5)),
-    "float32": (Temperature(Count(), np.float32(2)), Temperature(Count(), 2.0)),
+    "float32": (Temperature(SumOverTime(), np.float32(2)), Temperature(SumOverTime(), 2.0)),
     "integer number": (SquaredError(delta=np.int64(3)), SquaredError(delta=3)),
-    "integer": (Population(Count(), np.int64(3)), Population(Count(), 3)),
+    "integer": (Population(SumOverTime(), np.int64(3)), Population(SumOverTime(), 3)),
     "ignore_index": (CrossEntropy(ignore_index=np.int8(-1)), CrossEntropy(ignore_index=-1)),
     "steps": (OnOffTime(np.int64(1), np.int32(-1)), OnOffTime(1, -1)),
     "tuple": (OnOffTime((np.int64(1), 2), (3, 4)), OnOffTime((1, 2), (3, 4))),
@@ -393,7 +392,7 @@ def test_a_number_labels_a_record_without_batch() -> None:
 def test_a_target_may_have_a_derivative() -> None:
     data = Data(TORCH)
     y = data.ones(B, N).requires_grad_()
-    Loss(Count(), SquaredError())(data.x, y).backward()
+    Loss(SumOverTime(), SquaredError())(data.x, y).backward()
     same(y.grad, 2 * (1 - data.x.sum(0).numpy()) / (B * N), "float32")
 
 

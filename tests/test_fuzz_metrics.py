@@ -15,12 +15,12 @@ from test_fuzz import refused, settings, world
 
 from spikeloss import Loss, distances, metrics
 from spikeloss.criteria import CrossEntropy
-from spikeloss.readouts import Count, FirstSpike, LastStep, Maximum, Mean, Readout
+from spikeloss.readouts import FirstSpike, LastStep, Maximum, MeanOverTime, Readout, SumOverTime
 from spikeloss.records import Packed
 
 READOUTS: dict[str, tuple[Readout, Callable[[Array], Array]]] = {
-    "Count": (Count(), lambda x: oracles.count(x)[0]),
-    "Mean": (Mean(), lambda x: oracles.mean(x)[0]),
+    "SumOverTime": (SumOverTime(), lambda x: oracles.count(x)[0]),
+    "MeanOverTime": (MeanOverTime(), lambda x: oracles.mean(x)[0]),
     "Maximum": (Maximum(), lambda x: oracles.maximum(x)[0]),
     "LastStep": (LastStep(), lambda x: oracles.last_step(x)[0]),
     "FirstSpike": (FirstSpike(), lambda x: oracles.first_spike(x)[0]),
@@ -166,8 +166,8 @@ def test_metrics(made: Any, read: str, data: Any) -> None:
 
 
 WRONG: tuple[tuple[str, Callable[..., Any]], ...] = (
-    ("k", lambda x, y, bad: metrics.top_k(Count(), x, y, k=bad)),
-    ("bins", lambda x, y, bad: metrics.calibration_error(Count(), x, y, bins=bad)),
+    ("k", lambda x, y, bad: metrics.top_k(SumOverTime(), x, y, k=bad)),
+    ("bins", lambda x, y, bad: metrics.calibration_error(SumOverTime(), x, y, bins=bad)),
     ("bins", lambda x, y, bad: metrics.rate_histogram(x, bins=bad)),
 )
 
@@ -209,7 +209,7 @@ def test_wrong_labels_and_fans(made: Any, data: Any) -> None:
             )
         )
     )
-    refused({"labels", "target"}, lambda: way(Count(), record, target))
+    refused({"labels", "target"}, lambda: way(SumOverTime(), record, target))
     fans = data.draw(
         st.sampled_from(
             (-1.0, math.nan, math.inf, "1", None, [1.0] * (x.shape[-1] + 1), [-1.0] * x.shape[-1])

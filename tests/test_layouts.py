@@ -100,8 +100,8 @@ def test_targeted_losses_and_readouts_need_not_be_told() -> None:
         presets.ce_count()(RECORD.reshape(T, -1, WIDTH), labels.ravel()),
         "float32",
     )
-    assert readouts.Count()(RECORD).shape == RECORD.shape[1:]
-    assert readouts.Count()(RECORD, class_axis=(2, 4)).shape == (B, HEIGHT, MAPS * WIDTH)
+    assert readouts.SumOverTime()(RECORD).shape == RECORD.shape[1:]
+    assert readouts.SumOverTime()(RECORD, class_axis=(2, 4)).shape == (B, HEIGHT, MAPS * WIDTH)
     assert readouts.Decided()(RECORD[0], class_axis=(1, 2, 3)).shape == (B, 60)
 
 
@@ -118,7 +118,7 @@ def test_targeted_losses_and_readouts_need_not_be_told() -> None:
     ],
 )
 def test_axes_that_cannot_be(axes: Any, message: str) -> None:
-    for call in (readouts.Count(), penalties.count_l1(), metrics.firing_rates):
+    for call in (readouts.SumOverTime(), penalties.count_l1(), metrics.firing_rates):
         with pytest.raises((TypeError, ValueError), match=f"^{message}"):
             call(RECORD, class_axis=axes)
 

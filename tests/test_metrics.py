@@ -23,16 +23,16 @@ from spikeloss import Loss, metrics, readouts
 from spikeloss.criteria import CrossEntropy, SquaredError
 from spikeloss.presets import ce_count, mse_count
 from spikeloss.readouts import (
-    Count,
     Decided,
     EveryStep,
     FirstSpike,
     LastStep,
     Maximum,
-    Mean,
+    MeanOverTime,
     Population,
     Readout,
     SpikeTimes,
+    SumOverTime,
     Temperature,
 )
 from spikeloss.records import Events, Packed
@@ -43,15 +43,15 @@ LENGTHS = np.array([4, 7, 1, 6, 3])
 FAN_OUT = np.array([1.0, 10.0, 0.0, 2.5, 4.0, 3.0])
 
 READOUTS: tuple[Readout, ...] = (
-    Count(),
-    Mean(),
+    SumOverTime(),
+    MeanOverTime(),
     EveryStep(),
     Maximum(),
     LastStep(),
     FirstSpike(),
     FirstSpike(code="reciprocal", silent_delay=1.0),
     SpikeTimes(count=2),
-    Population(Count(), classes=3),
+    Population(SumOverTime(), classes=3),
     Population(FirstSpike(), classes=2, pool="mean"),
     Population(EveryStep(), classes=3),
     Temperature(Maximum(), scale=3.0),
@@ -217,24 +217,27 @@ def test_ties_and_silence() -> None:
     record[0, 0, 1:] = 1  # a tie of 1 and 2
     record[1, 1, 2] = 1
     labels = np.array([1, 2, 0])
-    assert metrics.accuracy(Count(), record, labels) == 2 / 3
-    same(metrics.confusion(Count(), record, labels), [[0, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0]],
-         "int64")  # fmt: skip
-    assert metrics.accuracy(Count(), record, np.array([2, 2, 2])) == 1 / 3
-    assert metrics.top_k(Count(), record, np.array([2, 0, 0]), k=2) == 2 / 3
-    assert metrics.top_k(Count(), record, np.array([0, 1, 0]), k=2) == 0
-    assert metrics.top_k(Count(), record, np.array([0, 1, 0]), k=9) == 2 / 3
+    assert metrics.accuracy(SumOverTime(), record, labels) == 2 / 3
+    same(metrics.confusion(SumOverTime(), record, labels),
+         [[0, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0]], "int64")  # fmt: skip
+    assert metrics.accuracy(SumOverTime(), record, np.array([2, 2, 2])) == 1 / 3
+    assert metrics.top_k(SumOverTime(), record, np.array([2, 0, 0]), k=2) == 2 / 3
+    assert metrics.top_k(SumOverTime(), record, np.array([0, 1, 0]), k=2) == 0
+    assert metrics.top_k(SumOverTime(), record, np.array([0, 1, 0]), k=9) == 2 / 3
 
 
 def test_labels_that_are_ignored() -> None:
     x, labels = records()["random"], np.array([0, -1, 1, 5, -1])
     kept = labels >= 0
-    loss = Loss(Count(), CrossEntropy(ignore_index=-1))
+    loss = Loss(SumOverTime(), CrossEntropy(ignore_index=-1))
     for name in ("accuracy", "confusion", "calibration_error", "anytime_accuracy", "anytime_area"):
         function = getattr(metrics, name)
-        wanted = np.asarray(function(Count(), x[:, kept], labels[kept]))
+        wanted = np.asarray(function(SumOverTime(), x[:, kept], labels[kept]))
         same(function(loss, x, labels), wanted, wanted.dtype.name)
-    same(metrics.top_k(loss, x, labels, k=2), metrics.top_k(Count(), x[:, kept], labels[kept], k=2))
+    same(
+        metrics.top_k(loss, x, labels, k=2),
+        metrics.top_k(SumOverTime(), x[:, kept], labels[kept], k=2),
+    )
     same(metrics.accuracy(loss, x, labels), np.asarray(loss.accuracy(x, labels)))
     nobody = np.full(B, -1)
     assert np.isnan(metrics.accuracy(loss, x, nobody))
@@ -245,20 +248,22 @@ def test_labels_that_are_ignored() -> None:
 
 def test_judges() -> None:
     x = records()["random"]
-    wanted = metrics.accuracy(Count(), x, LABELS)
+    wanted = metrics.accuracy(SumOverTime(), x, LABELS)
     for judge in (ce_count(), ce_count() + 0.5 * Loss(Maximum(), SquaredError())):
         assert metrics.accuracy(judge, x, LABELS) == wanted
     assert metrics.accuracy(Decided(), x.sum(0), LABELS) == wanted
-    with pytest.raises(TypeError, match=r"judge: expected a readout such as readouts\.Count\(\)"):
+    with pytest.raises(
+        TypeError, match=r"judge: expected a readout such as readouts\.SumOverTime\(\)"
+    ):
         metrics.accuracy("count", x, LABELS)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"labels: expected 5 labels, one per sample"):
-        metrics.confusion(Count(), x, LABELS[:4])
+        metrics.confusion(SumOverTime(), x, LABELS[:4])
     with pytest.raises(ValueError, match=r"k: expected an integer of at least 1, got 0"):
-        metrics.top_k(Count(), x, LABELS, k=0)
+        metrics.top_k(SumOverTime(), x, LABELS, k=0)
     with pytest.raises(ValueError, match=r"bins: expected an integer of at least 1, got 0"):
-        metrics.calibration_error(Count(), x, LABELS, bins=0)
+        metrics.calibration_error(SumOverTime(), x, LABELS, bins=0)
     with pytest.raises(ValueError, match=r"record: expected a decision that can be compared"):
-        metrics.top_k(Count(), x * np.nan, LABELS, k=1)
+        metrics.top_k(SumOverTime(), x * np.nan, LABELS, k=1)
 
 
 # Decisions over time
@@ -330,7 +335,7 @@ def test_anytime_of_what_has_no_steps() -> None:
     with pytest.raises(TypeError, match=r"judge: expected a readout of a record with time, got De"):
         metrics.anytime_accuracy(Decided(), x[0], LABELS)
     with pytest.raises(TypeError, match=r"record: expected a dense record, .*events\.dense\(\)"):
-        metrics.anytime_accuracy(Count(), events_of(NUMPY, x), LABELS)
+        metrics.anytime_accuracy(SumOverTime(), events_of(NUMPY, x), LABELS)
 
 
 # Activity
@@ -420,8 +425,8 @@ def test_long_packed_records() -> None:
             wanted = np.asarray(function(x, **own, **layout))
             same(function(packed, **own, **layout), wanted, wanted.dtype.name)
         for function in (metrics.accuracy, metrics.confusion, metrics.anytime_accuracy):
-            wanted = np.asarray(function(Count(), x, y, **layout))
-            same(function(Count(), packed, y, **layout), wanted, wanted.dtype.name)
+            wanted = np.asarray(function(SumOverTime(), x, y, **layout))
+            same(function(SumOverTime(), packed, y, **layout), wanted, wanted.dtype.name)
 
 
 def test_fan_out() -> None:
@@ -467,7 +472,7 @@ ALL = OF_DECISIONS | {
 def test_batch_axes_and_layouts(name: str, library: Library) -> None:
     function, x = ALL[name], records()["random"][:, :4]
     with library.precision():
-        for readout in (Count(), EveryStep(), FirstSpike(), SpikeTimes(count=2)):
+        for readout in (SumOverTime(), EveryStep(), FirstSpike(), SpikeTimes(count=2)):
             wanted = np.asarray(function(readout, x, LABELS[:4], lengths=LENGTHS[:4]))
             kind = wanted.dtype.name
             y, lengths = (library.array(v[:4].reshape(2, 1, 2)) for v in (LABELS, LENGTHS))
@@ -486,7 +491,7 @@ def test_batch_axes_and_layouts(name: str, library: Library) -> None:
 def test_no_samples(name: str) -> None:
     for array in (np.zeros, torch.zeros):
         y = np.zeros(0, int) if array is np.zeros else torch.zeros(0, dtype=torch.int64)
-        value = np.asarray(ALL[name](Count(), array((T, 0, N)), y))
+        value = np.asarray(ALL[name](SumOverTime(), array((T, 0, N)), y))
         assert (
             (value == 0).all() if name in ("confusion", "rate_histogram") else np.isnan(value).all()
         )
@@ -494,7 +499,7 @@ def test_no_samples(name: str) -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
-    "readout", [Count(), FirstSpike(), Population(EveryStep(), classes=3)], ids=str
+    "readout", [SumOverTime(), FirstSpike(), Population(EveryStep(), classes=3)], ids=str
 )
 def test_jit(readout: Readout, layout: str) -> None:
     """Every metric in one compiled function."""
@@ -505,7 +510,7 @@ def test_jit(readout: Readout, layout: str) -> None:
         return {name: function(readout, x, y, **options) for name, function in ALL.items()}
 
     for dtype in (
-        ("float64", "float32") if (layout, readout) == ("whole", Count()) else ("float64",)
+        ("float64", "float32") if (layout, readout) == ("whole", SumOverTime()) else ("float64",)
     ):
         with JAX.precision(dtype):
             for x in records().values():
@@ -523,8 +528,8 @@ def test_jax_without_jit() -> None:
     with JAX.precision():
         ours, labels, lengths = JAX.array(x), JAX.array(y), JAX.array(LENGTHS)
         for name in ("accuracy", "firing_rates"):
-            wanted = np.asarray(ALL[name](Count(), x, y, lengths=LENGTHS))
-            same(ALL[name](Count(), ours, labels, lengths=lengths), wanted, wanted.dtype.name)
+            wanted = np.asarray(ALL[name](SumOverTime(), x, y, lengths=LENGTHS))
+            same(ALL[name](SumOverTime(), ours, labels, lengths=lengths), wanted, wanted.dtype.name)
         events, packed = events_of(JAX, x), Packed.pack(ours)
         count = metrics.spikes_per_sample(x, lengths=LENGTHS)
         same(jax.jit(lambda a: metrics.spikes_per_sample(Events(*a, shape=x.shape)))(
@@ -535,54 +540,56 @@ def test_jax_without_jit() -> None:
 
 def test_labels_that_cannot_be_checked() -> None:
     x, y = JAX.array(records()["random"], "float32"), JAX.array([0, -1, 1, 6, 70])
-    counts = jax.jit(lambda x, y: metrics.confusion(Count(), x, y))(x, y)
+    counts = jax.jit(lambda x, y: metrics.confusion(SumOverTime(), x, y))(x, y)
     assert counts.sum() == 2
-    assert jax.jit(lambda x, y: metrics.top_k(Count(), x, y, k=6))(x, y) == np.float32(0.4)
-    assert jax.jit(lambda x, y: metrics.accuracy(Count(), x, y))(x, y) <= 0.4
+    assert jax.jit(lambda x, y: metrics.top_k(SumOverTime(), x, y, k=6))(x, y) == np.float32(0.4)
+    assert jax.jit(lambda x, y: metrics.accuracy(SumOverTime(), x, y))(x, y) <= 0.4
 
 
 def test_samples_without_a_step_are_left_out() -> None:
     x, valid = records()["random"], GAPS.copy()
     valid[:, 3] = False
     kept = np.arange(B) != 3
-    compiled = jax.jit(lambda *a, v: {n: f(Count(), *a, valid=v) for n, f in ALL.items()})
+    compiled = jax.jit(lambda *a, v: {n: f(SumOverTime(), *a, valid=v) for n, f in ALL.items()})
     with JAX.precision():
         found = compiled(JAX.array(x), JAX.array(LABELS), v=JAX.array(valid))
         for name, function in ALL.items():
-            wanted = np.asarray(function(Count(), x[:, kept], LABELS[kept], valid=valid[:, kept]))
+            wanted = np.asarray(
+                function(SumOverTime(), x[:, kept], LABELS[kept], valid=valid[:, kept])
+            )
             same(found[name], wanted, wanted.dtype.name)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_half_precision_and_integers(name: str) -> None:
     x = records()["random"]
-    wanted = np.asarray(ALL[name](Count(), x, LABELS))
+    wanted = np.asarray(ALL[name](SumOverTime(), x, LABELS))
     kind = wanted.dtype.name if wanted.dtype.kind == "i" else "float32"
     for dtype in ("bfloat16", "float16", "uint8", "bool"):
-        same(ALL[name](Count(), TORCH.array(x, dtype), TORCH.array(LABELS)), wanted, kind)
+        same(ALL[name](SumOverTime(), TORCH.array(x, dtype), TORCH.array(LABELS)), wanted, kind)
 
 
 def test_padding_may_hold_anything() -> None:
     x = records()["random"].copy()
-    wanted = {name: f(Count(), x, LABELS, lengths=LENGTHS) for name, f in ALL.items()}
+    wanted = {name: f(SumOverTime(), x, LABELS, lengths=LENGTHS) for name, f in ALL.items()}
     for b, n in enumerate(LENGTHS):
         x[n:, b] = np.nan
     for name, function in ALL.items():
-        assert np.array_equal(function(Count(), x, LABELS, lengths=LENGTHS), wanted[name])
+        assert np.array_equal(function(SumOverTime(), x, LABELS, lengths=LENGTHS), wanted[name])
 
 
 # torchmetrics
 
 METRICS: dict[str, tuple[Callable[[], torchmetrics.Metric], Callable[..., Any]]] = {
     "Accuracy": (lambda: spikeloss.torch.Accuracy(mse_count()), OF_DECISIONS["accuracy"]),
-    "TopK": (lambda: spikeloss.torch.TopK(Count(), k=2), OF_DECISIONS["top_k"]),
-    "Confusion": (lambda: spikeloss.torch.Confusion(Count(), classes=N), metrics.confusion),
+    "TopK": (lambda: spikeloss.torch.TopK(SumOverTime(), k=2), OF_DECISIONS["top_k"]),
+    "Confusion": (lambda: spikeloss.torch.Confusion(SumOverTime(), classes=N), metrics.confusion),
     "AnytimeAccuracy": (
-        lambda: spikeloss.torch.AnytimeAccuracy(Count(), steps=T),
+        lambda: spikeloss.torch.AnytimeAccuracy(SumOverTime(), steps=T),
         metrics.anytime_accuracy,
     ),
     "CalibrationError": (
-        lambda: spikeloss.torch.CalibrationError(Count()),
+        lambda: spikeloss.torch.CalibrationError(SumOverTime()),
         metrics.calibration_error,
     ),
     "SpikesPerSample": (lambda: spikeloss.torch.SpikesPerSample(), ALL["spikes_per_sample"]),
@@ -607,7 +614,7 @@ def batches(name: str) -> Iterator[tuple[Any, dict[str, Any]]]:
 def test_torchmetrics(name: str) -> None:
     make, function = METRICS[name]
     whole = torch.tensor(records()["random"]), torch.tensor(LABELS)
-    wanted = function(Count(), *whole, lengths=torch.tensor(LENGTHS)).numpy()
+    wanted = function(SumOverTime(), *whole, lengths=torch.tensor(LENGTHS)).numpy()
     kind = "int64" if name == "Confusion" else "float64"
     metric, first, second = make(), make(), make()
     for batch, layout in batches(name):
@@ -631,13 +638,13 @@ def test_torchmetrics(name: str) -> None:
 
 
 def test_torchmetrics_without_samples() -> None:
-    metric = spikeloss.torch.Accuracy(Count())
+    metric = spikeloss.torch.Accuracy(SumOverTime())
     x = torch.tensor(records()["random"])
     metric.update(x[:, :0], torch.tensor([], dtype=torch.int64))
     metric._computed = None
     assert metric.compute().isnan()
     metric.update(x, torch.tensor(LABELS))
-    same(metric.compute(), metrics.accuracy(Count(), x.numpy(), LABELS))
+    same(metric.compute(), metrics.accuracy(SumOverTime(), x.numpy(), LABELS))
 
 
 def test_torchmetrics_in_a_collection() -> None:
@@ -649,8 +656,8 @@ def test_torchmetrics_in_a_collection() -> None:
     found = collection.compute()
     assert set(found) == set(METRICS)
     same(found["SpikesPerSample"], metrics.spikes_per_sample(x.numpy()))
-    same(found["Accuracy"], metrics.accuracy(Count(), x.numpy(), LABELS))
-    same(found["AnytimeAccuracy"], metrics.anytime_accuracy(Count(), x.numpy(), LABELS))
+    same(found["Accuracy"], metrics.accuracy(SumOverTime(), x.numpy(), LABELS))
+    same(found["AnytimeAccuracy"], metrics.anytime_accuracy(SumOverTime(), x.numpy(), LABELS))
 
 
 def test_torchmetrics_refuse() -> None:
@@ -658,11 +665,11 @@ def test_torchmetrics_refuse() -> None:
     with pytest.raises(
         ValueError, match=r"record: expected at most 3 steps, got 7\. Write steps=7"
     ):
-        spikeloss.torch.AnytimeAccuracy(Count(), steps=3).update(x, y)
+        spikeloss.torch.AnytimeAccuracy(SumOverTime(), steps=3).update(x, y)
     with pytest.raises(ValueError, match=r"between 3 classes, got one between 6\. Write classes=6"):
-        spikeloss.torch.Confusion(Count(), classes=3).update(x, y)
+        spikeloss.torch.Confusion(SumOverTime(), classes=3).update(x, y)
     with pytest.raises(ValueError, match=r"k: expected an integer of at least 1"):
-        spikeloss.torch.TopK(Count(), k=0)
+        spikeloss.torch.TopK(SumOverTime(), k=0)
 
 
 def test_import_brings_no_framework() -> None:

@@ -54,19 +54,19 @@ def differences(f: Callable[[Array], Any], x: Array) -> Array:
 
 SMOOTH: dict[str, tuple[Stage, int]] = {
     "EveryStep": (("EveryStep", {}), T),
-    "Count": (("Count", {}), T),
-    "Mean": (("Mean", {}), T),
+    "SumOverTime": (("SumOverTime", {}), T),
+    "MeanOverTime": (("MeanOverTime", {}), T),
     "Maximum": (("Maximum", {}), T),
     "LastStep": (("LastStep", {}), T),
     "Decided": (("Decided", {}), 1),
-    "sum of counts": (("Population", {"of": ("Count", {}), "classes": C}), T),
+    "sum of counts": (("Population", {"of": ("SumOverTime", {}), "classes": C}), T),
     "mean of steps": (
         ("Population", {"of": ("EveryStep", {}), "classes": C, "pool": "mean"}),
         T,
     ),
     "cooled maximum": (("Temperature", {"of": ("Maximum", {}), "scale": 2.5}), T),
     "PeakWindow": (("PeakWindow", {"width": 3}), T),
-    "weighted count": (("Weighted", {"of": ("Count", {}), "weights": -0.5}), T),
+    "weighted count": (("Weighted", {"of": ("SumOverTime", {}), "weights": -0.5}), T),
     "weighted steps": (
         ("Weighted", {"of": ("EveryStep", {}), "weights": (1.0, -2.0, 0.0, 3.0, 0.5, 4.0)}),
         T,
@@ -86,8 +86,8 @@ def test_readout_derivative(case: str) -> None:
 def test_readouts_by_hand() -> None:
     x = np.array([[1.0, -3.0], [4.0, -1.0], [4.0, -2.0]])
     assert_array_equal(READOUTS["EveryStep"](x)[0], x)
-    assert_array_equal(READOUTS["Count"](x)[0], [9, -6])
-    assert_array_equal(READOUTS["Mean"](x)[0], [3, -2])
+    assert_array_equal(READOUTS["SumOverTime"](x)[0], [9, -6])
+    assert_array_equal(READOUTS["MeanOverTime"](x)[0], [3, -2])
     assert_array_equal(READOUTS["LastStep"](x)[0], [4, -2])
     z, dz = READOUTS["Maximum"](x)
     assert_array_equal(z, [4, -1])
@@ -184,13 +184,13 @@ def test_peak_window_by_hand() -> None:
 def test_weighted_by_hand() -> None:
     x = np.array([[1.0, 2.0], [3.0, 4.0]])
     for weights, expected in [(2.0, [8, 12]), ((2.0, -1.0), [8, -6])]:
-        z, dz = READOUTS["Weighted"](x, of=("Count", {}), weights=weights)
+        z, dz = READOUTS["Weighted"](x, of=("SumOverTime", {}), weights=weights)
         assert_array_equal(z, expected)
         assert_array_equal(dz[1, :, 1], [expected[1] / 6] * 2)
     steps, _ = READOUTS["Weighted"](x, of=("EveryStep", {}), weights=(2.0, -1.0))
     assert_array_equal(steps, [[2, -2], [6, -4]])
     with pytest.raises(ValueError, match="one number or 2, got 3"):
-        READOUTS["Weighted"](x, of=("Count", {}), weights=(1.0, 2.0, 3.0))
+        READOUTS["Weighted"](x, of=("SumOverTime", {}), weights=(1.0, 2.0, 3.0))
 
 
 def test_weighted_objectives() -> None:
@@ -200,14 +200,14 @@ def test_weighted_objectives() -> None:
     record = np.stack([WRITTEN, WRITTEN], 1)
     assert batch(objective, record, np.ones((3, 2, 4)), reduction="none")[0].shape == (3, 2, 4)
     assert_array_equal(predict(objective, record), [1, 1])
-    counts: Stage = ("Weighted", {"of": ("Count", {}), "weights": (2.0, 3.0)})
+    counts: Stage = ("Weighted", {"of": ("SumOverTime", {}), "weights": (2.0, 3.0)})
     rates = Objective(counts, ("SquaredError", {}), ("OnOffRate", {"on": 0.5, "off": 0.25}))
     assert_array_equal(sample(rates, np.zeros((4, 2)), 0)[0], [4**2, 3**2])
 
 
 def test_population_groups_are_contiguous() -> None:
     x = np.array([[1.0, 2, 10, 20, 100, 200], [0, 1, 0, 1, 0, 1]])
-    of: Stage = ("Count", {})
+    of: Stage = ("SumOverTime", {})
     assert_array_equal(READOUTS["Population"](x, of=of, classes=3)[0], [4, 31, 301])
     pooled = READOUTS["Population"](x, of=of, classes=2, pool="mean")[0]
     assert_allclose(pooled, [14 / 3, 322 / 3])
@@ -485,7 +485,7 @@ def test_labels_that_change_with_the_steps() -> None:
     assert (loss, weight, counted) == (0.0, 0.0, False)
     assert_array_equal(grad, np.zeros((T, C)))
     with pytest.raises(ValueError, match="EveryStep"):
-        sample(Objective(("Count", {}), criterion), x, labels)
+        sample(Objective(("SumOverTime", {}), criterion), x, labels)
     with pytest.raises(ValueError, match="labels from 0 to 2"):
         sample(objective, x, 3)
 
@@ -510,7 +510,7 @@ CHOICES: dict[str, tuple[Objective, Any, int]] = {
     "mse_membrane": (PRESETS["mse_membrane"](off=-1.0)[0], LABELS, T),
     "cross_entropy": (PRESETS["cross_entropy"](label_smoothing=0.1)[0], LABELS, 1),
     "values for all samples": (
-        Objective(("Mean", {}), ("SquaredError", {"delta": 0.5})),
+        Objective(("MeanOverTime", {}), ("SquaredError", {"delta": 0.5})),
         normal(N, seed=4),
         T,
     ),

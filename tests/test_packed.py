@@ -89,7 +89,9 @@ LOSSES: dict[str, Any] = {
     "ce_temporal": presets.ce_temporal(),
     "given steps": Loss(readouts.EveryStep(), criteria.SquaredError()),
     "focal steps": Loss(readouts.EveryStep(), criteria.Focal()),
-    "patterns": Loss(readouts.Count(), criteria.SquaredError(), targets.StoredPattern(np.eye(6))),
+    "patterns": Loss(
+        readouts.SumOverTime(), criteria.SquaredError(), targets.StoredPattern(np.eye(6))
+    ),
     "ctc": presets.ctc(),
     "van_rossum": presets.van_rossum(),
     "penalty": penalties.rate_bounds(),
@@ -124,7 +126,7 @@ def test_decisions_and_metrics_are_checked_as_of_a_dense_record(form: str) -> No
     calls: tuple[Callable[..., Any], ...] = (
         loss.predict,
         lambda x, **given: loss.accuracy(x, LABELS, **given),
-        readouts.Count(),
+        readouts.SumOverTime(),
         metrics.firing_rates,
         lambda x, **given: metrics.confusion(loss, x, LABELS, **given),
     )
@@ -184,7 +186,7 @@ def test_bits_are_checked_when_a_packed_record_is_made(name: str) -> None:
 @pytest.mark.parametrize("library", LIBRARIES, ids=named)
 def test_bits_after_the_last_step_are_not_read(library: Library) -> None:
     packed = Packed(library.array(BITS), 3)
-    same(readouts.Count()(packed), np.array([[2.0, 3.0]]), "float32")
+    same(readouts.SumOverTime()(packed), np.array([[2.0, 3.0]]), "float32")
     assert packed.shape == (3, 1, 2)
     assert Packed(library.array(BITS), np.int64(3)).unpack().shape == (3, 1, 2)
 

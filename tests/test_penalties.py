@@ -27,7 +27,7 @@ from spikeloss import Loss, Total, metrics, penalties, presets, synapses
 from spikeloss.criteria import Bounds
 from spikeloss.lab.errors import InputError
 from spikeloss.lab.objectives import find
-from spikeloss.readouts import BatchPercentile, Count
+from spikeloss.readouts import BatchPercentile, SumOverTime
 from spikeloss.records import Events, Packed
 from spikeloss.reductions import Each, Mean, Sum
 
@@ -461,7 +461,7 @@ def test_class_weights_are_refused(row: Row) -> None:
     for build in (
         lambda: row.loss(class_weight=CLASS_WEIGHT),
         lambda: row.loss().replace(class_weight=CLASS_WEIGHT),
-        lambda: Loss(Count(), Bounds(upper=1.0), class_weight=CLASS_WEIGHT),
+        lambda: Loss(SumOverTime(), Bounds(upper=1.0), class_weight=CLASS_WEIGHT),
     ):
         with pytest.raises((TypeError, ValueError), match=r"^class_weight: expected none for a pe"):
             build()
@@ -989,7 +989,7 @@ def test_batch_statistics_in_vmap() -> None:
 
 def test_a_percentile_with_nan_is_nan() -> None:
     record = np.array([[[1.0, 1.0], [np.nan, 2.0], [3.0, 9.0], [9.0, 3.0]]])
-    found = BatchPercentile(Count(), percentile=50.0)(record)
+    found = BatchPercentile(SumOverTime(), percentile=50.0)(record)
     same(found[0], np.array([np.nan, 2.5]))
 
 

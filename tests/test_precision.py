@@ -26,14 +26,14 @@ from spikeloss.criteria import (
     RelativeTime,
 )
 from spikeloss.readouts import (
-    Count,
     CumulativeSoftmax,
     Decided,
     EveryStep,
     LogSumExp,
-    Mean,
+    MeanOverTime,
     MovingWindow,
     Readout,
+    SumOverTime,
     Temperature,
     WeightedSum,
 )
@@ -194,8 +194,11 @@ def test_a_sure_yes_keeps_its_digits(library: Library) -> None:
 
 
 LONG = (
-    *(Mean(), EveryStep(), LogSumExp(sharpness=3.0), MovingWindow(width=60)),
-    *(Temperature(of, scale=1e5) for of in (Count(), CumulativeSoftmax(), WeightedSum(tau=1e4))),
+    *(MeanOverTime(), EveryStep(), LogSumExp(sharpness=3.0), MovingWindow(width=60)),
+    *(
+        Temperature(of, scale=1e5)
+        for of in (SumOverTime(), CumulativeSoftmax(), WeightedSum(tau=1e4))
+    ),
 )
 
 

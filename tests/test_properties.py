@@ -20,19 +20,18 @@ from libraries import JAX, NUMPY, TORCH, Array, Library, same
 from spikeloss import Loss
 from spikeloss.criteria import Criterion, CrossEntropy, RateNLL, SquaredError
 from spikeloss.readouts import (
-    Count,
     EveryStep,
     FirstSpike,
     LastStep,
     Maximum,
-    Mean,
+    MeanOverTime,
     Population,
     Readout,
     SpikeTimes,
+    SumOverTime,
     Temperature,
 )
-from spikeloss.reductions import Each, Sum
-from spikeloss.reductions import Mean as MeanLoss
+from spikeloss.reductions import Each, Mean, Sum
 from spikeloss.targets import Given, GivenTime, OnOff, OnOffRate, OnOffTime, Target
 
 settings.register_profile("house", deadline=None, max_examples=25, derandomize=True, database=None)
@@ -92,7 +91,7 @@ def readouts(draw: st.DrawFn, classes: int) -> Readout:
         "silent_delay": draw(st.sampled_from((0.0, 1.5))),
         "silent_gradient": draw(st.booleans()),
     }
-    plain = (EveryStep(), Count(), Mean(), Maximum(), LastStep(), FirstSpike(**times))
+    plain = (EveryStep(), SumOverTime(), MeanOverTime(), Maximum(), LastStep(), FirstSpike(**times))
     several = SpikeTimes(count=draw(st.integers(1, 3)), **times)
     readout = draw(st.sampled_from((*plain, several)))
     for wrap in draw(st.lists(st.sampled_from(("population", "temperature")), max_size=2)):
@@ -177,7 +176,7 @@ def problems(
     weights = st.sampled_from((0.0, 0.5, 1.0, 3.0))
     with_lengths = draw(st.booleans()) if padded is None else padded
     return Problem(
-        Loss(readout, criterion, target, draw(st.sampled_from((MeanLoss(), MeanLoss("weights"))))),
+        Loss(readout, criterion, target, draw(st.sampled_from((Mean(), Mean("weights"))))),
         draw(record),
         given,
         draw(arrays.arrays(int, size, elements=st.integers(1, steps))) if with_lengths else None,
@@ -274,7 +273,7 @@ def test_memory_layout_does_not_matter(problem: Problem) -> None:
 def test_a_broadcast_record_is_one_sample_repeated() -> None:
     sample = np.array([[[0.0, 1.0]], [[1.0, 1.0]]])
     labels = np.array([0, 1, 1])
-    loss = Loss(Count(), CrossEntropy(), reduction=Each())
+    loss = Loss(SumOverTime(), CrossEntropy(), reduction=Each())
     repeated = np.broadcast_to(sample, (2, 3, 2))
     expected = loss(np.repeat(sample, 3, 1), labels)
     same(loss(repeated, labels), expected)
@@ -410,14 +409,14 @@ def test_reductions_are_of_the_same_elements(problem: Problem) -> None:
             counted &= np.arange(len(counted))[:, None] < problem.lengths
         kept = counted if counted.ndim == 1 else counted.any(0)
     mean = elements.sum() / kept.sum() if kept.sum() else np.nan
-    same(problem.value(reduction=MeanLoss()), mean)
+    same(problem.value(reduction=Mean()), mean)
 
 
 @given(problems(), st.sampled_from((0.25, 2.0, 1e3)))
 def test_scaled_weights(problem: Problem, factor: float) -> None:
     size = problem.record.shape[1]
     given = np.ones(size) if problem.sample_weight is None else problem.sample_weight
-    for reduction, power in ((MeanLoss(), 1), (MeanLoss("weights"), 0)):
+    for reduction, power in ((Mean(), 1), (Mean("weights"), 0)):
         once = problem.value(sample_weight=given, reduction=reduction)
         scaled = problem.value(sample_weight=factor * given, reduction=reduction)
         same(scaled, factor**power * once)
@@ -426,7 +425,7 @@ def test_scaled_weights(problem: Problem, factor: float) -> None:
 @given(problems())
 def test_weights_of_one_are_none(problem: Problem) -> None:
     plain = replace(problem, sample_weight=None, class_weight=None)
-    for reduction in (MeanLoss(), MeanLoss("weights"), Sum(), Each()):
+    for reduction in (Mean(), Mean("weights"), Sum(), Each()):
         expected = plain.value(reduction=reduction)
         ones = np.ones(problem.record.shape[1])
         same(plain.value(sample_weight=ones, reduction=reduction), expected)
@@ -442,7 +441,7 @@ def test_an_ignored_sample_is_absent(problem: Problem) -> None:
     labels = problem.target.copy()
     labels[..., 0] = ignore
     rest = replace(problem, target=labels).take(np.arange(1, problem.record.shape[1]))
-    for reduction in (MeanLoss(), MeanLoss("weights"), Sum()):
+    for reduction in (Mean(), Mean("weights"), Sum()):
         same(problem.value(target=labels, reduction=reduction), rest.value(reduction=reduction))
 
 
@@ -532,7 +531,7 @@ def test_search_can_fail() -> None:
     record = np.zeros((2, 1, 2))
     record[1, 0, 1] = 1
     problem = Careless(
-        Loss(Count(), CrossEntropy()), record, np.array([0]), np.array([1]), None, None
+        Loss(SumOverTime(), CrossEntropy()), record, np.array([0]), np.array([1]), None, None
     )
     with pytest.raises(AssertionError):
         law(problem, 0.0)

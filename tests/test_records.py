@@ -48,7 +48,6 @@ from libraries import (
 from spikeloss import Loss
 from spikeloss.criteria import CrossEntropy, SquaredError
 from spikeloss.readouts import (
-    Count,
     CumulativeSoftmax,
     EveryStep,
     FilteredTrace,
@@ -56,16 +55,16 @@ from spikeloss.readouts import (
     InterpolatedSpike,
     LogSumExp,
     Maximum,
-    Mean,
+    MeanOverTime,
     MovingWindow,
     Population,
     SoftCount,
     SpikeTimes,
+    SumOverTime,
     WeightedSum,
 )
 from spikeloss.records import Events, Packed
-from spikeloss.reductions import Each, Sum
-from spikeloss.reductions import Mean as MeanLoss
+from spikeloss.reductions import Each, Mean, Sum
 from spikeloss.stream import State, Stream
 from spikeloss.targets import OnOff, OnOffRate
 
@@ -74,8 +73,8 @@ SPIKING = tuple(row for row in TIMED if row.record == "spikes")
 SHAPED = tuple(  # a row of each kind, for what is slow
     case(name)
     for name in (
-        "Count",
-        "Mean membrane",
+        "SumOverTime",
+        "MeanOverTime membrane",
         "EveryStep membrane",
         "Maximum",
         "LastStep",
@@ -89,7 +88,7 @@ SHAPED = tuple(  # a row of each kind, for what is slow
         "SquaredError steps",
         "OnOffTime from the end",
         "Given spike_times 4",
-        "OnOffRate of Count",
+        "OnOffRate of SumOverTime",
         "mse_temporal()",
         "ce_temporal()",
     )
@@ -97,7 +96,7 @@ SHAPED = tuple(  # a row of each kind, for what is slow
 COMPILED = tuple(
     case(name)
     for name in (
-        "Count",
+        "SumOverTime",
         "Maximum",
         "LastStep",
         "SpikeTimes still",
@@ -298,7 +297,7 @@ def without(row: Case, reduction: str, valid: Array) -> tuple[Array, Array]:
     return value, np.insert(grad, EMPTY, 0, 1)
 
 
-WORDS = {"samples": MeanLoss(), "weights": MeanLoss("weights"), "sum": Sum(), "none": Each()}
+WORDS = {"samples": Mean(), "weights": Mean("weights"), "sum": Sum(), "none": Each()}
 
 
 def gaps(row: Case) -> Array:
@@ -762,7 +761,7 @@ def test_stream_of_a_plateau(library: Library) -> None:
 
 
 def test_stream_of_bfloat16_in_numpy() -> None:
-    row = case("Count")
+    row = case("SumOverTime")
     x = NUMPY.array(row.record_of(), "bfloat16")
     same(row.loss(x, row.target_of()), oracle(row, row.record_of(), row.target_of())[0], "bfloat16")
     value = fed(row.loss.stream(row.target_of()), x, (T,), None, None).value()
@@ -775,7 +774,9 @@ def test_stream_of_bfloat16_in_numpy() -> None:
 SPARSE = tuple(
     row
     for row in SPIKING
-    if isinstance(innermost(row.loss.readout), (Count, Mean, FirstSpike, SoftCount, SpikeTimes))
+    if isinstance(
+        innermost(row.loss.readout), (SumOverTime, MeanOverTime, FirstSpike, SoftCount, SpikeTimes)
+    )
 )
 Columns = dict[str, Array]  # time, sample, neuron, amplitude, (E) each
 
@@ -813,7 +814,7 @@ def followed(row: Case, found: Columns, valid: Array) -> Array:
     """Which events have a derivative: for spike times, those of neurons with enough spikes."""
     spikes = ((dense(found) != 0) & valid[..., None]).sum(0)
     inner = innermost(row.loss.readout)
-    if isinstance(inner, (Count, Mean)):
+    if isinstance(inner, (SumOverTime, MeanOverTime)):
         return np.ones(len(found["time"]), bool)
     enough = spikes >= getattr(inner, "count", 1)
     return enough[found["sample"], found["neuron"]] & (found["amplitude"] != 0)
@@ -889,7 +890,7 @@ def test_events_of_several_batch_axes(library: Library, data: st.DataObject) -> 
 
 @pytest.mark.parametrize(
     ("row", "library"),
-    [(case(name), library) for name in ("Count", "SpikeTimes still") for library in EAGER]
+    [(case(name), library) for name in ("SumOverTime", "SpikeTimes still") for library in EAGER]
     + [(case("ce_temporal()"), library) for library in LIBRARIES],
     ids=str,
 )
@@ -1072,7 +1073,7 @@ def check_bcoo(padding: int) -> None:
     amplitude = np.concatenate([found["amplitude"][inside], np.zeros(padding)])
     with JAX.precision():
         made = sparse.BCOO((JAX.array(amplitude), JAX.array(indices)), shape=(T, B, N))
-        same(Count()(Events.from_sparse(made)), dense(found).sum(0))
+        same(SumOverTime()(Events.from_sparse(made)), dense(found).sum(0))
 
 
 def test_from_sparse_of_jax() -> None:
@@ -1089,7 +1090,7 @@ def test_from_sparse_of_scipy() -> None:
     same(given.dense(), record)
     flat = Events.from_sparse(scipy.sparse.coo_array(record[:, 0]))
     same(flat.dense(), record[:, 0])
-    same(Count()(flat), record[:, 0].sum(0))
+    same(SumOverTime()(flat), record[:, 0].sum(0))
 
 
 @pytest.mark.parametrize("fields", ["xytp", "txyp", "ptyx", "tx", "xt", "txp", "ytx"])
@@ -1111,7 +1112,7 @@ def test_from_recordings(fields: str) -> None:
     )
     assert given.shape == wanted.shape
     same(given.dense(), wanted, "float32")
-    same(Count()(given), wanted.sum(0), "float32")
+    same(SumOverTime()(given), wanted.sum(0), "float32")
 
 
 def test_recordings_of_tonic() -> None:
@@ -1162,7 +1163,7 @@ def test_packed_is_its_record(row: Case, data: st.DataObject) -> None:
 
 @every_eager
 def test_packed_of_a_mask(library: Library) -> None:
-    row = case("Count")
+    row = case("SumOverTime")
     valid, labels = gaps(row) | (np.arange(B) == EMPTY), library.array(row.target_of())
     packed = Packed.pack(library.array(row.record_of()))
     wanted, _ = masked(row, row.record_of(), row.target_of(), valid)

@@ -80,7 +80,11 @@ def test_targets_that_are_shares_lie_between_0_and_1(name: str, library: Library
 @pytest.mark.parametrize("library", LIBRARIES, ids=named)
 def test_soft_labels_and_counts_are_not_negative(library: Library) -> None:
     record, target = library.array(RECORD), np.full((B, N), 2.0)  # which need not sum to 1
-    losses = (presets.ce_count(), presets.ce_rate(), Loss(readouts.Count(), criteria.PoissonNLL()))
+    losses = (
+        presets.ce_count(),
+        presets.ce_rate(),
+        Loss(readouts.SumOverTime(), criteria.PoissonNLL()),
+    )
     for bad in (2.0, -0.1, np.nan, np.inf):
         target[2, 3] = bad
         for loss in losses:
@@ -163,7 +167,7 @@ def required(field: dataclasses.Field[Any]) -> bool:
 
 
 def test_calls_refuse_options_by_name() -> None:
-    loss, readout = presets.ce_count(), readouts.Count()
+    loss, readout = presets.ce_count(), readouts.SumOverTime()
     calls: list[Callable[..., Any]] = [
         lambda **given: loss(RECORD, LABELS, **given),
         lambda **given: (loss + loss)(RECORD, LABELS, **given),

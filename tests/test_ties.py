@@ -16,24 +16,24 @@ from libraries import JAX, Array, Library
 from spikeloss import Loss, metrics, stream
 from spikeloss.criteria import CrossEntropy, EarlySpike, RelativeTime, TimeProximity
 from spikeloss.readouts import (
-    Count,
     CumulativeSoftmax,
     Decided,
     EveryStep,
     FilteredTrace,
     LogSumExp,
-    Mean,
+    MeanOverTime,
     MovingWindow,
     PeakWindow,
     Population,
     Readout,
+    SumOverTime,
     Temperature,
     WeightedSum,
 )
 from spikeloss.targets import StoredPattern
 
 B, N = 100, 7
-SYMMETRIC = (Count(), Mean(), EveryStep(), LogSumExp(), LogSumExp(sharpness=5.0))
+SYMMETRIC = (SumOverTime(), MeanOverTime(), EveryStep(), LogSumExp(), LogSumExp(sharpness=5.0))
 CAUSAL = (
     *(WeightedSum(tau=3.0), FilteredTrace(tau=4.0), FilteredTrace(tau=4.0, rise=2.0)),
     *(MovingWindow(width=3), PeakWindow(width=4), Temperature(LogSumExp(), scale=3.0)),
@@ -112,7 +112,7 @@ def test_ties_of_populations(library: Library, pool: Any) -> None:
     group = rng.random((25, B, 5)).astype(np.float32)
     low = (0.5 * rng.random((25, B, 5))).astype(np.float32)
     x = np.concatenate([low, group, low, group[..., rng.permutation(5)]], axis=2)
-    loss = Loss(Population(Mean(), classes=4, pool=pool), CrossEntropy())
+    loss = Loss(Population(MeanOverTime(), classes=4, pool=pool), CrossEntropy())
     for name, found in decisions(library, loss, x).items():
         assert (found == 1).all(), name
 
@@ -132,14 +132,14 @@ def test_what_is_exact_ties_only_when_equal(library: Library) -> None:
     z = np.array([[1.0, np.nextafter(np.float32(1), np.float32(2))]], np.float32)
     assert int(Loss(Decided(), CrossEntropy()).predict(library.array(z))[0]) == 1
     one_more = np.concatenate([np.ones((2**12, 1, 2)), [[[0.0, 1.0]]]]).astype(np.float32)
-    assert int(Loss(Count(), CrossEntropy()).predict(library.array(one_more))[0]) == 1
+    assert int(Loss(SumOverTime(), CrossEntropy()).predict(library.array(one_more))[0]) == 1
 
 
 @slow_in_jax
 def test_infinite_evidence(library: Library) -> None:
     z = library.array(np.array([[-np.inf, 3.0, 3.0], [1.0, np.inf, np.inf]]), "float32")
     assert Loss(Decided(), CrossEntropy()).predict(z).tolist() == [1, 1]
-    assert Loss(Mean(), CrossEntropy()).predict(z[None]).tolist() == [1, 1]
+    assert Loss(MeanOverTime(), CrossEntropy()).predict(z[None]).tolist() == [1, 1]
 
 
 @slow_in_jax
@@ -154,7 +154,7 @@ def test_of_times_the_smallest_decides(library: Library) -> None:
 
 @slow_in_jax
 def test_ties_of_patterns(library: Library) -> None:
-    loss = Loss(Mean(), CrossEntropy(), StoredPattern(((0.1, 0.2), (0.2, 0.1), (9.0, 9.0))))
+    loss = Loss(MeanOverTime(), CrossEntropy(), StoredPattern(((0.1, 0.2), (0.2, 0.1), (9.0, 9.0))))
     record = np.repeat(np.array([[[0.7, 0.7]]], np.float32), 10, axis=0)
     assert int(loss.predict(library.array(record))[0]) == 0
 
@@ -164,7 +164,7 @@ def test_anytime_ties(library: Library) -> None:
     rng = np.random.default_rng(4)
     x, lowest = tied(rng, 25, False, False)
     labels = library.array(lowest)
-    for readout in (Count(), EveryStep(), FilteredTrace(tau=4.0), LogSumExp()):
+    for readout in (SumOverTime(), EveryStep(), FilteredTrace(tau=4.0), LogSumExp()):
         curve = metrics.anytime_accuracy(readout, library.array(x), labels)
         assert library.to_numpy(curve).tolist() == [1.0] * 25
 
@@ -175,7 +175,7 @@ def test_anytime_ties(library: Library) -> None:
 @slow_in_jax
 def test_counts_go_on(library: Library) -> None:
     """2^24 spikes and then 1000 more, each of which float32 alone would lose."""
-    fold = Loss(Count(), CrossEntropy()).fold()
+    fold = Loss(SumOverTime(), CrossEntropy()).fold()
     ones = library.array(np.ones((1, 2), np.float32))
     state = fold.init(ones)
     state = fold.steps(state, ones[None] * 2.0**24)

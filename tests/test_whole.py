@@ -39,17 +39,16 @@ from spikeloss.metrics import anytime_accuracy
 from spikeloss.readouts import (
     BatchMean,
     BatchPercentile,
-    Count,
     EveryStep,
     FilteredTrace,
     FirstSpike,
     Maximum,
-    Mean,
+    MeanOverTime,
+    SumOverTime,
     WholeRecord,
 )
 from spikeloss.records import Events, Packed
-from spikeloss.reductions import Each, Sum
-from spikeloss.reductions import Mean as MeanLoss
+from spikeloss.reductions import Each, Mean, Sum
 from spikeloss.targets import Given, GivenTime, SpikeTrain, StoredPattern
 
 T, B, N, K = 5, 6, 4, 3
@@ -286,7 +285,8 @@ def storing(readout: Any, read: Read, patterns: Array) -> Row:
 
 OTHER_BLANK = np.where(SEQUENCES == 2, 0, SEQUENCES)
 ROWS = (
-    Row("mean Count", Loss(BatchMean(Count()), SquaredError()), VALUES, count, averaged(given)),
+    Row("mean SumOverTime", Loss(BatchMean(SumOverTime()), SquaredError()), VALUES, count,
+        averaged(given)),
     Row("mean Maximum", Loss(BatchMean(Maximum()), SquaredError()), VALUES, highest,
         averaged(given)),
     Row("mean FirstSpike", Loss(BatchMean(FirstSpike()), SquaredError(), GivenTime()), TIMES, first,
@@ -294,19 +294,19 @@ ROWS = (
     *(
         Row(f"percentile {q}", Loss(BatchPercentile(of, percentile=q), SquaredError()), VALUES,
             read, ranked(q))
-        for q, of, read in ((0.0, Maximum(), highest), (30.0, Mean(), rate), (50.0, Count(), count),
-                            (100.0, Count(), count))
+        for q, of, read in ((0.0, Maximum(), highest), (30.0, MeanOverTime(), rate),
+                            (50.0, SumOverTime(), count), (100.0, SumOverTime(), count))
     ),
     Row("CTC", Loss(WholeRecord(), CTC()), SEQUENCES, whole, connectionist(0)),
     Row("CTC 2", Loss(WholeRecord(), CTC(blank=2)), OTHER_BLANK, whole, connectionist(2)),
     *itertools.starmap(similar, (("cosine", 1.0, 2), ("cosine", 1.0, 1), ("sigmoid", 0.7, 2),
                                  ("sigmoid", 1.0, 1), ("gaussian", 2.5, 2), ("gaussian", 3.0, 1))),
-    imitating("Count", Count(), count),
+    imitating("SumOverTime", SumOverTime(), count),
     imitating("FirstSpike", FirstSpike(), first),
     imitating("EveryStep", EveryStep(), whole),
     imitating("trace", FilteredTrace(tau=1.5), trace(1.5)),
     imitating("alpha", FilteredTrace(tau=2.0, order=2), trace(2.0, 2)),
-    storing(Count(), count, PATTERNS),
+    storing(SumOverTime(), count, PATTERNS),
     storing(EveryStep(), whole, STEP_PATTERNS),
     storing(FilteredTrace(tau=1.5), trace(1.5), PATTERNS),
     storing(FilteredTrace(tau=1.5), trace(1.5), STEP_PATTERNS),
@@ -321,8 +321,8 @@ LAYOUTS: tuple[tuple[Array, dict[str, Array]], ...] = (
     (VALID, {"valid": VALID}),
 )
 WHOLE, ALIKE = Loss(WholeRecord(), CTC()), Loss(WholeRecord(), Similarity())
-IMITATE = Loss(Count(), SquaredError(), SpikeTrain())
-STORED = Loss(Count(), SquaredError(), StoredPattern(nested(PATTERNS)))
+IMITATE = Loss(SumOverTime(), SquaredError(), SpikeTrain())
+STORED = Loss(SumOverTime(), SquaredError(), StoredPattern(nested(PATTERNS)))
 
 
 def fast(library: Library, fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -405,7 +405,7 @@ def test_jax(row: Row) -> None:
             near(slope, row.slope(row.x, row.target, valid))
 
 
-@pytest.mark.parametrize("name", ["percentile 30.0", "CTC", "sigmoid 0.7 2", "train Count"])
+@pytest.mark.parametrize("name", ["percentile 30.0", "CTC", "sigmoid 0.7 2", "train SumOverTime"])
 def test_jax_in_single_precision(name: str) -> None:
     row = NAMED[name]
     x, y, lengths = JAX.array(row.x, "float32"), JAX.array(row.target), JAX.array(LENGTHS)
@@ -447,7 +447,7 @@ def test_stream(library: Library, row: Row) -> None:
         near(slope / value.size, row.slope(row.x, row.target, VALID))
 
 
-@pytest.mark.parametrize("name", ["train Count", "train FirstSpike", "train trace"])
+@pytest.mark.parametrize("name", ["train SumOverTime", "train FirstSpike", "train trace"])
 def test_scan(name: str) -> None:
     row = NAMED[name]
 
@@ -468,8 +468,8 @@ def test_scan(name: str) -> None:
         near(slope, row.slope(row.x, row.target, VALID))
 
 
-SPARSE = ("mean Count", "mean FirstSpike", "percentile 30.0", "percentile 50.0", "train Count",
-          "train FirstSpike", "pattern Count 2")  # fmt: skip
+SPARSE = ("mean SumOverTime", "mean FirstSpike", "percentile 30.0", "percentile 50.0",
+          "train SumOverTime", "train FirstSpike", "pattern SumOverTime 2")  # fmt: skip
 
 
 def events(library: Library, x: Array) -> Events:
@@ -511,8 +511,8 @@ def test_packed(library: Library, row: Row) -> None:
 @pytest.mark.parametrize(
     ("library", "name"),
     [
-        (NUMPY, "train Count"),
-        (TORCH, "train Count"),
+        (NUMPY, "train SumOverTime"),
+        (TORCH, "train SumOverTime"),
         (TORCH, "cosine 1.0 2"),
         (JAX, "cosine 1.0 2"),
     ],
@@ -527,7 +527,9 @@ def test_packed_of_70_steps(library: Library, name: str) -> None:
     equal(found, row.elements(x, y).mean(), "float32")
 
 
-@pytest.mark.parametrize("readout", [Count(), FilteredTrace(tau=1.5)], ids=["Count", "trace"])
+@pytest.mark.parametrize(
+    "readout", [SumOverTime(), FilteredTrace(tau=1.5)], ids=["SumOverTime", "trace"]
+)
 def test_packed_train(readout: Any) -> None:
     loss, packed = Loss(readout, SquaredError(), SpikeTrain()), Packed.pack(SPIKES)
     equal(loss(packed, Packed.pack(TRAIN)), loss(SPIKES, TRAIN), "float32")
@@ -547,7 +549,7 @@ def test_train_of_events_in_a_stream(record: Any) -> None:
 def test_percentiles(library: Library, size: int) -> None:
     x = np.concatenate([MEMBRANE[:1, :size], np.round(MEMBRANE[:1, :size])], axis=-1)  # ties
     for q in (0.0, 12.5, 20.0, 50.0, 61.0, 99.9, 100.0):
-        readout = BatchPercentile(Count(), percentile=q)
+        readout = BatchPercentile(SumOverTime(), percentile=q)
         found = library.to_numpy(readout(library.array(x)))
         expected = np.percentile(x[0], q, axis=0, method="linear")
         np.testing.assert_allclose(found, np.tile(expected, (size, 1)), rtol=1e-12, atol=1e-12)
@@ -580,7 +582,7 @@ def test_coupled_steps(library: Library) -> None:
 
 def test_parts_of_a_batch() -> None:
     x = MEMBRANE.reshape(T, 2, 3, N)
-    readout = BatchMean(Count())
+    readout = BatchMean(SumOverTime())
     expected = np.stack([np.tile(count(x[:, i].mean(axis=1)), (3, 1)) for i in range(2)])
     equal(torch.func.vmap(readout, in_dims=1)(TORCH.array(x)), expected)
     with JAX.precision():
@@ -591,7 +593,7 @@ def test_parts_of_a_batch() -> None:
 def test_predictions_of_a_batch(library: Library) -> None:
     x = SPIKES + 1
     x[:, 2] = 0  # silent
-    loss = Loss(BatchMean(Count()), CrossEntropy())
+    loss = Loss(BatchMean(SumOverTime()), CrossEntropy())
     best = int(np.argmax(x.sum(axis=(0, 1))))
     expected = [best, best, -1, best, best, best]
     assert library.to_numpy(loss.predict(library.array(x))).tolist() == expected
@@ -704,7 +706,7 @@ def test_similarity_of_opposites(library: Library) -> None:
 @every_library
 def test_class_weights_of_patterns(library: Library) -> None:
     weights = np.array([0.5, 2.0, 3.0])  # of K classes, not of N neurons
-    row = NAMED["pattern Count 2"]
+    row = NAMED["pattern SumOverTime 2"]
     elements = row.elements(MEMBRANE, LABELS) * weights[LABELS][:, None]
     weighted = row.loss.replace(class_weight=tuple(weights))
     with library.precision():
@@ -712,7 +714,7 @@ def test_class_weights_of_patterns(library: Library) -> None:
         equal(weighted(x, y), elements.mean())
         equal(row.loss(x, y, class_weight=library.array(weights)), elements.mean())
         equal(weighted.replace(reduction=Each())(x, y), elements)
-        by = weighted.replace(reduction=MeanLoss("weights"))
+        by = weighted.replace(reduction=Mean("weights"))
         equal(by(x, y), elements.sum() / (weights[LABELS].sum() * N))
         assert StoredPattern(library.array(PATTERNS)) == StoredPattern(nested(PATTERNS))
 
@@ -733,7 +735,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "accuracy": (lambda: ALIKE.accuracy(X, LABELS), TypeError, "loss: expected a readout or"),
     "squares": (lambda: Loss(WholeRecord(), SquaredError()), TypeError, "readout: expected a dec"),
     "steps": (lambda: Loss(EveryStep(), CTC()), TypeError, "readout: expected readouts.WholeRecor"),
-    "count": (lambda: Loss(Count(), Similarity()), TypeError, "readout: expected readouts.WholeR"),
+    "count": (lambda: Loss(SumOverTime(), Similarity()), TypeError, "readout: expected readouts.W"),
     "events": (lambda: ALIKE(events(NUMPY, SPIKES), LABELS), TypeError, "record: expected a dense"),
     "empty": (lambda: WHOLE(X, SEQUENCES, valid=VALID & (GAPS != "00101")), ValueError,
               "valid: expected a valid step in every sample"),
@@ -816,7 +818,7 @@ def test_presets(preset: Loss, loss: Loss) -> None:
 @pytest.mark.parametrize("library", LIBRARIES, ids=named)
 def test_the_nearest_pattern_is_predicted(library: Library) -> None:
     patterns = ((0.0, 0.0, 1.0), (1.0, 2.0, 0.0), (3.0, 0.0, 0.0), (3.0, 3.0, 3.0))
-    loss = Loss(Count(), SquaredError(), StoredPattern(patterns))
+    loss = Loss(SumOverTime(), SquaredError(), StoredPattern(patterns))
     labels = np.array([1, 0, 3, 2])
     record = np.zeros((3, 4, 3))
     for sample, label in enumerate(labels):

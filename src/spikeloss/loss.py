@@ -114,8 +114,8 @@ class Loss(_Objective):
 
     >>> import numpy
     >>> from spikeloss.criteria import CrossEntropy
-    >>> from spikeloss.readouts import Count
-    >>> loss = Loss(Count(), CrossEntropy())
+    >>> from spikeloss.readouts import SumOverTime
+    >>> loss = Loss(SumOverTime(), CrossEntropy())
     >>> silent = numpy.zeros((25, 4, 2))
     >>> round(float(loss(silent, numpy.array([0, 1, 1, 0]))), 6)  # ln 2
     0.693147
@@ -130,7 +130,7 @@ class Loss(_Objective):
     layers: str | tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        _door.option(self, "readout", _door.stage, Readout, "readouts.Count()")
+        _door.option(self, "readout", _door.stage, Readout, "readouts.SumOverTime()")
         _door.option(self, "criterion", _door.stage, Criterion, "criteria.CrossEntropy()")
         _door.option(self, "target", _door.stage, Target, "targets.Given()")
         _door.option(self, "reduction", _door.stage, Reduction, "reductions.Mean()")

@@ -26,12 +26,12 @@ from .presets._base import preset
 from .readouts import (
     BatchMean,
     BatchPercentile,
-    Count,
     EveryStep,
     Maximum,
-    Mean,
+    MeanOverTime,
     Population,
     Readout,
+    SumOverTime,
     Weighted,
 )
 from .reductions import Reduction
@@ -94,7 +94,7 @@ def count_bounds(
     neurons.
     """
     criterion = _spikes(lower=lower, upper=upper, power=power, pool=pool)
-    return Loss(_averaged(Count(), population, batch), criterion, reads="spikes", **options)
+    return Loss(_averaged(SumOverTime(), population, batch), criterion, reads="spikes", **options)
 
 
 @_penalty("KerasSpiking, regularizers.RangedRegularizer; lava-dl's event rate loss")
@@ -114,7 +114,7 @@ def rate_bounds(
     neurons.
     """
     criterion = _spikes(lower=lower, upper=upper, power=power, pool=pool)
-    return Loss(_averaged(Mean(), population, batch), criterion, reads="spikes", **options)
+    return Loss(_averaged(MeanOverTime(), population, batch), criterion, reads="spikes", **options)
 
 
 @_penalty(
@@ -136,7 +136,7 @@ def rate_target(
     """
     rate = _door.number("rate", rate, low=0.0)
     criterion = Bounds(lower=rate, upper=rate, power=power)
-    return Loss(_averaged(Mean(), population, batch), criterion, reads="spikes", **options)
+    return Loss(_averaged(MeanOverTime(), population, batch), criterion, reads="spikes", **options)
 
 
 @_penalty("KerasSpiking, regularizers.Percentile")
@@ -152,7 +152,7 @@ def rate_percentile(
 
     The rates of a neuron in the batch should keep within bounds but for a few samples.
     """
-    readout = BatchPercentile(Mean(), percentile=percentile)
+    readout = BatchPercentile(MeanOverTime(), percentile=percentile)
     return Loss(readout, _spikes(lower=lower, upper=upper, power=power), reads="spikes", **options)
 
 
@@ -163,7 +163,7 @@ def count_l1(**options: Unpack[Options]) -> Loss:
     As few spikes as possible: the number of all spikes of a sample.
     """
     criterion = Bounds(lower=0.0, upper=0.0, power=1, pool="sum")
-    return Loss(Count(), criterion, reads="spikes", **options)
+    return Loss(SumOverTime(), criterion, reads="spikes", **options)
 
 
 @_penalty("Spyx, fn.silence_reg, which sums over the neurons")
@@ -173,7 +173,7 @@ def count_silence(*, least: float = 1.0, batch: bool = True, **options: Unpack[O
     Every neuron should fire l spikes on average over the samples, so that none is dead. A silent
     one learns only where silence has a gradient, as with a surrogate.
     """
-    readout = _averaged(Count(), population=False, batch=batch)
+    readout = _averaged(SumOverTime(), population=False, batch=batch)
     return Loss(readout, _spikes(lower=least), reads="spikes", **options)
 
 
@@ -185,7 +185,7 @@ def count_sparsity(
 
     The neurons of a layer should fire at most m spikes in a sample on average.
     """
-    readout = _averaged(Count(), population=True)
+    readout = _averaged(SumOverTime(), population=True)
     return Loss(readout, _spikes(upper=most, power=power), reads="spikes", **options)
 
 
@@ -219,7 +219,7 @@ def membrane_information(*, threshold: float = 0.5, **options: Unpack[Options]) 
     Half of the membranes of a layer should pass the threshold: then its spikes carry most
     information. In the units of the membrane at which it fires. The authors take 0.005 times it.
     """
-    readout = _averaged(Mean(), population=True, batch=True)
+    readout = _averaged(MeanOverTime(), population=True, batch=True)
     criterion = Bounds(lower=threshold, upper=threshold)
     return Loss(readout, criterion, reads="membrane", **options)
 
@@ -257,7 +257,7 @@ def synaptic_operations(
     As few synaptic operations as possible, or about S_0 of a sample: each spike costs as many as
     its neuron has synapses, which `spikeloss.synapses` counts.
     """
-    spikes = Population(Weighted(Count(), fan_out), classes=1)
+    spikes = Population(Weighted(SumOverTime(), fan_out), classes=1)
     if target is None:
         return Loss(spikes, Bounds(lower=0.0, upper=0.0, power=1), reads="spikes", **options)
     share = BatchMean(Weighted(spikes, 1 / _door.number("target", target, above=0.0)))

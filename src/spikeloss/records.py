@@ -39,9 +39,9 @@ class Events(metaclass=Stage):
         shape: (T, *B, N) of the record.
 
     >>> import numpy
-    >>> from spikeloss.readouts import Count
+    >>> from spikeloss.readouts import SumOverTime
     >>> time, sample, neuron = numpy.array([[0, 4, 2], [0, 0, 1], [1, 1, 0]])
-    >>> Count()(Events(time, sample, neuron, shape=(5, 2, 2)))
+    >>> SumOverTime()(Events(time, sample, neuron, shape=(5, 2, 2)))
     array([[0., 2.],
            [1., 0.]], dtype=float32)
     """
@@ -159,11 +159,11 @@ class Packed(metaclass=Stage):
         steps: T.
 
     >>> import numpy
-    >>> from spikeloss.readouts import Count
+    >>> from spikeloss.readouts import SumOverTime
     >>> packed = Packed.pack(numpy.array([[1, 0], [1, 1], [0, 1]]))
     >>> packed.bits
     array([[3, 6]], dtype=uint8)
-    >>> Count()(packed)
+    >>> SumOverTime()(packed)
     array([2., 2.], dtype=float32)
     """
 

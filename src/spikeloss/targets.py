@@ -107,10 +107,10 @@ class OnOff(Target):
 class OnOffRate(Target):
     """y_c = r_c full, r = on for the label, else off; full is what firing at every step reads.
 
-    A rate in spikes per step and neuron, from 0 to 1. For `Count` full = n, so that the target is
-    the real number r n (12.5 for half of 25 steps); for `Mean` it is r; for a population that sums
-    counts r n N/C. The record holds spikes of 0 and 1: sums that these cannot reach are an error
-    where values are checked and the readout does not keep time.
+    A rate in spikes per step and neuron, from 0 to 1. For `SumOverTime` full = n, so that the
+    target is the real number r n (12.5 for half of 25 steps); for `MeanOverTime` it is r; for a
+    population that sums counts r n N/C. The record holds spikes of 0 and 1: sums that these cannot
+    reach are an error where values are checked and the readout does not keep time.
 
     >>> import numpy
     >>> reading = Reading(numpy.zeros((1, 3)), keeps=None, steps=25, full=25)
@@ -183,7 +183,7 @@ class SpikeTrain(Target):
 
     >>> import numpy, spikeloss
     >>> loss = spikeloss.Loss(
-    ...     spikeloss.readouts.Count(), spikeloss.criteria.SquaredError(), SpikeTrain()
+    ...     spikeloss.readouts.SumOverTime(), spikeloss.criteria.SquaredError(), SpikeTrain()
     ... )
     >>> float(loss(numpy.ones((3, 1, 1)), numpy.array([[[0.0]], [[1.0]], [[0.0]]])))  # (3 - 1)^2
     4.0

@@ -65,8 +65,8 @@ class Accuracy(_Sums):
         judge: a readout or a loss.
 
     >>> import torch
-    >>> from spikeloss.readouts import Count
-    >>> accuracy = Accuracy(Count())
+    >>> from spikeloss.readouts import SumOverTime
+    >>> accuracy = Accuracy(SumOverTime())
     >>> accuracy.update(torch.tensor([[[1, 0]]]), torch.tensor([0]))
     >>> accuracy.update(torch.tensor([[[1, 0], [0, 1], [0, 1]]]), torch.tensor([1, 0, 0]))
     >>> accuracy.compute().item()
@@ -92,8 +92,8 @@ class TopK(_Sums):
         k: 1 or more.
 
     >>> import torch
-    >>> from spikeloss.readouts import Count
-    >>> metric = TopK(Count(), k=2)
+    >>> from spikeloss.readouts import SumOverTime
+    >>> metric = TopK(SumOverTime(), k=2)
     >>> metric.update(torch.tensor([[[1, 1, 1], [1, 0, 1]]]), torch.tensor([2, 2]))
     >>> metric.compute().item()
     0.5
@@ -118,8 +118,8 @@ class Confusion(torchmetrics.Metric):
         classes: C.
 
     >>> import torch
-    >>> from spikeloss.readouts import Count
-    >>> metric = Confusion(Count(), classes=2)
+    >>> from spikeloss.readouts import SumOverTime
+    >>> metric = Confusion(SumOverTime(), classes=2)
     >>> metric.update(torch.tensor([[[1, 0], [1, 0], [0, 0]]]), torch.tensor([0, 1, 1]))
     >>> metric.compute().tolist()
     [[1, 0, 0], [1, 0, 1]]
@@ -158,8 +158,8 @@ class AnytimeAccuracy(_Sums):
         steps: T, the steps of the longest record.
 
     >>> import torch
-    >>> from spikeloss.readouts import Count
-    >>> metric = AnytimeAccuracy(Count(), steps=3)
+    >>> from spikeloss.readouts import SumOverTime
+    >>> metric = AnytimeAccuracy(SumOverTime(), steps=3)
     >>> metric.update(torch.tensor([[[0, 0]], [[0, 1]], [[0, 1]]]), torch.tensor([1]))
     >>> metric.update(torch.tensor([[[1, 0]]]), torch.tensor([0]))
     >>> metric.compute().tolist()
@@ -191,8 +191,8 @@ class CalibrationError(_Sums):
         bins: M, from 1 to 10^6.
 
     >>> import torch
-    >>> from spikeloss.readouts import Count
-    >>> metric = CalibrationError(Count())
+    >>> from spikeloss.readouts import SumOverTime
+    >>> metric = CalibrationError(SumOverTime())
     >>> for label in (0, 1):
     ...     metric.update(torch.tensor([[[3.0, 1.0]]]).log(), torch.tensor([label]))
     >>> round(metric.compute().item(), 6)

@@ -14,7 +14,7 @@ EMPTY = silent(0, 2, 3)
 NOBODY, NONE = silent(4, 0, 3), torch.zeros(0, dtype=torch.long)
 PLANES = fires(5, [1, 2, None]).expand(5, 2, 3)[:, None]  # (5, 1, 2, 3)
 GIVEN = torch.zeros(1, 2, 3)
-SKIPPING = Loss(readouts.Count(), criteria.CrossEntropy(ignore_index=-100))
+SKIPPING = Loss(readouts.SumOverTime(), criteria.CrossEntropy(ignore_index=-100))
 
 
 def _reached(SF: Any) -> int:
@@ -52,7 +52,7 @@ SECTION = Section(
                     Raises(ValueError, "targets"),
                 ),
                 Case(
-                    "`Loss(Count(), CrossEntropy(ignore_index=-100))`, the same",
+                    "`Loss(SumOverTime(), CrossEntropy(ignore_index=-100))`, the same",
                     lambda SF: SKIPPING(silent(4, 2, 3), labels(0, -100)),
                     ABSENT,
                     math.log(3),

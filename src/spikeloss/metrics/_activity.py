@@ -8,7 +8,7 @@ from spikeloss import _shapes as shapes
 from spikeloss._backend import accumulate, arange, namespace, running_sum
 from spikeloss._piece import Piece, Sparse, in_order
 from spikeloss._shapes import Array, Layout
-from spikeloss.readouts import Count
+from spikeloss.readouts import SumOverTime
 from spikeloss.records import Packed
 
 from ._decisions import loss_of
@@ -146,7 +146,7 @@ def counted(record: Any, layout: Layout) -> tuple[Array, Piece]:
     """The spikes of every neuron, (*B, N) integers, and the piece that ends the record."""
     _door.layer(record, layout.get("class_axis"))
     if isinstance(record, Packed):  # its entries are 0 and 1
-        z, _, piece = loss_of(Count()).evidence(record, **layout)
+        z, _, piece = loss_of(SumOverTime()).evidence(record, **layout)
         return namespace(z).astype(z, arange(0, z).dtype), piece
     piece = _door.open_record(record, **layout)
     _door.spikes(piece)

@@ -35,9 +35,9 @@ def anytime_accuracy(
         TypeError: for a readout without time, and for events.
 
     >>> import numpy
-    >>> from spikeloss.readouts import Count
+    >>> from spikeloss.readouts import SumOverTime
     >>> record = numpy.array([[[0, 0], [0, 1]], [[1, 0], [1, 0]], [[1, 0], [1, 0]]])
-    >>> anytime_accuracy(Count(), record, numpy.array([0, 0]))
+    >>> anytime_accuracy(SumOverTime(), record, numpy.array([0, 0]))
     array([0., 1., 1.], dtype=float32)
     """
     return tally_anytime(judge, record, labels, layout).mean()
@@ -54,9 +54,9 @@ def anytime_area(
         judge, record, labels, layout: as for `anytime_accuracy`.
 
     >>> import numpy
-    >>> from spikeloss.readouts import Count
+    >>> from spikeloss.readouts import SumOverTime
     >>> record = numpy.array([[[0, 0]], [[1, 0]], [[1, 0]], [[0, 1]]])
-    >>> float(anytime_area(Count(), record, numpy.array([0])))
+    >>> float(anytime_area(SumOverTime(), record, numpy.array([0])))
     0.75
     """
     curve = anytime_accuracy(judge, record, labels, **layout)
@@ -73,9 +73,9 @@ def decision_latency(judge: Judge, record: shapes.Record, **layout: Unpack[Layou
         judge, record, layout: as for `anytime_accuracy`.
 
     >>> import numpy
-    >>> from spikeloss.readouts import Count
+    >>> from spikeloss.readouts import SumOverTime
     >>> record = numpy.array([[[0, 1], [0, 0]], [[1, 0], [0, 0]], [[1, 0], [0, 0]]])
-    >>> float(decision_latency(Count(), record))  # from the tie on; the other sample is silent
+    >>> float(decision_latency(SumOverTime(), record))  # from the tie on; the other is silent
     1.0
     """
     steps, decided = latencies(judge, record, layout)

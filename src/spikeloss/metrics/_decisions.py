@@ -34,9 +34,9 @@ def accuracy(
         layout: `lengths`, `valid`, `time_axis`, `class_axis`, as for a loss.
 
     >>> import numpy
-    >>> from spikeloss.readouts import Count
+    >>> from spikeloss.readouts import SumOverTime
     >>> record = numpy.array([[[1, 0], [0, 0]], [[1, 1], [0, 0]]])  # the second sample is silent
-    >>> float(accuracy(Count(), record, numpy.array([0, 0])))
+    >>> float(accuracy(SumOverTime(), record, numpy.array([0, 0])))
     0.5
     """
     return tally_right(judge, record, labels, layout).mean()
@@ -59,9 +59,9 @@ def top_k(
         k: 1 or more; from C on every sample that is not silent is right.
 
     >>> import numpy
-    >>> from spikeloss.readouts import Count
+    >>> from spikeloss.readouts import SumOverTime
     >>> record = numpy.array([[[1, 1, 1, 0]]])
-    >>> [float(top_k(Count(), record, numpy.array([2]), k=k)) for k in (2, 3)]
+    >>> [float(top_k(SumOverTime(), record, numpy.array([2]), k=k)) for k in (2, 3)]
     [0.0, 1.0]
     """
     return tally_among(judge, record, labels, k, layout).mean()
@@ -79,9 +79,9 @@ def confusion(
         judge, record, labels, layout: as for `accuracy`.
 
     >>> import numpy
-    >>> from spikeloss.readouts import Count
+    >>> from spikeloss.readouts import SumOverTime
     >>> record = numpy.array([[[1, 0], [1, 0], [0, 0]]])
-    >>> confusion(Count(), record, numpy.array([0, 1, 1]))
+    >>> confusion(SumOverTime(), record, numpy.array([0, 1, 1]))
     array([[1, 0, 0],
            [1, 0, 1]])
     """
@@ -117,9 +117,9 @@ def calibration_error(
     Source: C. Guo et al., On calibration of modern neural networks (2017).
 
     >>> import numpy
-    >>> from spikeloss.readouts import Count
+    >>> from spikeloss.readouts import SumOverTime
     >>> record = numpy.log(numpy.array([[[3.0, 1.0], [3.0, 1.0]]]))  # both sure at 3/4, one right
-    >>> round(float(calibration_error(Count(), record, numpy.array([0, 1]))), 6)
+    >>> round(float(calibration_error(SumOverTime(), record, numpy.array([0, 1]))), 6)
     0.25
     """
     gaps, count = tally_gaps(judge, record, labels, bins, layout)
@@ -166,7 +166,7 @@ def loss_of(judge: Judge) -> Loss:
     """A loss that decides as the judge does."""
     if isinstance(judge, (Loss, Total)):
         return judge.main
-    return Loss(_door.stage("judge", judge, Readout, "readouts.Count()"), CrossEntropy())
+    return Loss(_door.stage("judge", judge, Readout, "readouts.SumOverTime()"), CrossEntropy())
 
 
 def tally_right(judge: Judge, record: Any, labels: Any, layout: Layout) -> Tally:

@@ -8,8 +8,7 @@ from typing import Any, ParamSpec, TypedDict, TypeVar
 
 from spikeloss import _door
 from spikeloss.loss import Loss, Reads, Total
-from spikeloss.readouts import Mean as MeanOverTime
-from spikeloss.readouts import MovingWindow, Population, Readout
+from spikeloss.readouts import MeanOverTime, MovingWindow, Population, Readout
 from spikeloss.reductions import Mean, Reduction
 
 

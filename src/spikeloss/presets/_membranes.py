@@ -7,16 +7,16 @@ from spikeloss import _door
 from spikeloss.criteria import Bounds, CrossEntropy, Focal, Level, Tempotron
 from spikeloss.loss import Loss, Total
 from spikeloss.readouts import (
-    Count,
     CumulativeSoftmax,
     EveryStep,
     LastStep,
     LogSumExp,
     Maximum,
+    MeanOverTime,
     PeakWindow,
+    SumOverTime,
     WeightedSum,
 )
-from spikeloss.readouts import Mean as MeanOverTime
 from spikeloss.reductions import Reduction
 from spikeloss.targets import Given, OnOff
 
@@ -100,7 +100,7 @@ def integral_ce(*, label_smoothing: float = 0.0, **options: Unpack[Options]) -> 
     The membrane of the right class should be the highest over the whole record.
     """
     criterion = CrossEntropy(label_smoothing=label_smoothing)
-    return Loss(Count(), criterion, reads="membrane", **options)
+    return Loss(SumOverTime(), criterion, reads="membrane", **options)
 
 
 @preset(

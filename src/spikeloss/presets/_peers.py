@@ -4,7 +4,15 @@ from typing import Unpack
 
 from spikeloss.criteria import CrossEntropy, SquaredError
 from spikeloss.loss import Loss
-from spikeloss.readouts import Code, Count, Decided, EveryStep, FirstSpike, Maximum, SpikeTimes
+from spikeloss.readouts import (
+    Code,
+    Decided,
+    EveryStep,
+    FirstSpike,
+    Maximum,
+    SpikeTimes,
+    SumOverTime,
+)
 from spikeloss.targets import OnOff, OnOffRate, OnOffTime
 
 from ._base import BY_WEIGHTS, Options, pooled, preset
@@ -32,7 +40,7 @@ def ce_count(*, classes: int | None = None, **options: Unpack[Options]) -> Loss:
     The right class should fire more often than the others over the whole record; when does not
     matter. `classes`: population code, N neurons in as many equal groups.
     """
-    return Loss(pooled(Count(), classes), CrossEntropy(), reads="spikes", **options)
+    return Loss(pooled(SumOverTime(), classes), CrossEntropy(), reads="spikes", **options)
 
 
 @preset(
@@ -61,7 +69,7 @@ def mse_count(
     neurons in as many equal groups.
     """
     return Loss(
-        pooled(Count(), classes),
+        pooled(SumOverTime(), classes),
         SquaredError(steps_power=1),
         OnOffRate(on, off),
         reads="spikes",

@@ -4,7 +4,7 @@ from typing import Unpack
 
 from spikeloss.criteria import BinaryCrossEntropy, Margin, RateNLL, SquaredError
 from spikeloss.loss import Loss
-from spikeloss.readouts import Count
+from spikeloss.readouts import SumOverTime
 from spikeloss.targets import OnOff, OnOffRate
 
 from ._base import Options, preset, rate
@@ -67,4 +67,4 @@ def margin_count(*, margin: float = 1.0, power: int = 1, **options: Unpack[Optio
 
     The right class should fire m spikes more than every other; more than that is not rewarded.
     """
-    return Loss(Count(), Margin(margin=margin, power=power), reads="spikes", **options)
+    return Loss(SumOverTime(), Margin(margin=margin, power=power), reads="spikes", **options)

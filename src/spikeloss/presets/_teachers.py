@@ -4,8 +4,7 @@ from typing import Unpack
 
 from spikeloss.criteria import Distillation
 from spikeloss.loss import Loss
-from spikeloss.readouts import EveryStep
-from spikeloss.readouts import Mean as MeanOverTime
+from spikeloss.readouts import EveryStep, MeanOverTime
 
 from ._base import HIGHEST, Options, preset
 

@@ -1,7 +1,7 @@
 """Readouts: what a record says. record (T, *B, N) -> decision (*B, C), (T, *B, C) or (F, *B, N).
 
 x_t is the record at step t, counted from 0; n the number of valid steps of a sample (T, or its
-length). A readout is called on a record as it is, `Count()(spikes, lengths=lengths)`.
+length). A readout is called on a record as it is, `SumOverTime()(spikes, lengths=lengths)`.
 
 Every readout is one method, `read(piece, carry) -> decision, carry`: the decision after some steps,
 given what earlier steps left behind (None: there were none). On the whole record as one piece it is
@@ -10,15 +10,15 @@ the batch formula, on one piece after the other the stream, on a piece of events
 
 from ._base import Keeps, Reading, Readout
 from ._steps import (
-    Count,
     CumulativeSoftmax,
     Decided,
     EveryStep,
     LastStep,
     LogSumExp,
     Maximum,
-    Mean,
+    MeanOverTime,
     PeakWindow,
+    SumOverTime,
     WeightedSum,
     WholeRecord,
 )
@@ -30,7 +30,6 @@ __all__ = [
     "BatchMean",
     "BatchPercentile",
     "Code",
-    "Count",
     "CumulativeSoftmax",
     "Decided",
     "EveryStep",
@@ -41,7 +40,7 @@ __all__ = [
     "LastStep",
     "LogSumExp",
     "Maximum",
-    "Mean",
+    "MeanOverTime",
     "MovingWindow",
     "PeakWindow",
     "Population",
@@ -49,6 +48,7 @@ __all__ = [
     "Readout",
     "SoftCount",
     "SpikeTimes",
+    "SumOverTime",
     "Temperature",
     "Weighted",
     "WeightedSum",

@@ -54,11 +54,13 @@ class EveryStep(Readout):
 
 
 @dataclass(frozen=True)
-class Count(Readout):
-    """z = sum_t x_t: the number of spikes, in spikes.
+class SumOverTime(Readout):
+    """z = sum_t x_t: the number of spikes of a record of spikes, the integral of a membrane.
+
+    The count, in spikes, or in the units of the membrane times steps.
 
     >>> import numpy
-    >>> Count()(numpy.array([[1, 0], [1, 1]]))
+    >>> SumOverTime()(numpy.array([[1, 0], [1, 1]]))
     array([2., 1.], dtype=float32)
     """
 
@@ -99,11 +101,11 @@ class WeightedSum(Readout):
 
 
 @dataclass(frozen=True)
-class Mean(Readout):
+class MeanOverTime(Readout):
     """z = sum_t x_t / n: the firing rate, in spikes per step, or the mean membrane.
 
     >>> import numpy
-    >>> Mean()(numpy.array([[1, 0], [1, 1]]))
+    >>> MeanOverTime()(numpy.array([[1, 0], [1, 1]]))
     array([1. , 0.5], dtype=float32)
     """
 

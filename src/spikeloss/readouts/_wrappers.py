@@ -20,7 +20,7 @@ class _Wrapper(Readout):
     of: Readout
 
     def __post_init__(self) -> None:
-        _door.option(self, "of", _door.stage, Readout, "readouts.Count()")
+        _door.option(self, "of", _door.stage, Readout, "readouts.SumOverTime()")
 
     @property
     def keeps(self) -> Keeps:
@@ -64,7 +64,7 @@ class Population(_Wrapper):
         ValueError: if C does not divide the number of neurons of the record.
 
     >>> import numpy
-    >>> Population(Count(), classes=2)(numpy.array([[1, 0, 1, 1], [1, 0, 0, 1]]))
+    >>> Population(SumOverTime(), classes=2)(numpy.array([[1, 0, 1, 1], [1, 0, 0, 1]]))
     array([2., 3.], dtype=float32)
     """
 
@@ -103,7 +103,7 @@ class Temperature(_Wrapper):
         scale: above 0, in the units of the readout.
 
     >>> import numpy
-    >>> Temperature(Count(), scale=2.0)(numpy.array([[1, 0], [1, 1]]))
+    >>> Temperature(SumOverTime(), scale=2.0)(numpy.array([[1, 0], [1, 1]]))
     array([1. , 0.5], dtype=float32)
     """
 
@@ -141,7 +141,7 @@ class Weighted(_Wrapper):
         ValueError: if there are not as many weights as neurons.
 
     >>> import numpy
-    >>> Weighted(Count(), weights=(10.0, 2.0))(numpy.array([[1, 0], [1, 1]]))
+    >>> Weighted(SumOverTime(), weights=(10.0, 2.0))(numpy.array([[1, 0], [1, 1]]))
     array([20.,  2.], dtype=float32)
     """
 
@@ -208,7 +208,7 @@ class BatchMean(_Coupled):
         of: the readout.
 
     >>> import numpy
-    >>> BatchMean(Count())(numpy.array([[[1, 0], [1, 1]]]))
+    >>> BatchMean(SumOverTime())(numpy.array([[[1, 0], [1, 1]]]))
     array([[1. , 0.5],
            [1. , 0.5]], dtype=float32)
     """
@@ -233,7 +233,7 @@ class BatchPercentile(_Coupled):
     Source: KerasSpiking, `regularizers.Percentile`.
 
     >>> import numpy
-    >>> BatchPercentile(Count(), percentile=50.0)(numpy.array([[[1], [3], [9]]]))
+    >>> BatchPercentile(SumOverTime(), percentile=50.0)(numpy.array([[[1], [3], [9]]]))
     array([[3.],
            [3.],
            [3.]], dtype=float32)

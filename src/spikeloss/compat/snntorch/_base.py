@@ -49,7 +49,7 @@ class LossFunctions:
         self, spk_out: Array, num_classes: int | Literal[False], num_outputs: int
     ) -> Array:
         """The spikes (B, C) of the neurons of each class."""
-        return readouts.Population(readouts.Count(), given(num_classes))(spk_out)
+        return readouts.Population(readouts.SumOverTime(), given(num_classes))(spk_out)
 
     def _intermediate_reduction(self) -> str:
         return self.reduction if self.weight is None else "none"
