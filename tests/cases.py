@@ -23,6 +23,7 @@ from spikeloss.criteria import (
     BinaryCrossEntropy,
     Bounds,
     CrossEntropy,
+    Deviation,
     Distillation,
     EarlySpike,
     Focal,
@@ -547,10 +548,20 @@ _PENALTIES = (  # they leave the target alone
             ("of counts", SumOverTime(), "spikes", {"lower": 1.5, "upper": 2.5}),
             ("below", MeanOverTime(), "spikes", {"lower": 0.3, "power": 1, "pool": "sum"}),
             ("above", EveryStep(), "membrane", {"upper": 0.25}),
-            ("a target", Maximum(), "membrane", {"lower": 1.0, "upper": 1.0, "power": 1}),
+            ("equal", Maximum(), "membrane", {"lower": 1.0, "upper": 1.0, "power": 1}),
         )
     ),
     Case("Bounds each", Loss(SumOverTime(), Bounds(upper=2.5), reduction=Each()), target="values"),
+    *(
+        Case(f"Deviation {name}", Loss(readout, criterion), record, "values")
+        for name, readout, record, criterion in (
+            ("of counts", SumOverTime(), "spikes", Deviation(2.0)),
+            ("of rates", MeanOverTime(), "spikes", Deviation(0.3, power=1, pool="sum")),
+            ("at every step", EveryStep(), "membrane", Deviation(-0.5)),
+            ("absolute", Maximum(), "membrane", Deviation(1.0, power=1)),
+        )
+    ),
+    Case("Deviation each", Loss(SumOverTime(), Deviation(2.5), reduction=Each()), target="values"),
     Case("Quantised", Loss(EveryStep(), Quantised()), "membrane", "values"),
     Case(
         "Quantised absolute",

@@ -432,7 +432,7 @@ FORMULAS: dict[str, Callable[..., Array]] = {
 
 
 def tet(share: float = 0.05, level: float = 1.0) -> list[tuple[float, Objective, bool]]:
-    near = Objective(("EveryStep", {}), ("Bounds", {"lower": level, "upper": level}))
+    near = Objective(("EveryStep", {}), ("Deviation", {"value": level}))
     return [
         (1 - share, Objective(("EveryStep", {}), ("CrossEntropy", {})), True),
         (share, near, False),
@@ -539,7 +539,7 @@ def elements(call: Call, objective: Objective, weighted: bool) -> tuple[list[Any
             continue
         if call.name == "van_rossum":
             y = oracles.read(objective.readout, np.asarray(y, np.float64))[0]
-        if objective.criterion[0] == "Bounds":  # of `tet`: it has no target
+        if objective.criterion[0] == "Deviation":  # of `tet`: it has no target
             y = np.zeros(call.neurons)
         if oracles.has_labels(objective, call.target):
             y = int(y) if np.ndim(y) == 0 else y

@@ -561,6 +561,23 @@ def bounds(
     raise ValueError(f"pool: expected sum or mean, got {pool!r}.")
 
 
+def deviation(
+    z: Array, y: ArrayLike, *, n: int, value: float, power: float = 2, pool: str = "mean"
+) -> tuple[float, Array]:
+    """each = mean | sum over c of |z_c - value|^power, with the derivative 0 where z_c = value."""
+    each, slope = 0.0, np.zeros(len(z))
+    for c in range(len(z)):
+        e = z[c] - value
+        if e != 0:
+            each += abs(e) ** power
+            slope[c] = power * abs(e) ** (power - 1) * math.copysign(1.0, e)
+    if pool == "mean":
+        return each / len(z), slope / len(z)
+    if pool == "sum":
+        return each, slope
+    raise ValueError(f"pool: expected sum or mean, got {pool!r}.")
+
+
 def quantised(
     z: Array,
     y: ArrayLike,
@@ -647,6 +664,7 @@ CRITERIA: dict[str, Criterion] = {
     "RelativeTime": Criterion(relative_time, of_labels=True),
     "Tempotron": Criterion(tempotron),
     "Bounds": Criterion(bounds),
+    "Deviation": Criterion(deviation),
     "Quantised": Criterion(quantised),
     "EarlySpike": Criterion(early_spike, of_labels=True),
     "TimeProximity": Criterion(time_proximity),

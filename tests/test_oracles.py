@@ -285,6 +285,8 @@ def test_squared_error_by_hand() -> None:
 PENALTIES: list[tuple[str, dict[str, Any], Any]] = [
     ("Bounds", {"lower": -0.5, "upper": 0.3}, np.zeros(9)),
     ("Bounds", {"upper": 0.1, "power": 1, "pool": "sum"}, np.zeros(9)),
+    ("Deviation", {"value": 0.2}, np.zeros(9)),
+    ("Deviation", {"value": -0.1, "power": 1, "pool": "sum"}, np.zeros(9)),
     ("Quantised", {"levels": (0.2, -1.0, 1.0)}, np.zeros(9)),
     ("Quantised", {"power": 1}, np.zeros(9)),
     ("EarlySpike", {"tau": 0.7}, 4),
@@ -312,6 +314,16 @@ def test_bounds_by_hand() -> None:
     assert_array_equal(slope, [-1, 0, 0, 1])  # none at a bound
     assert f(z, y, n=T, lower=0.0)[0] == 1
     assert f(z, y, n=T)[0] == 0
+
+
+def test_deviation_by_hand() -> None:
+    f, z, y = CRITERIA["Deviation"], np.array([-2.0, 0.0, 1.0, 4.0]), np.zeros(4)
+    each, slope = f(z, y, n=T, value=1.0)
+    assert each == (9 + 1 + 9) / 4
+    assert_array_equal(slope, [-1.5, -0.5, 0, 1.5])
+    each, slope = f(z, y, n=T, value=1.0, power=1, pool="sum")
+    assert each == 3 + 1 + 3
+    assert_array_equal(slope, [-1, -1, 0, 1])  # none at the value
 
 
 def test_quantised_by_hand() -> None:

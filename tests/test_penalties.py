@@ -24,10 +24,10 @@ from torch import nn
 from torch.nn.utils import prune
 
 from spikeloss import Loss, Total, metrics, penalties, presets, synapses
-from spikeloss.criteria import Bounds
+from spikeloss.criteria import Bounds, Deviation
 from spikeloss.lab.errors import InputError
 from spikeloss.lab.objectives import find
-from spikeloss.readouts import BatchPercentile, SumOverTime
+from spikeloss.readouts import BatchPercentile, Maximum, SumOverTime
 from spikeloss.records import Events, Packed
 from spikeloss.reductions import Each, Mean, Sum
 
@@ -254,6 +254,30 @@ def test_every_penalty_has_a_row() -> None:
         known = inspect.signature(found[formula.__name__].build).parameters.values()
         own = {x.name for x in known if x.kind is inspect.Parameter.KEYWORD_ONLY}
         assert own == {option for options in rows for option in options}, formula
+
+
+@every_library
+@pytest.mark.parametrize("power", [1, 2])
+@pytest.mark.parametrize("pool", ["mean", "sum"])
+def test_deviation_is_that_from_equal_bounds(library: Library, power: Any, pool: Any) -> None:
+    """To the last bit, and without a derivative at the value."""
+    z = np.array([[[0.3, 0.1, -2.0, 1e30, 0.3], [1.0, np.nan, 0.3, 0.0, -0.0]]])
+    one = Loss(Maximum(), Deviation(0.3, power=power, pool=pool), reduction=Each())
+    bounds = Bounds(lower=0.3, upper=0.3, power=power, pool=pool)
+    other = Loss(Maximum(), bounds, reduction=Each())
+    with library.precision():
+        x = library.array(z)
+        found, wanted = (library.to_numpy(loss(x)) for loss in (one, other))
+        np.testing.assert_array_equal(found, wanted)
+        assert np.isnan(found).tolist() == [False, True]
+        if library is NUMPY:
+            return
+        slope, wanted = (
+            library.value_and_grad(lambda x, loss=loss: loss(x).sum(), x)[1]
+            for loss in (one, other)
+        )
+        np.testing.assert_array_equal(slope, wanted)
+        assert np.all((slope == 0) >= (z == 0.3))
 
 
 def fed(loss: Any, x: Any, steps: Options, target: Any = None) -> Any:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, Literal, ParamSpec, TypedDict, Unpack
 
 from . import _door
-from .criteria import Bounds, Quantised
+from .criteria import Bounds, Deviation, Quantised
 from .loss import Loss
 from .presets import Preset
 from .presets._base import preset
@@ -135,7 +135,7 @@ def rate_target(
     free. The first source sums over the neurons.
     """
     rate = _door.number("rate", rate, low=0.0)
-    criterion = Bounds(lower=rate, upper=rate, power=power)
+    criterion = Deviation(rate, power=power)
     return Loss(_averaged(MeanOverTime(), population, batch), criterion, reads="spikes", **options)
 
 
@@ -162,7 +162,7 @@ def count_l1(**options: Unpack[Options]) -> Loss:
 
     As few spikes as possible: the number of all spikes of a sample.
     """
-    criterion = Bounds(lower=0.0, upper=0.0, power=1, pool="sum")
+    criterion = Deviation(0.0, power=1, pool="sum")
     return Loss(SumOverTime(), criterion, reads="spikes", **options)
 
 
@@ -220,7 +220,7 @@ def membrane_information(*, threshold: float = 0.5, **options: Unpack[Options]) 
     information. In the units of the membrane at which it fires. The authors take 0.005 times it.
     """
     readout = _averaged(MeanOverTime(), population=True, batch=True)
-    criterion = Bounds(lower=threshold, upper=threshold)
+    criterion = Deviation(threshold)
     return Loss(readout, criterion, reads="membrane", **options)
 
 
@@ -259,9 +259,9 @@ def synaptic_operations(
     """
     spikes = Population(Weighted(SumOverTime(), fan_out), classes=1)
     if target is None:
-        return Loss(spikes, Bounds(lower=0.0, upper=0.0, power=1), reads="spikes", **options)
+        return Loss(spikes, Deviation(0.0, power=1), reads="spikes", **options)
     share = BatchMean(Weighted(spikes, 1 / _door.number("target", target, above=0.0)))
-    return Loss(share, Bounds(lower=1.0, upper=1.0), reads="spikes", **options)
+    return Loss(share, Deviation(1.0), reads="spikes", **options)
 
 
 @_penalty(

@@ -6,7 +6,7 @@ target, w_c a class weight (1 without). Elements come multiplied by their weight
 
 from ._base import Criterion, Elements
 from ._classes import CrossEntropy, Distillation, Focal, Margin, RateNLL
-from ._penalties import Bounds, Quantised
+from ._penalties import Bounds, Deviation, Quantised
 from ._sequences import CTC, Similarity
 from ._times import EarlySpike, RelativeTime, TimeProximity
 from ._values import BinaryCrossEntropy, Level, PoissonNLL, SquaredError, Tempotron
@@ -17,6 +17,7 @@ __all__ = [
     "Bounds",
     "Criterion",
     "CrossEntropy",
+    "Deviation",
     "Distillation",
     "EarlySpike",
     "Elements",

@@ -1,7 +1,7 @@
 """Criteria of the decision alone."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from spikeloss import _door
@@ -39,8 +39,8 @@ class Penalty(Criterion):
 class Bounds(Penalty):
     """mean_c max(0, l - z_c)^p + max(0, z_c - u)^p: a decision outside of l to u costs.
 
-    For counts, rates and membranes that should stay within bounds, whatever the class. Equal bounds
-    are a target. The derivative at a bound is 0.
+    For counts, rates and membranes that should stay within bounds, whatever the class; for those
+    that should have one value see `Deviation`. The derivative at a bound is 0.
 
     Args:
         lower, upper: l and u, in the units of the decision; None: no such bound.
@@ -74,14 +74,46 @@ class Bounds(Penalty):
         _door.option(self, "pool", _door.choice, ("mean", "sum"))
 
     def each(self, reading: Reading) -> Array:
-        z, xp = reading.z, namespace(reading.z)
-        outside = xp.zeros_like(z)
-        if self.lower is not None:
-            outside = outside + xp.where(z >= self.lower, 0, self.lower - z)
-        if self.upper is not None:
-            outside = outside + xp.where(z <= self.upper, 0, z - self.upper)
-        pooled = getattr(xp, self.pool)
+        outside = _outside(reading.z, self.lower, self.upper)
+        pooled = getattr(namespace(outside), self.pool)
         return pooled(power(outside, self.power), axis=-1, keepdims=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deviation(Penalty):
+    """mean_c |z_c - v|^p: a decision away from a value costs.
+
+    For counts, rates and membranes that should have a value, whatever the class; with v = 0 they
+    should be small. The derivative at the value is 0.
+
+    Args:
+        value: v, in the units of the decision.
+        power: p, 1 or 2.
+        pool: "mean" or "sum" over the neurons.
+
+    Source: G. Bellec et al., A solution to the learning dilemma for recurrent networks of spiking
+    neurons (2020), of rates.
+
+    >>> import numpy
+    >>> from spikeloss.readouts import Reading
+    >>> reading = Reading(numpy.array([[0.0, 2.0, 5.0]]), keeps=None, steps=5, full=5)
+    >>> Deviation(2.0).elements(reading, None).value  # (4 + 0 + 9) / 3
+    array([[4.33333333]])
+    """
+
+    value: float = field(kw_only=False)
+    power: Literal[1, 2] = 2
+    pool: Literal["mean", "sum"] = "mean"
+
+    def __post_init__(self) -> None:
+        _door.option(self, "value", _door.number)
+        _door.option(self, "power", _door.choice, (1, 2))
+        _door.option(self, "pool", _door.choice, ("mean", "sum"))
+
+    def each(self, reading: Reading) -> Array:
+        away = _outside(reading.z, self.value, self.value)
+        pooled = getattr(namespace(away), self.pool)
+        return pooled(power(away, self.power), axis=-1, keepdims=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,3 +152,14 @@ class Quantised(Penalty):
             other = absolute(z - level)
             gap = xp.where((other < gap) | ((other == gap) & (level < z)), other, gap)
         return xp.mean(power(gap, self.power), axis=-1, keepdims=True)
+
+
+def _outside(z: Array, lower: float | None, upper: float | None) -> Array:
+    """max(0, l - z) + max(0, z - u), whose derivative is 0 at l and u; nan stays nan."""
+    xp = namespace(z)
+    outside = xp.zeros_like(z)
+    if lower is not None:
+        outside = outside + xp.where(z >= lower, 0, lower - z)
+    if upper is not None:
+        outside = outside + xp.where(z <= upper, 0, z - upper)
+    return outside

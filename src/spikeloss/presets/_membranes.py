@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Unpack
 
 from spikeloss import _door
-from spikeloss.criteria import Bounds, CrossEntropy, Focal, Level, Tempotron
+from spikeloss.criteria import CrossEntropy, Deviation, Focal, Level, Tempotron
 from spikeloss.loss import Loss, Total
 from spikeloss.readouts import (
     CumulativeSoftmax,
@@ -150,7 +150,7 @@ def tet(
     """
     share = _door.number("share", share, low=0.0, high=1.0)
     decide = Loss(EveryStep(), CrossEntropy(), Given(), reduction, class_weight)
-    stay = Loss(EveryStep(), Bounds(lower=level, upper=level), reduction=reduction)
+    stay = Loss(EveryStep(), Deviation(level), reduction=reduction)
     return (1 - share) * decide + share * stay
 
 
