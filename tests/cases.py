@@ -791,7 +791,7 @@ ELSEWHERE = {  # what no row can say, and the file whose tests and oracles are a
         *("SpikeTrain", "StoredPattern", "ctc", "spike_similarity"),
     },
     "test_penalties.py": {  # sums, and layers
-        *("tet", "peak", "binary_peak", "ttfs_early_ce", "van_rossum", "layers"),
+        *("tet", "peak", "binary_peak", "ttfs_early_ce", "mse_trace", "layers"),
     },
 }
 

@@ -182,7 +182,7 @@ def draw_layout(draw: Any, call: Call, rng: np.random.Generator) -> None:
         mask = rng.random((call.steps, *call.batch)) < 0.6
         mask[rng.integers(0, call.steps)] |= ~mask.any(0)  # at least one step of each sample
         call.layout["valid"] = mask
-    if draw(st.integers(0, 3)) == 0 and call.name != "van_rossum":
+    if draw(st.integers(0, 3)) == 0 and call.name != "mse_trace":
         axes = range(-call.record.ndim, call.record.ndim)
         time, classes = draw(st.sampled_from(axes)), draw(st.sampled_from(axes))
         if (time - classes) % call.record.ndim:
@@ -215,7 +215,7 @@ def draw_target(draw: Any, call: Call, rng: np.random.Generator) -> Array:
     integer = draw(st.sampled_from(LABELS[call.library]))
     if call.name == "ctc":
         return label_sequences(call, rng).astype(integer if "u" not in integer else "int64")
-    if call.name == "van_rossum":
+    if call.name == "mse_trace":
         return ((rng.random(call.record.shape) < 0.4) * 1.0).astype(floating)
     if call.name == "binary_peak":
         return rng.integers(0, 2, (*batch, call.neurons)).astype(floating)
@@ -722,10 +722,10 @@ def bad_target(draw: Any, call: Call, rng: Any) -> Any:
             bad += [-0.5, 1.5, math.inf]
         if call.name in ("kd_logits", "kd_steps"):
             bad = []
-        if call.name == "van_rossum":
+        if call.name == "mse_trace":
             bad = []
         ways += [wrong_labels(y, k, rng) for k in bad] * 2
-        if call.name != "van_rossum" and call.name not in SOFT:
+        if call.name != "mse_trace" and call.name not in SOFT:
             ways += [y[..., :-1] if y.shape[-1] > 2 else As("y")]
     call.target = draw(st.sampled_from(ways))
     return {"target"}

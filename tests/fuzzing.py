@@ -37,7 +37,7 @@ TIMED = (
     "target_time",
     "rate_latency",
 )
-STEPWISE = ("ce_rate", "mse_membrane", "tet", "kd_steps", "van_rossum")  # a target for each step
+STEPWISE = ("ce_rate", "mse_membrane", "tet", "kd_steps", "mse_trace")  # a target for each step
 SOFT = (
     "ce_rate",
     "ce_count",
@@ -50,7 +50,7 @@ SOFT = (
     "weighted_integral_ce",
     "cross_entropy",
 )
-UNLABELLED = ("kd_logits", "kd_steps", "van_rossum", "binary_peak", "ctc", "spike_similarity")
+UNLABELLED = ("kd_logits", "kd_steps", "mse_trace", "binary_peak", "ctc", "spike_similarity")
 WHOLE = ("ctc", "spike_similarity")
 COUNTED = (
     "ce_count",
@@ -230,7 +230,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "tau": POSITIVE,
         "latency": NONNEGATIVE,
     },
-    "van_rossum": {"tau": POSITIVE, "order": whole(1, 2, 3, bad=(0, -1))},
+    "mse_trace": {"tau": POSITIVE, "order": whole(1, 2, 3, bad=(0, -1))},
     "ctc": {"blank": whole(0, 1, bad=(-1,))},
     "spike_similarity": {
         "kernel": word("cosine", "sigmoid", "gaussian"),
@@ -464,12 +464,12 @@ def ttfs_early_ce(
     ]
 
 
-def van_rossum(tau: float = 5.0, order: int = 1) -> list[tuple[float, Objective, bool]]:
+def mse_trace(tau: float = 5.0, order: int = 1) -> list[tuple[float, Objective, bool]]:
     trace = ("FilteredTrace", {"tau": tau, "order": order})
     return [(1.0, Objective(trace, ("SquaredError", {})), False)]
 
 
-SUMS = {f.__name__: f for f in (tet, peak, binary_peak, ttfs_early_ce, van_rossum)}
+SUMS = {f.__name__: f for f in (tet, peak, binary_peak, ttfs_early_ce, mse_trace)}
 
 
 def terms_of(call: Call) -> list[tuple[float, Objective, bool]]:
@@ -516,7 +516,7 @@ def targets_of(call: Call) -> list[Any]:
 def stepped(call: Call) -> bool:
     """Whether the target has an axis of time."""
     axes = np.ndim(call.target) - len(call.batch)
-    if call.name == "van_rossum":
+    if call.name == "mse_trace":
         return True
     floating = np.issubdtype(np.asarray(call.target).dtype, np.floating)
     return call.keeps_time and axes == (2 if floating else 1)
@@ -537,7 +537,7 @@ def elements(call: Call, objective: Objective, weighted: bool) -> tuple[list[Any
         if len(x) == 0:
             rows.append((np.zeros(shape), np.zeros(x.shape), 0.0, False))
             continue
-        if call.name == "van_rossum":
+        if call.name == "mse_trace":
             y = oracles.read(objective.readout, np.asarray(y, np.float64))[0]
         if objective.criterion[0] == "Deviation":  # of `tet`: it has no target
             y = np.zeros(call.neurons)

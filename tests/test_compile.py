@@ -27,7 +27,7 @@ RECORDS["either"] = RECORDS["membrane"]
 TARGETS = {
     "kd_logits": RECORDS["logits"],
     "kd_steps": RECORDS["membrane"].flip(0),
-    "van_rossum": RECORDS["spikes"].flip(0),
+    "mse_trace": RECORDS["spikes"].flip(0),
     "binary_peak": (RECORDS["logits"] > 0).float(),
 }
 

@@ -93,7 +93,7 @@ LOSSES: dict[str, Any] = {
         readouts.SumOverTime(), criteria.SquaredError(), targets.StoredPattern(np.eye(6))
     ),
     "ctc": presets.ctc(),
-    "van_rossum": presets.van_rossum(),
+    "mse_trace": presets.mse_trace(),
     "penalty": penalties.rate_bounds(),
 }
 

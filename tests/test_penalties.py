@@ -671,7 +671,7 @@ def target_time(t: Array, y: int, n: int, on: int = 0, off: int = -1, tau: float
     return -np.log(1 + np.exp(-np.abs(t - np.where(d < 0, n + d, d)) / tau))
 
 
-def van_rossum(x: Array, y: Array, tau: float = 5.0, order: int = 1) -> Array:
+def mse_trace(x: Array, y: Array, tau: float = 5.0, order: int = 1) -> Array:
     total = np.zeros(x.shape[1])
     for t in range(len(x)):
         kernel = [math.comb(d + order - 1, d) * math.exp(-d / tau) for d in range(t, -1, -1)]
@@ -688,7 +688,7 @@ PRESETS: dict[str, tuple[Callable[..., Any], tuple[Options, ...]]] = {
         ({}, {"tau": 2.5}, {"early": 0.5}, {"early_tau": 2.0}, {"silent_delay": 3.0}),
     ),
     "target_time": (target_time, ({}, {"on": -1, "off": 0}, {"tau": 1.5})),
-    "van_rossum": (van_rossum, ({}, {"tau": 1.5}, {"order": 2}, {"order": 3, "tau": 2.0})),
+    "mse_trace": (mse_trace, ({}, {"tau": 1.5}, {"order": 2}, {"order": 3, "tau": 2.0})),
 }
 
 
@@ -699,7 +699,7 @@ def data_of(name: str) -> tuple[Array, Array]:
     times[:, 0, 1] = times[:, 1, 0] = 0
     return {
         "binary_peak": (membranes(), marked * 1.0),
-        "van_rossum": (spikes() / 5, binary()),
+        "mse_trace": (spikes() / 5, binary()),
         "target_time": (times, LABELS),
         "ttfs_early_ce": (times, LABELS),
     }.get(name, (membranes(), LABELS))
@@ -740,14 +740,14 @@ def test_presets(name: str, at: int, library: Library) -> None:
     for layout in layouts(library) if library is not JAX or not options else ():
         each, slope = preset_oracle(name, at, layout)
         assert slope.any()
-        assert each.shape == ((B, N) if name in ("target_time", "van_rossum") else (B,))
+        assert each.shape == ((B, N) if name in ("target_time", "mse_trace") else (B,))
         with library.precision():
             x, y = library.array(padded(record, layout)), library.array(target)
             steps = arrays(library, LAYOUTS[layout])
             if library is not JAX:
                 same(each_loss(x, y, **steps), each)
                 same(loss(x, y, **steps), each.mean())
-                if name != "van_rossum":
+                if name != "mse_trace":
                     same(fed(loss, x, steps, y), each.mean())
             if library is not NUMPY:
                 of = jax.jit(loss) if library is JAX else loss

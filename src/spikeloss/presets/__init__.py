@@ -38,7 +38,7 @@ from ._times import (
     ttfs_early_ce,
     ttfs_z_ce,
 )
-from ._trains import ctc, spike_similarity, van_rossum
+from ._trains import ctc, mse_trace, spike_similarity
 
 __all__ = [
     "Options",
@@ -63,6 +63,7 @@ __all__ = [
     "mse_count",
     "mse_membrane",
     "mse_temporal",
+    "mse_trace",
     "peak",
     "rate_latency",
     "relative_ttfs_mse",
@@ -76,7 +77,6 @@ __all__ = [
     "ttfs_ce",
     "ttfs_early_ce",
     "ttfs_z_ce",
-    "van_rossum",
     "weighted_integral_ce",
 ]
 

@@ -15,12 +15,13 @@ from ._base import HIGHEST, Options, preset
     "(2018); lava-dl, slayer.loss.SpikeTime",
     decides=HIGHEST.format("mean trace"),
 )
-def van_rossum(*, tau: float = 5.0, order: int = 1, **options: Unpack[Options]) -> Loss:
+def mse_trace(*, tau: float = 5.0, order: int = 1, **options: Unpack[Options]) -> Loss:
     """mean_t (f_t(s) - f_t(y))^2, f_t(s) = sum_(k <= t) exp(-(t - k) / tau) s_k
 
     The spike train of every neuron should be a given one, (T, *B, N), give or take about `tau`
-    steps; with `order` 2 or more the kernel is smoother. A mean over steps and neurons, without the
-    1 / tau of `distances.van_rossum`; lava-dl sums, with a kernel cut off after 100 steps.
+    steps; with `order` 2 or more the kernel is smoother. The loss that van Rossum's distance became
+    in SuperSpike and lava-dl's SpikeTime: a mean over steps and neurons, without the 1 / tau of
+    `distances.van_rossum`; lava-dl sums, with a kernel cut off after 100 steps.
     """
     readout = FilteredTrace(tau=tau, order=order)
     return Loss(readout, SquaredError(), SpikeTrain(), reads="spikes", **options)
