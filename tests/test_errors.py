@@ -18,7 +18,7 @@ import torch
 from libraries import JAX, LIBRARIES, NUMPY, TORCH, Library, named, same
 
 import spikeloss
-import spikeloss.torch
+import spikeloss.torch_metrics
 from spikeloss import (
     Loss,
     Total,
@@ -127,7 +127,7 @@ NAMES = STAGES | {
     "ONE_HOT": ONE_HOT,
     "Events": Events,
     "metrics": metrics,
-    "ST": spikeloss.torch,
+    "ST": spikeloss.torch_metrics,
     "Packed": Packed,
     **{"T": T, "B": B, "N": N, "C": C},
 }

@@ -18,7 +18,7 @@ import torchmetrics
 from harness import compiled
 from libraries import JAX, NUMPY, TORCH, Array, Library, named, same
 
-import spikeloss.torch
+import spikeloss.torch_metrics
 from spikeloss import Loss, metrics, readouts
 from spikeloss.criteria import CrossEntropy, SquaredError
 from spikeloss.presets import ce_count, mse_count
@@ -581,20 +581,26 @@ def test_padding_may_hold_anything() -> None:
 # torchmetrics
 
 METRICS: dict[str, tuple[Callable[[], torchmetrics.Metric], Callable[..., Any]]] = {
-    "Accuracy": (lambda: spikeloss.torch.Accuracy(mse_count()), OF_DECISIONS["accuracy"]),
-    "TopK": (lambda: spikeloss.torch.TopK(SumOverTime(), k=2), OF_DECISIONS["top_k"]),
-    "Confusion": (lambda: spikeloss.torch.Confusion(SumOverTime(), classes=N), metrics.confusion),
+    "Accuracy": (lambda: spikeloss.torch_metrics.Accuracy(mse_count()), OF_DECISIONS["accuracy"]),
+    "TopK": (lambda: spikeloss.torch_metrics.TopK(SumOverTime(), k=2), OF_DECISIONS["top_k"]),
+    "Confusion": (
+        lambda: spikeloss.torch_metrics.Confusion(SumOverTime(), classes=N),
+        metrics.confusion,
+    ),
     "AnytimeAccuracy": (
-        lambda: spikeloss.torch.AnytimeAccuracy(SumOverTime(), steps=T),
+        lambda: spikeloss.torch_metrics.AnytimeAccuracy(SumOverTime(), steps=T),
         metrics.anytime_accuracy,
     ),
     "CalibrationError": (
-        lambda: spikeloss.torch.CalibrationError(SumOverTime()),
+        lambda: spikeloss.torch_metrics.CalibrationError(SumOverTime()),
         metrics.calibration_error,
     ),
-    "SpikesPerSample": (lambda: spikeloss.torch.SpikesPerSample(), ALL["spikes_per_sample"]),
+    "SpikesPerSample": (
+        lambda: spikeloss.torch_metrics.SpikesPerSample(),
+        ALL["spikes_per_sample"],
+    ),
     "SynapticOperations": (
-        lambda: spikeloss.torch.SynapticOperations(torch.tensor(FAN_OUT)),
+        lambda: spikeloss.torch_metrics.SynapticOperations(torch.tensor(FAN_OUT)),
         ALL["synaptic_operations"],
     ),
 }
@@ -638,7 +644,7 @@ def test_torchmetrics(name: str) -> None:
 
 
 def test_torchmetrics_without_samples() -> None:
-    metric = spikeloss.torch.Accuracy(SumOverTime())
+    metric = spikeloss.torch_metrics.Accuracy(SumOverTime())
     x = torch.tensor(records()["random"])
     metric.update(x[:, :0], torch.tensor([], dtype=torch.int64))
     metric._computed = None
@@ -665,11 +671,11 @@ def test_torchmetrics_refuse() -> None:
     with pytest.raises(
         ValueError, match=r"record: expected at most 3 steps, got 7\. Write steps=7"
     ):
-        spikeloss.torch.AnytimeAccuracy(SumOverTime(), steps=3).update(x, y)
+        spikeloss.torch_metrics.AnytimeAccuracy(SumOverTime(), steps=3).update(x, y)
     with pytest.raises(ValueError, match=r"between 3 classes, got one between 6\. Write classes=6"):
-        spikeloss.torch.Confusion(SumOverTime(), classes=3).update(x, y)
+        spikeloss.torch_metrics.Confusion(SumOverTime(), classes=3).update(x, y)
     with pytest.raises(ValueError, match=r"k: expected an integer of at least 1"):
-        spikeloss.torch.TopK(SumOverTime(), k=0)
+        spikeloss.torch_metrics.TopK(SumOverTime(), k=0)
 
 
 def test_import_brings_no_framework() -> None:

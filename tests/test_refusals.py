@@ -229,6 +229,6 @@ def test_every_public_subpackage_is_there_and_brings_no_framework() -> None:
         "spikeloss.distances.van_rossum, spikeloss.compat, spikeloss.readouts\n"
         "assert not {'torch', 'jax'} & set(sys.modules)\n"
         "assert not hasattr(spikeloss, 'nothing')\n"
-        "spikeloss.torch.Accuracy"
+        "spikeloss.torch_metrics.Accuracy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -38,7 +38,7 @@ __all__ = [
     "targets",
 ]
 
-_LATER = ("compat", "distances", "torch")  # imported when they are asked for
+_LATER = ("compat", "distances", "torch_metrics")  # imported when they are asked for
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ has decided nothing and is wrong, whatever its label. Samples whose label is the
 the loss are left out; with no sample left a mean is nan. Nothing here has a useful derivative.
 
 Means add up over samples. For batches, one after the other or on several devices, keep the sums:
-`spikeloss.torch` does that for torchmetrics.
+`spikeloss.torch_metrics` does that for torchmetrics.
 """
 
 from ._activity import (

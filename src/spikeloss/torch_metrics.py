@@ -1,6 +1,6 @@
 """Metrics that add up over batches and devices, for torchmetrics, which must be installed.
 
-    accuracy = spikeloss.torch.Accuracy(loss)
+    accuracy = spikeloss.torch_metrics.Accuracy(loss)
     for record, labels in loader:
         accuracy.update(record, labels)
     accuracy.compute()
