@@ -200,8 +200,7 @@ def run(
     for row in (*over_time(lengths), *by_density(seconds)):
         print(row, flush=True)
         rows.append(about | row)
-    path = speed.path_of(common, folder)
-    path = path.with_name(path.name.replace("speed-", "records-"))
+    path = speed.path_of(common, folder, "records")
     folder.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         table = csv.DictWriter(file, COLUMNS, lineterminator="\n")

@@ -19,7 +19,7 @@ import os
 import platform
 import re
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from importlib.metadata import version
@@ -107,8 +107,10 @@ def example(size: Size, reads: str) -> tuple[np.ndarray, np.ndarray]:
 # ---- what is timed
 
 
-def torch_candidates(objective: str, size: Size) -> list[Candidate]:
-    """Ours and the peer's in PyTorch."""
+def torch_candidates(
+    objective: str, size: Size, also: Mapping[str, Callable[..., torch.Tensor]] | None = None
+) -> list[Candidate]:
+    """Ours, the peer's and other calls in PyTorch, all on the same record and labels."""
     import snntorch.functional as snn
 
     preset = presets.catalogue()[objective]
@@ -119,6 +121,7 @@ def torch_candidates(objective: str, size: Size) -> list[Candidate]:
     else:
         options = _peer_options(objective, size)
         calls[SNNTORCH] = getattr(snn, f"{objective}_loss")(**options)
+    calls |= also or {}
     leaf = record.clone().requires_grad_()
 
     def both(call: Callable[..., torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -178,21 +181,28 @@ PEERS = {"torch": (SNNTORCH, TORCH), "jax": (BRAINPY,)}
 
 
 def measure(
-    candidates: Sequence[Candidate], seconds: float, most: int = 200
+    candidates: Sequence[Candidate],
+    seconds: float,
+    most: int = 200,
+    *,
+    paired: bool = False,
+    clock: Callable[[], float] = perf_counter,
 ) -> dict[Candidate, list[float]]:
     """Milliseconds of one call, `most` times or as often as fit into so many seconds each.
 
     At least three times where `most` allows it, once where a call takes seconds. A slow candidate
-    sits out most of the turns of the fast ones. Calls shorter than 2 ms are timed several in a row,
-    after one that is not timed, so that they do not meet the caches as the computation before left
-    them.
+    sits out most of the turns of the fast ones; `paired`, all are timed in every turn. Calls
+    shorter than 2 ms are timed several in a row, after one that is not timed, so that they do not
+    meet the caches as the computation before left them.
     """
     inner, repeats = {}, {}
     for candidate in candidates:
-        estimate = _estimate(candidate.run)
+        estimate = _estimate(candidate.run, clock)
         inner[candidate] = max(1, round(2e-3 / estimate)) if most > 1 else 1
         fitting = int(seconds / (inner[candidate] * estimate))
         repeats[candidate] = min(most, max(3 if estimate < 2.0 else 1, fitting))
+    if paired:
+        repeats = dict.fromkeys(repeats, min(repeats.values()))
     times: dict[Candidate, list[float]] = {candidate: [] for candidate in candidates}
     turns = max(repeats.values())
     gc.collect()
@@ -203,24 +213,24 @@ def measure(
                 if len(times[candidate]) * turns <= turn * repeats[candidate]:
                     if inner[candidate] > 1:
                         candidate.run()
-                    spent = _time(candidate.run, inner[candidate])
+                    spent = _time(candidate.run, inner[candidate], clock)
                     times[candidate].append(1e3 * spent)
     finally:
         gc.enable()
     return times
 
 
-def _estimate(run: Callable[[], Any]) -> float:
+def _estimate(run: Callable[[], Any], clock: Callable[[], float]) -> float:
     """Seconds of one call, after a warm-up."""
-    first = _time(run, 1)
-    return first if first > 0.5 else min(_time(run, 1) for _ in range(3))
+    first = _time(run, 1, clock)
+    return first if first > 0.5 else min(_time(run, 1, clock) for _ in range(3))
 
 
-def _time(run: Callable[[], Any], count: int) -> float:
-    start = perf_counter()
+def _time(run: Callable[[], Any], count: int, clock: Callable[[], float]) -> float:
+    start = clock()
     for _ in range(count):
         run()
-    return (perf_counter() - start) / count
+    return (clock() - start) / count
 
 
 def agree(candidates: Iterable[Candidate]) -> None:
@@ -323,10 +333,10 @@ def device() -> str:
     return f"{name}, {usable} cores"
 
 
-def path_of(common: Row, folder: Path) -> Path:
-    """The file of this device and this many threads; never another device's."""
+def path_of(common: Row, folder: Path, script: str = "speed") -> Path:
+    """The script's file of this device and this many threads; never another device's."""
     slug = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\((r|tm)\)", "", common.device.lower())).strip("-")
-    path = folder / f"speed-{slug}-{common.threads}-thread{'s' * (common.threads > 1)}.csv"
+    path = folder / f"{script}-{slug}-{common.threads}-thread{'s' * (common.threads > 1)}.csv"
     if path.exists():
         with path.open(newline="") as file:
             others = {row["device"] for row in csv.DictReader(file)} - {common.device}
@@ -335,10 +345,13 @@ def path_of(common: Row, folder: Path) -> Path:
     return path
 
 
-def write(found: Sequence[Row], path: Path) -> None:
+def write(found: Sequence[Any], path: Path) -> None:
+    """The rows, of one dataclass, with its fields as columns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
-        table = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
+        table = csv.DictWriter(
+            file, [field.name for field in fields(found[0])], lineterminator="\n"
+        )
         table.writeheader()
         table.writerows(asdict(row) for row in found)
 
@@ -386,7 +399,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sizes", nargs="+", type=_size, default=SIZES, metavar="T,B,N")
+    parser.add_argument("--sizes", nargs="+", type=size_of, default=SIZES, metavar="T,B,N")
     parser.add_argument("--objectives", nargs="+", default=(*OF_A_RECORD, "cross_entropy"))
     parser.add_argument("--libraries", nargs="+", default=tuple(LIBRARIES), choices=LIBRARIES)
     parser.add_argument("--threads", type=int, default=1)
@@ -408,7 +421,7 @@ def main() -> None:
     print(path)
 
 
-def _size(text: str) -> Size:
+def size_of(text: str) -> Size:
     return Size(*(int(part) for part in text.split(",")))
 
 
