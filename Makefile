@@ -29,10 +29,11 @@ format: .venv/dev ## put the code in the house's form
 docs: .venv/dev ## the pages, in docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-bench: .venv/dev ## speed against snnTorch, into benchmarks/results
+bench: .venv/dev ## speed against snnTorch and by hand, into benchmarks/results
 	OMP_WAIT_POLICY=passive $(BIN)/python benchmarks/speed.py
 	OMP_WAIT_POLICY=passive $(BIN)/python benchmarks/records.py
-	$(BIN)/python benchmarks/report.py
+	OMP_WAIT_POLICY=passive $(BIN)/python benchmarks/seam.py; missed=$$?; \
+	$(BIN)/python benchmarks/report.py && exit $$missed
 
 clean: ## remove what the targets made, but not the results of runs
 	rm -rf .venv docs/_build docs/api .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -149,3 +150,102 @@ def test_streams_and_forms_of_a_record_are_measured(
     assert packed == {0.0}
     page = (tmp_path / "records.md").read_text()
     assert all(f"| {form} |" in page for form in ("events", "packed", "stream, chunks of 100"))
+
+
+@pytest.fixture(scope="module")
+def seam() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(SCRIPTS)
+        yield script("seam")
+
+
+def row_of(seam: ModuleType, **known: Any) -> Any:
+    return seam.Row("2000-01-01", "a device", 1, "versions", "auto", "float32", **known)
+
+
+@pytest.mark.parametrize(
+    ("bound", "number", "over", "in_doubt"),
+    [
+        ({"least": 1.0}, 0.49, 1.0, False),
+        ({"least": 1.0}, 0.97, 0.01 / 0.97, True),
+        ({"least": 1.0}, 0.98, 0.0, False),
+        ({"least": 1.0, "noise": 0.03}, 1.0, -0.02, True),
+        ({"least": 1.0, "noise": 0.03}, 2.0, -0.51, False),
+        ({"most": 4.0}, 5.0, 0.25, False),
+        ({"most": 4.0}, 4.2, 0.05, True),
+        ({"most": 4.0}, 4.0, 0.0, False),
+        ({}, 9.0, -1.0, False),
+    ],
+)
+def test_a_bound_is_missed_by_its_share(
+    seam: ModuleType, bound: dict[str, float], number: float, over: float, in_doubt: bool
+) -> None:
+    row = row_of(seam, objective="ce_count", number=number, **bound)
+    assert row.over == pytest.approx(over)
+    assert row.missed == (over > 0)
+    assert row.in_doubt == in_doubt
+    assert ("`ce_count`" in seam.verdict([row])) == row.missed
+
+
+def test_a_ratio_is_the_median_over_turns(seam: ModuleType) -> None:
+    times = {
+        seam.Candidate(name, seam.FORWARD, len): found
+        for name, found in {
+            "spikeloss": [1.0, 2.0, 4.0],
+            "torch": [3.0, 4.0, 80.0],
+            "again": [3.0, 5.0, 80.0],
+        }.items()
+    }
+    row = seam.compared(row_of(seam), times, "spikeloss", "torch", ("again", "torch"))
+    assert (row.number, row.noise, row.repeats) == (3.0, 0.0, 3)
+    assert (row.milliseconds, row.milliseconds_against) == (1.0, 3.0)
+
+
+def test_it_is_measured_again_while_it_is_in_doubt(
+    seam: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seam, "ROUNDS", range(2, 6))
+    candidates = [seam.Candidate(name, seam.FORWARD, lambda: None) for name in ("a", "b")]
+    for number, rounds in ((0.97, 5), (0.5, 2), (1.5, 2)):
+        turns = []
+
+        def judged(times: Any, number: float = number, turns: list[int] = turns) -> list[Any]:
+            turns.append(len(times[candidates[0]]))
+            return [row_of(seam, number=number, least=1.0)]
+
+        seam.settled(candidates, judged, seconds=0.0, most=1)
+        assert turns == list(range(1, rounds + 1))
+
+
+def test_frames_are_those_of_the_package(seam: ModuleType) -> None:
+    assert seam.passed(lambda: [abs(x) for x in (1, 2)]) == (0, 0)
+    frames, files = seam.passed(seam.presets.ce_rate)
+    assert frames >= files >= 1
+
+
+@pytest.mark.slow
+def test_the_seam_is_measured(
+    seam: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seam, "ROUNDS", range(1, 2))
+    monkeypatch.setattr(seam, "PADDED", seam.Size(4, 3, 5))
+    size = seam.Size(4, 3, 5)
+    found = seam.run([size], seconds=0.0, most=1, imported=1, folder=tmp_path)
+    (path,) = tmp_path.glob("seam-*.csv")
+    rows = rows_of(path)
+    assert len(rows) == len(found)
+    peers = {
+        (row["objective"], row["against"], row["way"])
+        for row in rows
+        if row["question"] == seam.BY_HAND
+    }
+    assert len(peers) == 2 * (4 + 3)
+    for question in (seam.PADDING, seam.STREAM):
+        judged = {row["objective"] for row in rows if row["question"] == question and row["most"]}
+        assert judged == set(seam.speed.OF_A_RECORD)
+    ways = {row["way"] for row in rows if row["question"] == seam.FRAMES}
+    assert {"dense", "with lengths", "stream, 25 steps", "events"} <= ways
+    assert {row["way"] for row in rows if row["question"] == seam.IMPORT} == {"processor", "wall"}
+    assert all(float(row["number"]) > 0 for row in rows)
+    page = (tmp_path / "seam.md").read_text()
+    assert all(f"`{objective}`" in page for objective in (*seam.LINES, *seam.speed.OF_A_RECORD))
