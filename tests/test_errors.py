@@ -228,7 +228,7 @@ def test_every_error_is_a_refusal() -> None:
     }
     assert raises == {
         ("__init__.py", "__getattr__"),
-        ("__init__.py", "_learn"),  # `is_array` catches it
+        ("__init__.py", "__missing__"),  # `is_array` catches it
         ("__init__.py", "checks_values"),
         ("_words.py", "refuse"),
         ("loss.py", "_terms"),

@@ -394,6 +394,13 @@ def test_only_the_backend_knows_the_libraries() -> None:
     assert {
         path.name: imported(path) & LIBRARIES for path in files if imported(path) & LIBRARIES
     } == {}
-    known = {"_numpy": {"array_api_compat"}, "_torch": {"torch", "array_api_compat"}}
-    for name, names in (known | {"_jax": {"jax"}, "__init__": set()}).items():
-        assert imported(SOURCE / "_backend" / f"{name}.py") & LIBRARIES == names
+    known = {
+        "__init__": set(),
+        "_base": set(),
+        "_numpy_like": set(),
+        "_numpy": {"array_api_compat"},
+        "_torch": {"torch", "array_api_compat"},
+        "_jax": {"jax"},
+    }
+    found = {path.stem: path for path in (SOURCE / "_backend").glob("*.py")}
+    assert {name: imported(path) & LIBRARIES for name, path in found.items()} == known

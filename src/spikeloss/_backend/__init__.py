@@ -2,7 +2,9 @@
 
 The mathematics of spikeloss is written in the vocabulary of the Python array API standard, which
 `namespace(x)` gives for the library of `x` (through array-api-compat); the functions below are the
-few operations that the standard lacks. A further library is one more file and one more table row.
+few operations that the standard lacks. What they do stands in `_base.py` for every library of the
+standard, and in one file per library where that has a way of its own. A further library is one more
+file and one more table row.
 """
 
 import os
@@ -10,28 +12,36 @@ from typing import Any
 
 from spikeloss._shapes import Array
 
+from ._base import Library
 from ._jax import Jax
-from ._numpy import Library
+from ._numpy import NumPy
 from ._torch import Torch
 
-_LIBRARIES = {"numpy": Library, "torch": Torch, "jax": Jax, "jaxlib": Jax}
-_BY_TYPE: dict[type, Library] = {}
+_LIBRARIES: dict[str, type[Library]] = {
+    "numpy": NumPy,
+    "torch": Torch,
+    "jax": Jax,
+    "jaxlib": Jax,
+}
+"""By the package that the type of an array comes from."""
 
 
-def _library(x: Array) -> Library:
-    found = _BY_TYPE.get(type(x))
-    return found if found is not None else _learn(type(x))
+class _Known(dict[type, Library]):
+    """The library of every type of arrays that was seen: what is known costs no call."""
+
+    def __missing__(self, kind: type) -> Library:
+        roots = [base.__module__.partition(".")[0] for base in kind.__mro__]
+        named = next((_LIBRARIES[root] for root in roots if root in _LIBRARIES), None)
+        if named is None and hasattr(kind, "__jax_array__"):
+            named = Jax
+        if named is None or not hasattr(kind, "__array__"):  # a dtype, a sparse matrix
+            raise TypeError(f"not an array: {kind.__name__}")
+        made = next((known for known in self.values() if type(known) is named), None)
+        self[kind] = found = named() if made is None else made
+        return found
 
 
-def _learn(kind: type) -> Library:
-    roots = [base.__module__.partition(".")[0] for base in kind.__mro__]
-    named = next((_LIBRARIES[root] for root in roots if root in _LIBRARIES), None)
-    if named is None and hasattr(kind, "__jax_array__"):
-        named = _LIBRARIES["jax"]
-    if named is None or not hasattr(kind, "__array__"):  # a dtype, a sparse matrix
-        raise TypeError(f"not an array: {kind.__name__}")
-    _BY_TYPE[kind] = named()
-    return _BY_TYPE[kind]
+_OF = _Known()
 
 
 def is_array(x: Any) -> bool:
@@ -39,65 +49,70 @@ def is_array(x: Any) -> bool:
     if isinstance(x, (tuple, list)):  # torch.compile cannot look into the types of Python's own
         return False
     try:
-        _library(x)
+        _OF[type(x)]
     except TypeError:
         return False
     return True
 
 
+def adapter(x: Array) -> Library:
+    """What spikeloss knows of the library of `x`; one value for each library."""
+    return _OF[type(x)]
+
+
 def unwrap(x: Array) -> Array:
     """The library's own array inside a container such as brainpy's `Array`."""
-    return _library(x).unwrap(x)
+    return _OF[type(x)].unwrap(x)
 
 
 def namespace(x: Array) -> Any:
     """The array API namespace of the library of `x`."""
-    return _library(x).xp
+    return _OF[type(x)].xp
 
 
 def library(x: Array) -> str:
     """The name of the library of `x`: "torch", "jax" or "numpy"."""
-    return _library(x).name
+    return _OF[type(x)].name
 
 
 def kind(x: Array) -> str:
     """The kind of the dtype of `x`: "float", "half", "integer", "bool" or "other"."""
-    return _library(x).kind(x)
+    return _OF[type(x)].kind(x)
 
 
 def device(x: Array) -> str:
     """Where `x` lives, in words; empty where the library decides that itself."""
-    return _library(x).device(x)
+    return _OF[type(x)].device(x)
 
 
 def dense(x: Array) -> bool:
     """Whether every entry of `x` is stored."""
-    return _library(x).dense(x)
+    return _OF[type(x)].dense(x)
 
 
 def beside(values: Any, x: Array) -> Array:
     """Numbers as an array of the library of `x`, beside `x`, of a dtype of their own."""
-    return _library(x).beside(values, x)
+    return _OF[type(x)].beside(values, x)
 
 
 def like(values: Any, x: Array, dtype: Any = None) -> Array:
     """`values` as an array of the library of `x`, beside `x`; of the dtype of `x` unless told."""
-    return _library(x).like(values, x, x.dtype if dtype is None else dtype)
+    return _OF[type(x)].like(values, x, x.dtype if dtype is None else dtype)
 
 
 def arange(count: int, x: Array) -> Array:
     """0, 1, ... count - 1 beside `x`, in the dtype of `as_index`."""
-    return _library(x).arange(count, x)
+    return _OF[type(x)].arange(count, x)
 
 
 def numbered(count: int, x: Array) -> Array:
     """0, 1, ... count - 1 along the first axis of an array with as many axes as `x`."""
-    return namespace(x).reshape(arange(count, x), (count,) + (1,) * (x.ndim - 1))
+    return _OF[type(x)].xp.reshape(arange(count, x), (count,) + (1,) * (x.ndim - 1))
 
 
 def concrete(x: Array) -> bool:
     """Whether `x` holds values now, and does not stand for them in a traced function."""
-    return _library(x).concrete(x)
+    return _OF[type(x)].concrete(x)
 
 
 def checks_values(*arrays: Array) -> bool:
@@ -112,22 +127,21 @@ def checks_values(*arrays: Array) -> bool:
         raise ValueError(f"SPIKELOSS_CHECKS: expected auto, on or off, got {switch!r}. Unset it.")
     if switch == "off":
         return False
-    test = concrete if switch == "on" else _readable
-    return all(map(test, arrays))
+    for x in arrays:
+        known = _OF[type(x)]
+        if not (known.concrete(x) if switch == "on" else known.readable(x)):
+            return False
+    return True
 
 
 def extent(x: Array) -> tuple[Any, Any]:
     """The smallest and the largest entry as Python numbers; nan if there is any."""
-    return _library(x).extent(x)
-
-
-def _readable(x: Array) -> bool:
-    return _library(x).readable(x)
+    return _OF[type(x)].extent(x)
 
 
 def constant(x: Array) -> Array:
     """`x` with the derivative zero."""
-    return _library(x).constant(x)
+    return _OF[type(x)].constant(x)
 
 
 def by_class(label: Array, z: Array, on: Any, off: Any) -> Array:
@@ -135,52 +149,52 @@ def by_class(label: Array, z: Array, on: Any, off: Any) -> Array:
 
     nan for a traced label that is no class: it cannot be checked.
     """
-    return _library(z).by_class(label, z, on, off)
+    return _OF[type(z)].by_class(label, z, on, off)
 
 
 def entries(x: Array, label: Array) -> Array:
     """x_label, (K) and (*S) to (*S); of the nearest that there is, where the label is none."""
-    return x[namespace(x).clip(label, 0, len(x) - 1)]
+    return x[_OF[type(x)].xp.clip(label, 0, len(x) - 1)]
 
 
 def averages(z: Array) -> bool:
     """Whether the library of `z` has `surprise` and `squared_difference` with their mean in one."""
-    return _library(z).averages
+    return _OF[type(z)].averages
 
 
 def squared_difference(z: Array, y: Array, mean: bool = False) -> Array:
     """(z - y)^2; with `mean`, where the library `averages`, the mean of all of them, 0-d."""
-    return _library(z).squared_difference(z, y, mean)
+    return _OF[type(z)].squared_difference(z, y, mean)
 
 
 def absolute(x: Array) -> Array:
     """|x|, whose derivative is 0 at 0 in every library."""
-    return namespace(x).where(x == 0, 0, namespace(x).abs(x))
+    return _OF[type(x)].xp.where(x == 0, 0, _OF[type(x)].xp.abs(x))
 
 
 def total(x: Array) -> Array:
     """sum_t x_t over the first axis, in float32 right to 3e-6 for 10^5 numbers of one sign."""
-    return _library(x).total(x)
+    return _OF[type(x)].total(x)
 
 
 def lost(a: Array, b: Array) -> Array:
     """(a + b) - what a + b rounds to, exactly; 0 where the sum is not finite. A constant."""
-    return _library(a).lost(constant(a), constant(b))
+    return _OF[type(a)].lost(constant(a), constant(b))
 
 
 def carried(value: Array, rest: Array, x: Array) -> tuple[Array, Array]:
     """value + rest + x, with the derivative of value + x, and what that lost; a constant."""
-    return _library(x).carried(value, constant(rest), x)
+    return _OF[type(x)].carried(value, constant(rest), x)
 
 
 def precise_total(x: Array) -> Array:
     """The sum over the first axis as if rounded once, in whatever order its numbers come."""
-    return _library(x).precise_total(x)
+    return _OF[type(x)].precise_total(x)
 
 
 def product(a: Array, b: Array) -> Array:
     """The matrix product a b, computed in the dtype of its factors whatever the context says."""
-    return _library(a).product(a, b)
+    return _OF[type(a)].product(a, b)
 
 
 def squared_distances(x: Array) -> Array:
@@ -188,10 +202,11 @@ def squared_distances(x: Array) -> Array:
 
     Its derivative is that of |x_i|^2 + |x_j|^2 - 2 x_i x_j, where numbers that cancel do no harm.
     """
-    xp = namespace(x)
-    square = xp.sum(x * x, axis=-1)
-    smooth = square[:, None] + square[None] - 2 * product(x, x.T)
-    return constant(_library(x).squared_distances(constant(x))) + (smooth - constant(smooth))
+    known = _OF[type(x)]
+    square = known.xp.sum(x * x, axis=-1)
+    smooth = square[:, None] + square[None] - 2 * known.product(x, x.T)
+    distances = known.constant(known.squared_distances(known.constant(x)))
+    return distances + (smooth - known.constant(smooth))
 
 
 def power(x: Any, exponent: int) -> Any:
@@ -201,12 +216,12 @@ def power(x: Any, exponent: int) -> Any:
 
 def log_softmax(z: Array) -> Array:
     """z_c - log sum_k exp z_k over the last axis, shifted first, so that nothing overflows."""
-    return _library(z).log_softmax(z)
+    return _OF[type(z)].log_softmax(z)
 
 
 def as_array(x: Array, dtype: Any) -> Array:
     """`x` with that dtype; a NumPy scalar becomes a 0-d array."""
-    return _library(x).as_array(x, dtype)
+    return _OF[type(x)].as_array(x, dtype)
 
 
 def as_index(label: Array) -> Array:
@@ -214,7 +229,7 @@ def as_index(label: Array) -> Array:
 
     Numbers too large for it, which would become others, become the largest of it: no index either.
     """
-    return _library(label).index(label)
+    return _OF[type(label)].index(label)
 
 
 def surprise(z: Array, label: Array, mean: bool = False) -> Array:
@@ -222,28 +237,28 @@ def surprise(z: Array, label: Array, mean: bool = False) -> Array:
 
     With `mean`, where the library `averages`, the mean of all of them, 0-d.
     """
-    return _library(z).surprise(z, label, mean)
+    return _OF[type(z)].surprise(z, label, mean)
 
 
 def at(x: Array, step: Array) -> Array:
     """x[step] over the first axis; `step` is (*rest) or, for several steps, (F, *rest)."""
-    found = _library(x).at(x, step if step.ndim == x.ndim else step[None])
+    found = _OF[type(x)].at(x, step if step.ndim == x.ndim else step[None])
     return found if step.ndim == x.ndim else found[0]
 
 
 def running_sum(x: Array) -> Array:
     """sum_{s <= t} x_s over the first axis."""
-    return _library(x).running_sum(x)
+    return _OF[type(x)].running_sum(x)
 
 
 def accumulate(values: Array, index: Array, size: int) -> Array:
     """The sums of the values with each index, (E) to (size); those at index `size` are left out."""
-    return _library(values).accumulate(values, index, size)
+    return _OF[type(values)].accumulate(values, index, size)
 
 
 def scatter(values: Array, index: Array, size: int, fill: float) -> Array:
     """The value with each index, (E) to (size), `fill` where there is none; as in `accumulate`."""
-    return _library(values).scatter(values, index, size, fill)
+    return _OF[type(values)].scatter(values, index, size, fill)
 
 
 def ctc(log_p: Array, labels: Array, steps: Array, count: Array, blank: int) -> Array:
@@ -251,12 +266,12 @@ def ctc(log_p: Array, labels: Array, steps: Array, count: Array, blank: int) -> 
 
     log_p (T, B, C), labels (B, L) of which the first `count` (B) are meant, `steps` (B) valid.
     """
-    return _library(log_p).ctc(log_p, labels, steps, count, blank)
+    return _OF[type(log_p)].ctc(log_p, labels, steps, count, blank)
 
 
 def scan(step: Any, carry: Any, given: tuple[Array, ...]) -> tuple[Any, Array]:
     """carry, y_d = step(carry, x_d) for one entry x_d of `given` after the other; y stacked."""
-    return _library(given[0]).scan(step, carry, given)
+    return _OF[type(given[0])].scan(step, carry, given)
 
 
 def is_ragged(x: Any) -> bool:
@@ -282,9 +297,9 @@ def coordinates(sparse: Any) -> tuple[tuple[Array, ...], Array]:
 
 def first_nonzero(x: Array) -> Array:
     """min{t: x_t != 0} over the first axis, as integers; T where there is none."""
-    return _library(x).first_nonzero(x)
+    return _OF[type(x)].first_nonzero(x)
 
 
 def maximum(x: Array) -> Array:
     """max_t x_t over the first axis; the derivative goes to the first step that reaches it."""
-    return _library(x).maximum(x)
+    return _OF[type(x)].maximum(x)

@@ -4,11 +4,15 @@ from typing import Any
 
 from spikeloss._shapes import Array
 
-from ._numpy import Library
+from ._numpy_like import NumPyLike
 
 
-class Jax(Library):
+class Jax(NumPyLike):
     name = "jax"
+    module = "jax.numpy"
+    article = "a JAX array"
+    converter = "jax.numpy.asarray"
+    takes = ("numpy",)
 
     def __init__(self) -> None:
         import jax
@@ -47,9 +51,6 @@ class Jax(Library):
 
     def total(self, x: Array) -> Array:
         return self.xp.sum(x, axis=0)
-
-    def lost(self, a: Array, b: Array) -> Array:
-        return self._lost(a, b)
 
     def product(self, a: Array, b: Array) -> Array:
         return self.xp.matmul(a, b, precision="highest")

@@ -1,146 +1,35 @@
-"""NumPy, and what every other library shares with it."""
-
-from typing import Any
+"""What NumPy does in a way of its own."""
 
 from spikeloss._shapes import Array
 
-_HALVES = ("bfloat16", "float16")
-_NEVER = -1e30
-"""The log of a probability of 0, with derivatives that infinity would not have."""
+from ._numpy_like import NumPyLike
 
 
-class Library:
-    """What spikeloss needs of an array library; NumPy's answers are the defaults."""
-
-    name = "numpy"
-    averages = False
+class NumPy(NumPyLike):
+    name = module = "numpy"
+    article = "a NumPy array"
+    converter = "numpy.asarray"
+    yields = True
 
     def __init__(self) -> None:
         import array_api_compat.numpy as xp
 
-        self.xp: Any = xp
-
-    def unwrap(self, x: Array) -> Array:
-        return x
-
-    def kind(self, x: Array) -> str:
-        """One of "float", "half", "integer", "bool", "other"."""
-        if x.dtype.name in _HALVES:
-            return "half"
-        return {"f": "float", "i": "integer", "u": "integer", "b": "bool"}.get(
-            x.dtype.kind, "other"
-        )
-
-    def readable(self, x: Array) -> bool:
-        """Whether the values of `x` can be read now, and cheaply."""
-        return True
-
-    def concrete(self, x: Array) -> bool:
-        """Whether `x` has values at all, rather than standing for them under tracing."""
-        return True
-
-    def place(self, x: Array) -> Any:
-        """The device argument that puts a new array beside `x`."""
-        return None
+        self.xp = xp
 
     def device(self, x: Array) -> str:
-        """Where `x` lives, in words; empty where the library decides that itself."""
         return "cpu"
 
-    def dense(self, x: Array) -> bool:
-        return True
-
-    def extent(self, x: Array) -> tuple[Any, Any]:
-        read = x.__array__()
-        return read.min().item(), read.max().item()
-
-    def constant(self, x: Array) -> Array:
-        return x
-
-    def arange(self, count: int, x: Array) -> Array:
-        return self.xp.arange(count, device=self.place(x))
-
-    def beside(self, values: Any, x: Array) -> Array:
-        return self.xp.asarray(values, device=self.place(x))
-
-    def like(self, values: Any, x: Array, dtype: Any) -> Array:
-        return self.xp.asarray(values, dtype=dtype, device=self.place(x))
-
-    def by_class(self, label: Array, z: Array, on: Any, off: Any) -> Array:
-        xp, classes = self.xp, z.shape[-1]
-        known = (label >= 0) & (label < classes)
-        label = label[..., None]
-        on, off = self.like(on, z, z.dtype), self.like(off, z, z.dtype)
-        y = xp.where(label == self.arange(classes, z), on, off)
-        return y if self.concrete(label) else xp.where(known[..., None], y, xp.nan)
-
-    def total(self, x: Array) -> Array:
-        # NumPy adds rows up one by one.
-        wide = x.dtype == self.xp.float32
-        found = self.xp.sum(x, axis=0, dtype=self.xp.float64 if wide else None)
-        return self.as_array(found, x.dtype) if wide else found
+    # Numbers that are not finite are meant here, and no reason to warn.
 
     def lost(self, a: Array, b: Array) -> Array:
         with self.xp.errstate(invalid="ignore", over="ignore"):
-            return self._lost(a, b)
-
-    def _lost(self, a: Array, b: Array) -> Array:
-        total = a + b
-        of_b = total - a
-        rest = (a - (total - of_b)) + (b - of_b)
-        return self.xp.where(self.xp.isfinite(rest), rest, 0)
-
-    def carried(self, value: Array, rest: Array, x: Array) -> tuple[Array, Array]:
-        total = value + x
-        rest = rest + self.lost(self.constant(value), self.constant(x))
-        return total + rest, self.lost(self.constant(total), rest)
-
-    def precise_total(self, x: Array) -> Array:
-        """By halves, and what every addition lost."""
-        xp, smooth, x = self.xp, self.total(x), self.constant(x)
-        rest = xp.where(xp.isfinite(smooth), -self.constant(smooth), 0)
-        while len(x) > 1:
-            half = len(x) // 2
-            one, other = x[:half], x[half : 2 * half]
-            rest = rest + self.total(self.lost(one, other))
-            x = xp.concat([one + other, x[2 * half :]])
-        left = x[0] + rest
-        return smooth + xp.where(xp.isfinite(left), left, 0)
-
-    def product(self, a: Array, b: Array) -> Array:
-        return a @ b
-
-    def squared_distances(self, x: Array) -> Array:
-        def from_one(carry: Any, row: Any) -> tuple[Any, Array]:
-            return carry, self.xp.sum((x - row[0]) ** 2, axis=-1)
-
-        return self.scan(from_one, (), (x,))[1]
-
-    def squared_difference(self, z: Array, y: Array, mean: bool) -> Array:
-        return (z - y) ** 2
+            return super().lost(a, b)
 
     def log_softmax(self, z: Array) -> Array:
-        xp = self.xp
-        with xp.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            shifted = z - xp.max(z, axis=-1, keepdims=True)
-            return shifted - xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
+        with self.xp.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            return super().log_softmax(z)
 
-    def as_array(self, x: Array, dtype: Any) -> Array:
-        return self.xp.asarray(x, dtype=dtype)
-
-    def running_sum(self, x: Array) -> Array:
-        return self.xp.cumulative_sum(x, axis=0)
-
-    def index(self, label: Array) -> Array:
-        xp, dtype = self.xp, self.arange(0, label).dtype
-        most = xp.iinfo(dtype).max
-        if self.kind(label) == "integer" and xp.iinfo(label.dtype).max > most:
-            label = xp.clip(label, max(xp.iinfo(label.dtype).min, -most), most)
-        return xp.astype(label, dtype, copy=False)
-
-    def surprise(self, z: Array, label: Array, mean: bool) -> Array:
-        label = self.xp.broadcast_to(label[..., None], (*z.shape[:-1], 1))
-        return -self.xp.take_along_axis(self.log_softmax(z), label, axis=-1)
+    # Arrays can be written to, several times in one place.
 
     def accumulate(self, values: Array, index: Array, size: int) -> Array:
         sums = self.xp.zeros(size + 1, dtype=values.dtype)
@@ -151,58 +40,3 @@ class Library:
         filled = self.xp.full(size + 1, fill, dtype=values.dtype)
         filled[index] = values
         return filled[:size]
-
-    def ctc(self, log_p: Array, labels: Array, steps: Array, count: Array, blank: int) -> Array:
-        """The sum over alignments that end in each place of blank, label, blank, ... blank."""
-        xp, (size, width) = self.xp, labels.shape
-        blanks = xp.zeros_like(log_p[0, :, :1], dtype=labels.dtype) + blank
-        pairs = xp.stack([xp.broadcast_to(blanks, labels.shape), labels], axis=-1)
-        state = xp.concat([xp.reshape(pairs, (size, 2 * width)), blanks], axis=-1)
-        place = self.arange(2 * width + 1, log_p)
-        # Past the blank between two labels; of two places before the first none is reached.
-        leap = (place > 1) & (state != xp.concat([blanks, blanks, state], axis=-1)[:, :-2])
-        never = xp.zeros_like(log_p[0, :, :1]) + _NEVER
-        log_p = xp.where(log_p > _NEVER, log_p, _NEVER)
-
-        def step(before: Array, given: Any) -> tuple[Array, Array]:
-            now, t = given
-            one = xp.concat([never, before], axis=-1)[:, :-1]
-            two = xp.where(leap, xp.concat([never, never, before], axis=-1)[:, :-2], _NEVER)
-            after = self._log_sum(before, one, two) + xp.take_along_axis(now, state, axis=-1)
-            return xp.where((t < steps)[:, None], after, before), never[:0]
-
-        start = xp.where(place == 0, 0.0, never)
-        end, _ = self.scan(step, start, (log_p, self.arange(len(log_p), log_p)))
-        last, label = 2 * count[:, None], xp.where(count > 0, 2 * count - 1, 0)[:, None]
-        spoken = xp.where(count[:, None] > 0, xp.take_along_axis(end, label, axis=-1), _NEVER)
-        value = -self._log_sum(xp.take_along_axis(end, last, axis=-1), spoken)[:, 0]
-        return value * xp.where(value > -_NEVER / 2, xp.inf, xp.ones_like(value))
-
-    def _log_sum(self, *parts: Array) -> Array:
-        """log sum e^x of finite numbers, with all derivatives."""
-        top = self.constant(parts[0])
-        for part in parts[1:]:
-            top = self.xp.maximum(top, self.constant(part))
-        return top + self.xp.log(sum(self.xp.exp(part - top) for part in parts))
-
-    def unstack(self, x: Array) -> Any:
-        return self.xp.unstack(x)
-
-    def scan(self, step: Any, carry: Any, given: tuple[Array, ...]) -> tuple[Any, Array]:
-        found = []
-        for each in zip(*map(self.unstack, given), strict=True):
-            carry, new = step(carry, each)
-            found.append(new)
-        return carry, self.xp.stack(found)
-
-    def at(self, x: Array, step: Array) -> Array:
-        return self.xp.take_along_axis(x, step, axis=0)
-
-    def maximum(self, x: Array) -> Array:
-        return self.xp.max(x, axis=0)
-
-    def first_nonzero(self, x: Array) -> Array:
-        xp, steps = self.xp, x.shape[0]
-        t = xp.arange(steps, dtype=xp.int32, device=self.place(x))
-        t = xp.reshape(t, (steps,) + (1,) * (x.ndim - 1))
-        return xp.min(xp.where(x != 0, t, steps), axis=0)

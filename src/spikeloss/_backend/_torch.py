@@ -5,13 +5,16 @@ from typing import Any
 
 from spikeloss._shapes import Array
 
-from ._numpy import Library
+from ._base import Library
 
 _LARGE = 500_000  # entries of a record that no longer fits into a cache
 
 
 class Torch(Library):
-    name = "torch"
+    name = module = "torch"
+    article = "a torch tensor"
+    noun = "a tensor"
+    converter = "torch.as_tensor"
     averages = True  # in one operation, with one backward, of the many that a mean would add
 
     def __init__(self) -> None:
@@ -32,6 +35,14 @@ class Torch(Library):
         self._wrapped = torch._C._functorch.is_functorch_wrapped_tensor
         self._fake = torch._subclasses.fake_tensor.FakeTensor
 
+    def cast(self, argument: str, x: Array, to: str) -> str:
+        if x.dtype.is_complex:
+            return f"Write {argument}.real."
+        return f"Write {argument}.{'long' if to == 'int' else 'float'}()."
+
+    def move(self, argument: str, x: Array) -> str:
+        return f"Write {argument}.to({self.device(x)!r})."
+
     def kind(self, x: Array) -> str:
         known = self._kinds.get(x.dtype)
         if known is not None:
@@ -45,9 +56,6 @@ class Torch(Library):
         if self._compiling() or self._wrapped(x) or isinstance(x, self._fake):
             return False
         return not x.is_meta
-
-    def place(self, x: Array) -> Any:
-        return x.device
 
     def device(self, x: Array) -> str:
         return "cpu" if x.is_cpu else str(x.device)
@@ -81,9 +89,6 @@ class Torch(Library):
 
     def total(self, x: Array) -> Array:
         return x.sum(0)
-
-    def lost(self, a: Array, b: Array) -> Array:
-        return self._lost(a, b)
 
     def carried(self, value: Array, rest: Array, x: Array) -> tuple[Array, Array]:
         if not self._widens(x):

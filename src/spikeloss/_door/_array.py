@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
-from spikeloss._backend import beside, device, is_array, kind, library, namespace, unwrap
+from spikeloss._backend import adapter, beside, is_array, kind, namespace, unwrap
 from spikeloss._backend import dense as is_dense
 from spikeloss._shapes import Array
 
@@ -48,17 +48,17 @@ def beside_record(argument: str, value: Any, x: Array) -> Array:
     """`value` as an array of the library and the device of `x`; nothing is moved."""
     if not is_array(value):
         return _listed(argument, value, x)
-    value, ours, theirs = unwrap(value), library(x), library(value)
-    if ours != theirs:
-        if (ours, theirs) == ("jax", "numpy") and kind(value) != "other":
+    value = unwrap(value)
+    ours, theirs = adapter(x), adapter(value)
+    if ours.name != theirs.name:
+        if theirs.name in ours.takes and kind(value) != "other":
             return beside(value, x)
-        which, call = (argument, module_of(x)) if ours != "numpy" else ("record", module_of(value))
-        convert = "as_tensor" if call == "torch" else "asarray"
-        fix = f"Write {call}.{convert}({which})."
-        refuse(argument, f"{article(x)} like the record", article(value), fix, TypeError)
-    if ours == "torch" and device(x) != device(value):
-        here, fix = device(x), f"Write {argument}.to({device(x)!r})."
-        refuse(argument, f"a tensor on {here} like the record", f"one on {device(value)}", fix)
+        which, to = ("record", theirs) if ours.yields else (argument, ours)
+        fix = f"Write {to.converter}({which})."
+        refuse(argument, f"{ours.article} like the record", theirs.article, fix, TypeError)
+    if ours.apart and ours.device(x) != ours.device(value):
+        rule = f"{ours.noun} on {ours.device(x)} like the record"
+        refuse(argument, rule, f"one on {ours.device(value)}", ours.move(argument, x))
     return value
 
 

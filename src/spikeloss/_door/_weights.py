@@ -3,7 +3,15 @@
 import math
 from typing import Any, NoReturn
 
-from spikeloss._backend import checks_values, extent, is_array, library, like, namespace
+from spikeloss._backend import (
+    adapter,
+    checks_values,
+    extent,
+    is_array,
+    library,
+    like,
+    namespace,
+)
 from spikeloss._shapes import Array
 
 from ._array import beside_record, real_kind
@@ -15,7 +23,7 @@ from ._words import per_sample, refuse, shape_of, span
 def class_weights(weights: Any, z: Array, classes: int | None = None) -> Array:
     """Class weights as an array (C,) beside the decision; traced ones stay traced."""
     classes = classes or z.shape[-1]
-    if is_array(weights) and library(weights) in (library(z), "torch", "jax"):
+    if is_array(weights) and (library(weights) == library(z) or not adapter(weights).yields):
         w = beside_record("class_weight", weights, z)
     else:
         w = like(weights_option("class_weight", weights), z)

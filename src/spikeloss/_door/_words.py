@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from spikeloss._backend import is_array, library
+from spikeloss._backend import adapter, is_array
 from spikeloss._shapes import Array, Steps
 
 
@@ -53,16 +53,12 @@ def batch_first(shape: Sequence[int], batch: tuple[int, ...], steps: Steps, fix:
 
 
 def article(x: Array) -> str:
-    return {"torch": "a torch tensor", "jax": "a JAX array", "numpy": "a NumPy array"}[library(x)]
+    return adapter(x).article
 
 
 def module_of(x: Array) -> str:
-    return {"torch": "torch", "jax": "jax.numpy", "numpy": "numpy"}[library(x)]
+    return adapter(x).module
 
 
 def cast(argument: str, x: Array, to: str) -> str:
-    if "complex" in str(x.dtype):
-        return f"Write {argument}.real."
-    if library(x) == "torch":
-        return f"Write {argument}.{'long' if to == 'int' else 'float'}()."
-    return f"Write {argument}.astype({'int' if to == 'int' else repr('float32')})."
+    return adapter(x).cast(argument, x, to)
