@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import array_api_strict
 import jax
 import jax.numpy as jnp
 import ml_dtypes
@@ -109,9 +110,17 @@ class _Jax(Library):
         return self.to_numpy(value), self.to_numpy(grad)
 
 
+class _Strict(Library):
+    """Values alone: what the array API standard does not have, it refuses."""
+
+    def array(self, values: ArrayLike, dtype: str | None = None) -> Any:
+        return array_api_strict.asarray(super().array(values, dtype))
+
+
 NUMPY = Library()
 TORCH = _Torch("torch", differentiates=True)
 JAX = _Jax("jax", differentiates=True)
+STRICT = _Strict("array_api_strict")
 LIBRARIES = (NUMPY, TORCH, JAX)
 DIFFERENTIABLE = (TORCH, JAX)
 

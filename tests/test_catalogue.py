@@ -53,8 +53,9 @@ def test_everything_is_on_the_page() -> None:
                 assert f"`{name}`" in text or name == "Decided", f"{module.__name__}.{name}"
 
 
-OF_THE_STAGES = {"Readout", "Reading", "Criterion", "Elements", "Target", "Preset", "Options",
-                 "catalogue", "Judge", "Tally"}  # fmt: skip
+OF_THE_STAGES = {"Readout", "Reading", "Outline", "Summary", "Criterion", "Weighed", "Penalty",
+                 "of_label", "Target", "Preset", "preset", "Options", "catalogue",
+                 "Judge"}  # fmt: skip
 
 
 def test_count() -> None:

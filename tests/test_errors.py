@@ -231,7 +231,7 @@ def test_every_error_is_a_refusal() -> None:
         ("__init__.py", "__missing__"),  # `is_array` catches it
         ("__init__.py", "checks_values"),
         ("_words.py", "refuse"),
-        ("loss.py", "_terms"),
+        ("loss.py", "losses"),
         ("_base.py", "_compute_loss"),
         ("__init__.py", "__getattr__"),  # names that are not of this package
         ("_calls.py", "around"),  # the same error, in the words of the peer

@@ -17,7 +17,10 @@ MODULES = [
     "spikeloss.compat.brainpy",
     "spikeloss.compat.snntorch",
 ]
-FRAMEWORKS = ["torch", "jax", "jaxlib", "numpy", "array_api_compat", "snntorch", "brainpy"]
+FRAMEWORKS = [
+    *("torch", "jax", "jaxlib", "numpy", "array_api_compat", "array_api_strict", "snntorch"),
+    "brainpy",
+]
 
 # Every preset with its options, class decisions and both drop-in modules, on arrays that `array`
 # makes; `run` is the identity or compiles the lot. `numbers` is what they give.
@@ -28,7 +31,7 @@ from spikeloss.compat import brainpy, snntorch
 def use(record, labels, lengths, weights):
     for preset in sl.presets.catalogue().values():
         loss = preset.build()
-        if not loss.of_labels or loss.main.criterion.whole:
+        if not loss.of_labels or loss.main.criterion.of_sequence:
             continue
         each = loss.replace(reduction=sl.reductions.Each())
         timeless = loss.main.readout.timeless
@@ -169,7 +172,8 @@ def numbers() -> list[float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ARRAYS)
 def test_only_the_library_of_the_record_is_needed(name: str, numbers: list[float]) -> None:
-    blocked = [other for other in ("torch", "jax", "jaxlib") if not other.startswith(name)]
+    others = ("torch", "jax", "jaxlib", "array_api_strict")
+    blocked = [other for other in others if not other.startswith(name)]
     code = f"{ARRAYS[name]}\nblocked = {blocked}\n{BLOCK}\n{USE}\nanswer = numbers, Block.tried"
     found, tried = fresh(code)
     assert tried == []

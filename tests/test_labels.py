@@ -23,7 +23,7 @@ CTC = presets.ctc(reduction=Each())
 LABELLED = [
     name
     for name, preset in presets.catalogue().items()
-    if preset.build().of_labels and not preset.build().main.criterion.whole
+    if preset.build().of_labels and not preset.build().main.criterion.of_sequence
 ]
 
 

@@ -27,6 +27,7 @@ from spikeloss import (
     Loss,
     Total,
     criteria,
+    extend,
     loss,
     penalties,
     presets,
@@ -34,6 +35,7 @@ from spikeloss import (
     reductions,
     targets,
 )
+from spikeloss._once import once
 from spikeloss._piece import Dense
 from spikeloss.criteria import Criterion
 from spikeloss.presets import Preset, catalogue
@@ -52,13 +54,18 @@ STAGES: dict[ModuleType, type] = {
 PARTS = {
     "Readout",
     "Reading",
+    "Outline",
+    "Summary",
     "Criterion",
-    "Elements",
+    "Weighed",
+    "Penalty",
+    "of_label",
     "Target",
     "Reduction",
     "Preset",
     "Options",
     "catalogue",
+    "preset",
 }
 
 
@@ -282,7 +289,22 @@ def wrong_shapes(
             inner = get_type_hints(kind, include_extras=True)
             found, more = wrong_shapes(kind.__name__, inner, value._asdict(), known)
             wrong, seen = wrong + found, seen + more
-        elif isinstance(value, tuple) and get_origin(hints.get(name)) is tuple:
+        elif isinstance(value, Dense):
+            hints_of = {
+                each: get_type_hints(getattr(part, "of", None) or part.fget, include_extras=True)[
+                    "return"
+                ]
+                for each, part in vars(Dense).items()
+                if isinstance(part, (property, once)) and not each.startswith("_")
+            }
+            parts = {each: getattr(value, each) for each in hints_of}
+            found, more = wrong_shapes("Dense", hints_of, parts, known)
+            wrong, seen = wrong + found, seen + more
+        elif (
+            isinstance(value, tuple)
+            and get_origin(hints.get(name)) is tuple
+            and Ellipsis not in get_args(hints[name])
+        ):
             names = [f"{name}[{i}]" for i in range(len(value))]
             inner = dict(zip(names, get_args(hints[name]), strict=True))
             found, more = wrong_shapes(where, inner, dict(zip(names, value, strict=True)), known)
@@ -350,21 +372,26 @@ def test_a_wrong_shape_is_seen() -> None:
     assert shapes("() | *B | *B 1", known) == {(), (5,), (5, 1)}
     hints = get_type_hints(readouts.EveryStep.read, include_extras=True)
     x = np.zeros((7, 5, 6))
-    piece = Dense(x, np.zeros((7, 5, 1)), 0, np.zeros((5, 1)), x.dtype)
+    piece = Dense(x, x.dtype, lengths=np.full((5, 1), 4))
     right = {"piece": piece, "return": (x, ())}
-    assert wrong_shapes("EveryStep.read", hints, right, known) == ([], 4)
-    wrong = [{"return": (x[0], ())}] + [
-        {"piece": piece._replace(**{name: np.zeros(shape)})}
-        for name, shape in (("x", (5, 7, 6)), ("valid", (7, 5)), ("end", (5,)))
+    found, seen = wrong_shapes("EveryStep.read", hints, right, known)
+    assert not found
+    assert seen == 6  # both parts of what is returned, x, values, valid, held and end
+    wrong: list[tuple[dict[str, Any], int]] = [
+        ({"return": (x[0], ())}, 1),
+        ({"piece": piece.replaced(raw=np.zeros((5, 7, 6)), lengths=None)}, 1),
     ]
-    for values in wrong:
+    for values, least in wrong:
         found, _ = wrong_shapes("EveryStep.read", hints, values, known)
-        assert len(found) == 1
+        assert len(found) >= least
 
 
 # Imports
 
-LIBRARIES = {"torch", "jax", "jaxlib", "numpy", "array_api_compat", "ml_dtypes", "brainpy"}
+LIBRARIES = {
+    *("torch", "jax", "jaxlib", "numpy", "ml_dtypes", "brainpy"),
+    *("array_api_compat", "array_api_strict"),
+}
 ALLOWED = {
     "_backend",
     "compat",
@@ -401,6 +428,140 @@ def test_only_the_backend_knows_the_libraries() -> None:
         "_numpy": {"array_api_compat"},
         "_torch": {"torch", "array_api_compat"},
         "_jax": {"jax"},
+        "_strict": {"array_api_strict", "numpy"},
     }
     found = {path.stem: path for path in (SOURCE / "_backend").glob("*.py")}
     assert {name: imported(path) & LIBRARIES for name, path in found.items()} == known
+
+
+# The imports of the package among themselves
+
+
+def modules(source: Path) -> dict[str, Path]:
+    """The files of a package by the names of their modules."""
+    found = {}
+    for path in sorted(source.rglob("*.py")):
+        parts = path.relative_to(source.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(module: str, known: dict[str, Path]) -> Iterator[tuple[str, str | None]]:
+    """The modules of its package that a module imports, anywhere in it, and the names from them."""
+    package = module if known[module].name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(known[module].read_text())):
+        found: list[tuple[str, str | None]] = []
+        if isinstance(node, ast.Import):
+            found = [(alias.name, None) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            up = package.split(".")
+            above = up[: len(up) - node.level + 1] if node.level else []
+            base = ".".join([*above, node.module or ""]).strip(".")
+            found = [(base, alias.name) for alias in node.names]
+        for base, name in found:
+            if f"{base}.{name}" in known:
+                yield f"{base}.{name}", None
+            elif base in known:
+                yield base, name
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """The modules of a circle in a graph of imports; none, if there is none."""
+    done: set[str] = set()
+
+    def follow(module: str, path: list[str]) -> list[str]:
+        if module in path:
+            return [*path[path.index(module) :], module]
+        if module in done:
+            return []
+        for other in sorted(graph[module]):
+            if found := follow(other, [*path, module]):
+                return found
+        done.add(module)
+        return []
+
+    return next(filter(None, (follow(module, []) for module in graph)), [])
+
+
+def import_graph(source: Path) -> dict[str, set[str]]:
+    known = modules(source)
+    return {module: {other for other, _ in imports(module, known)} for module in known}
+
+
+def private_imports(source: Path) -> dict[str, set[str]]:
+    """What files of stages import that a stage of one's own could not."""
+    known, wrong = modules(source), {}
+    for module, path in known.items():
+        where = path.relative_to(source)
+        if where.parts[0] not in WRITTEN_WITH_PUBLIC_NAMES:
+            continue
+        own = f"{source.name}.{where.parts[0]}." if len(where.parts) > 1 else "."
+        found = {
+            ".".join(filter(None, names))
+            for names in imports(module, known)
+            if not f"{names[0]}.".startswith(own)
+            and any(each.startswith("_") for each in ".".join(filter(None, names)).split("."))
+        }
+        if found:
+            wrong[str(where)] = found
+    return wrong
+
+
+WRITTEN_WITH_PUBLIC_NAMES = {
+    *("readouts", "criteria", "presets"),
+    *("targets.py", "reductions.py", "penalties.py"),
+}
+
+
+def test_stages_are_written_with_public_names() -> None:
+    assert private_imports(SOURCE) == {}
+    assert {path.relative_to(SOURCE).parts[0] for path in modules(SOURCE).values()} >= (
+        WRITTEN_WITH_PUBLIC_NAMES
+    )
+
+
+def test_imports_go_in_no_circle() -> None:
+    graph = import_graph(SOURCE)
+    assert circle(graph) == []
+    assert len(graph) > 100
+    assert graph["spikeloss.criteria._base"] == {"spikeloss.extend", "spikeloss.readouts"}
+    assert not any(name.startswith("spikeloss.readouts") for name in graph["spikeloss.extend"])
+
+
+def test_wrong_imports_are_seen(tmp_path: Path) -> None:
+    files = {
+        "__init__": "",
+        "_door": "def f():\n    from . import targets",
+        "extend": "from ._door import refuse",
+        "targets": "from .extend import refuse\nfrom ._door import said\nfrom . import _door",
+        "readouts/__init__": "from ._base import Readout\nfrom spikeloss.targets import _inner",
+        "readouts/_base": "import spikeloss._door",
+    }
+    source = tmp_path / "spikeloss"
+    for name, text in files.items():
+        path = source / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert circle(import_graph(source)) == [
+        "spikeloss._door",
+        "spikeloss.targets",
+        "spikeloss._door",
+    ]
+    assert private_imports(source) == {
+        "targets.py": {"spikeloss._door", "spikeloss._door.said"},
+        "readouts/__init__.py": {"spikeloss.targets._inner"},
+        "readouts/_base.py": {"spikeloss._door"},
+    }
+
+
+def test_every_name_of_extend_is_described_and_used() -> None:
+    described = set(re.findall(r"\w+", inspect.getdoc(extend) or ""))
+    used = {
+        name
+        for module, path in modules(SOURCE).items()
+        if path.relative_to(SOURCE).parts[0] in WRITTEN_WITH_PUBLIC_NAMES
+        for other, name in imports(module, modules(SOURCE))
+        if other == "spikeloss.extend"
+    }
+    assert set(extend.__all__) - described == set()
+    assert set(extend.__all__) == used

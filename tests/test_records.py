@@ -1262,8 +1262,9 @@ def test_memory_of_a_stream(name: str) -> None:
             stream.step(x)
         return stream, stream.value()
 
-    few, _ = memory(100, run)
-    many, peak = memory(300, run)
+    # What Python itself allocates meanwhile comes and goes by some kilobytes.
+    few, _ = min(memory(100, run) for _ in range(3))
+    many, peak = min(memory(300, run) for _ in range(3))
     assert many < few + 2048
     assert peak < 64 * STEP_BYTES
 

@@ -186,7 +186,7 @@ def test_counts_go_on(library: Library) -> None:
     else:
         for _ in range(1000):
             state = fold.step(state, ones)
-    assert library.to_numpy(state.terms[0].z).tolist() == [[2.0**24 + 1000] * 2]
+    assert library.to_numpy(state.taken.reads[0].carry.value).tolist() == [[2.0**24 + 1000] * 2]
 
 
 def test_a_state_is_of_arrays() -> None:

@@ -2,7 +2,7 @@
 
 `presets` has every published loss by name, `penalties` what is added to one; `Loss` composes a
 readout, a target, a criterion and a reduction into one of your own. `records` has forms of a record
-that are no dense array.
+that are no dense array, `extend` what a stage of one's own is written with.
 """
 
 import importlib
@@ -10,6 +10,7 @@ from typing import Any
 
 from . import (
     criteria,
+    extend,
     metrics,
     penalties,
     presets,
@@ -20,14 +21,17 @@ from . import (
     targets,
 )
 from .loss import Loss, Total
+from .parts import Parts
 
 __version__ = "0.1.0"
 __all__ = [
     "Loss",
+    "Parts",
     "Total",
     "compat",
     "criteria",
     "distances",
+    "extend",
     "metrics",
     "penalties",
     "presets",

@@ -1,8 +1,9 @@
 """Pieces: what readouts see of a record, whatever its form. Some consecutive steps of every sample.
 
 A whole record is the piece that starts at step 0. Steps that are not valid do not exist: nothing is
-read from them, and they are not counted. A readout asks a piece for a sum, a maximum, spikes; so it
-is written once, and reads dense records, events and streams.
+read from them, and they are not counted. A piece holds the record as it came, and lengths or a
+mask beside it; masked copies are made for those who ask. A readout asks a piece for a sum, a
+maximum, spikes; so it is written once, and reads dense records, events and streams.
 """
 
 import math
@@ -12,13 +13,23 @@ from typing import Any, NamedTuple, TypeAlias
 from ._backend import (
     accumulate,
     at,
+    checks_values,
+    constant,
+    count_true,
     first_nonzero,
+    like,
     maximum,
     namespace,
     numbered,
+    or_nonzero,
     running_sum,
     scatter,
+    select,
+    sum_of_all,
+    where,
 )
+from ._door import refuse
+from ._once import once
 from ._shapes import Array, Record, Steps, Valid
 from ._sums import sum_over_time
 
@@ -35,159 +46,237 @@ class Spikes(NamedTuple):
     entry at the last valid step."""
 
 
-class Dense(NamedTuple):
-    """Steps of a record that has an entry for every one."""
+class Dense:
+    """Steps of a record that has an entry for every one.
 
-    x: Record
-    """(t, *B, N) float32 or float64, zero where it is not valid."""
-    valid: Valid | None
-    """None: all."""
-    start: Steps
-    """Valid steps of each sample before the piece."""
-    end: Steps
-    """Valid steps of each sample up to its end."""
-    dtype: Any
-    """Of the result."""
-    gaps: bool = False
-    """Whether steps that are not valid may come before others that are."""
-    decides: bool = False
-    """Whether sums over time are compared with each other, and so are exact."""
+    Args:
+        raw: (t, *B, N) float32 or float64, as it came: what is not valid may be anything.
+        dtype: of the result.
+        time: steps of the record before the piece.
+        start: valid steps of each sample before the piece.
+        lengths: (*B, 1) the valid steps of the record, or None.
+        mask: (t, *B, 1) in their place, where others may come between valid steps, or None.
+        part: whether it is some steps of a record, and not all.
+        decides: whether sums over time are compared with each other, and so are exact.
+    """
+
+    def __init__(
+        self,
+        raw: Record,
+        dtype: Any,
+        *,
+        time: Any = 0,
+        start: Steps = 0,
+        lengths: Array | None = None,
+        mask: Valid | None = None,
+        part: bool = False,
+        decides: bool = False,
+    ) -> None:
+        self.raw, self.dtype, self.time, self.start = raw, dtype, time, start
+        self.lengths, self.mask, self.part, self.decides = lengths, mask, part, decides
+        if lengths is None and mask is None:  # what stands below, for a record of which all exists
+            self.valid, self.x, self.held = None, raw, raw.shape[0]
+            self.end = end = start + self.held
+            if isinstance(end, int):
+                self.steps, self.counts = end or 1, None
+
+    def replaced(self, **changes: Any) -> "Dense":
+        """A piece with other parts."""
+        known = ("time", "start", "lengths", "mask", "part", "decides")
+        given = {name: getattr(self, name) for name in ("raw", "dtype", *known)} | changes
+        return Dense(given.pop("raw"), given.pop("dtype"), **given)
+
+    # What there is
 
     @property
     def values(self) -> Array:
         """Every number that the record holds."""
-        return self.x
+        return self.raw
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(t, *B, N)"""
+        return tuple(self.raw.shape)
 
     @property
     def neurons(self) -> int:
         """N."""
-        return int(self.x.shape[-1])
+        return int(self.raw.shape[-1])
 
-    @property
+    @once
+    def valid(self) -> Valid | None:
+        """(t, *B, 1): the steps that exist; None: all."""
+        if self.mask is not None or self.lengths is None:
+            return self.mask
+        return numbered(self.raw.shape[0], self.raw) + self.time < self.lengths
+
+    @once
+    def x(self) -> Record:
+        """(t, *B, N) the record, zero where it is not valid."""
+        return self.masked(self.raw)
+
+    def masked(self, z: Array, fill: float = 0.0) -> Array:
+        """What has an entry for every step, with others where it is not valid."""
+        return z if self.valid is None else select(self.valid, z, fill)
+
+    @once
+    def held(self) -> Steps:
+        """(*B, 1) valid steps of the piece."""
+        count = self.raw.shape[0]
+        if self.mask is not None:
+            xp = namespace(self.mask)
+            return xp.sum(xp.astype(self.mask, xp.int32), axis=0)
+        if self.lengths is None:
+            return count
+        left, xp = self.lengths - self.time, namespace(self.lengths)
+        left = xp.where(left < count, left, count)
+        return xp.where(left > 0, left, 0) if self.part else left
+
+    @once
+    def end(self) -> Steps:
+        """(*B, 1) valid steps of each sample up to its end."""
+        return self.start + self.held
+
+    @once
     def steps(self) -> Steps:
         """What stands for n in the formulas: the valid steps so far, 1 where there are none."""
-        return _at_least_one(self.end, self.x.dtype)
+        return at_least_one(self.end, self.raw.dtype)
 
-    @property
-    def kept(self) -> Array | None:
+    @once
+    def counts(self) -> Array | None:
         """(*B, 1): the samples that have a valid step; None: all."""
         return None if isinstance(self.end, int) else self.end > 0
 
     @property
     def present(self) -> Array | None:
         """(*B, 1): the samples that have a valid step in this piece; None: all."""
-        return None if self.valid is None else self.end > self.start
+        return present(self.held)
 
     @property
-    def whole(self) -> bool:
-        """Whether it is the whole record, and not a part of a stream."""
-        return isinstance(self.start, int)
-
-    def total(self, weight: Weight | None = None) -> Array:
-        """sum_t w_t x_t, the weight a function of t, the valid steps before."""
-        x = self.x if weight is None else weight(self.position) * self.x
-        return sum_over_time(x, None, self.decides)
-
-    def summed(self, z: Array) -> Array:
-        """sum_t z_t over the valid steps, of what has an entry for every step."""
-        return sum_over_time(z, self.valid, self.decides)
+    def gaps(self) -> bool:
+        """Whether steps that are not valid may come before others that are."""
+        return self.mask is not None
 
     @property
     def position(self) -> Array:
         """(t, *B, 1), or axes of 1: t of every step, its valid steps before, in the dtype of x."""
-        xp, x = namespace(self.x), self.x
-        before = self._before if self.gaps else numbered(len(x), x)
-        return xp.astype(before + self.start, x.dtype)
+        before = self._before if self.gaps else numbered(self.raw.shape[0], self.raw)
+        return namespace(self.raw).astype(before + self.start, self.raw.dtype)
+
+    # Reductions over time
+
+    def sum(self, weight: Weight | None = None) -> Array:
+        """sum_t w_t x_t, the weight a function of t, the valid steps before."""
+        x = self.x if weight is None else weight(self.position) * self.x
+        return sum_over_time(x, self.decides)
+
+    def sum_of(self, z: Array) -> Array:
+        """sum_t z_t over the valid steps, of what has an entry for every step."""
+        return sum_over_time(self.masked(z), self.decides)
+
+    def highest(self) -> Array:
+        """max_t x_t; minus infinity where no step is valid."""
+        return maximum(self.masked(self.raw, -math.inf))
+
+    def last(self) -> Array:
+        """x_t at the last valid step, 0 where there is none."""
+        if self.valid is None:
+            return self.raw[-1, ...]
+        xp = namespace(self.raw)
+        last = at(self.raw, xp.broadcast_to(self._last, self.raw.shape[1:]))
+        return xp.where(self.present, last, 0)
+
+    def fired(self, before: Array | None = None) -> Array:
+        """(*B, N): whether any entry of a neuron is not zero, here or before."""
+        xp, x = namespace(self.raw), self.raw
+        if self.valid is not None:
+            here = xp.any((x != 0) & self.valid, axis=0)
+        else:
+            x = x[0, ...] if x.shape[0] == 1 else xp.max(xp.abs(x), axis=0)
+            if before is not None:
+                return or_nonzero(before, x)
+            here = x != 0
+        return here if before is None else before | here
+
+    def spikes(self, count: int) -> Spikes:
+        """The first `count` non-zero entries of every neuron."""
+        plain = self.valid is None and isinstance(self.start, int)
+        if plain and count == 1 and self.raw.shape[0] == 1:  # a step of a stream
+            now, xp = like(float(self.start), self.raw), namespace(self.raw)
+            return Spikes(where(self.raw != 0, now, xp.inf), self.raw)
+        # What comes after the last valid step needs no mask: it is too late.
+        x, xp = self.x if self.gaps else self.raw, namespace(self.raw)
+        if count == 1:
+            step = first_nonzero(x)[None, ...]
+        else:
+            seen = running_sum(xp.astype(x != 0, xp.int32))
+            # The k-th spike comes after as many steps as have seen fewer than k.
+            step = xp.stack([count_true(seen <= k) for k in range(count)])
+        last, present = self._last, self.present
+        silent = step > last
+        event = xp.where(silent, last, step)
+        time, entry = xp.astype(self._position(event), x.dtype), at(x, event)
+        if present is not None:
+            silent, entry = silent | ~present, xp.where(present, entry, 0)
+        return Spikes(xp.where(silent, xp.inf, time), entry)
+
+    # The valid steps of each sample, moved together
 
     def closed(self) -> Array:
         """x with the valid steps of each sample moved together, to its front."""
         if not self.gaps:
             return self.x
         xp = namespace(self.x)
-        order = xp.argsort(xp.astype(self.valid == 0, xp.int32), axis=0, stable=True)
+        order = xp.argsort(xp.astype(xp.logical_not(self.mask), xp.int32), axis=0, stable=True)
         return at(self.x, xp.broadcast_to(order, self.x.shape))
 
     def opened(self, z: Array) -> Array:
-        """What belongs to the steps of `closed`, at those of the piece; 0 where not valid."""
-        if self.valid is None:
+        """What belongs to the steps of `closed`, at those of the piece."""
+        if not self.gaps:
             return z
-        xp = namespace(z)
-        if self.gaps:
-            own = self._before
-            z = at(z, xp.broadcast_to(xp.where(own < 0, 0, own), z.shape))
-        return xp.where(self.valid, z, 0)
+        xp, own = namespace(z), self._before
+        return at(z, xp.broadcast_to(xp.where(own < 0, 0, own), z.shape))
 
     def latest(self, x: Array, count: int) -> Array:
         """The last `count` of the steps that stand before those of `closed` in x, and of these."""
-        if self.valid is None:
-            return x[len(x) - count :]
+        size = x.shape[0]
+        if isinstance(self.held, int):
+            return x[size - count :, ...]
         xp = namespace(x)
-        index = numbered(count, x) + (self.end - self.start) + (len(x) - len(self.x) - count)
+        index = numbered(count, x) + self.held + (size - self.raw.shape[0] - count)
         return at(x, xp.broadcast_to(index, (count, *x.shape[1:])))
 
     def final(self, y: Array, before: Array) -> Array:
         """The last of the steps of `closed` in y, or what was before where there is none."""
-        if self.valid is None:
-            return y[-1]
-        xp, count = namespace(y), self.end - self.start
-        last = xp.broadcast_to(xp.where(count > 0, count - 1, 0), y.shape[1:])
-        return xp.where(count > 0, at(y, last), before)
-
-    def highest(self) -> Array:
-        """max_t x_t; minus infinity where no step is valid."""
-        if self.valid is None:
-            return maximum(self.x)
-        xp = namespace(self.x)
-        return maximum(xp.where(self.valid, self.x, -xp.inf))
-
-    def last(self) -> Array:
-        """x_t at the last valid step."""
-        if self.valid is None:
-            return self.x[-1]
-        return at(self.x, namespace(self.x).broadcast_to(self._last, self.x.shape[1:]))
-
-    def spoke(self) -> Array:
-        """(*B): whether any entry of a sample is not zero."""
-        xp = namespace(self.x)
-        return xp.any(xp.max(xp.abs(self.x), axis=0) != 0, axis=-1)
-
-    def spikes(self, count: int) -> Spikes:
-        """The first `count` non-zero entries of every neuron."""
-        x, xp = self.x, namespace(self.x)
-        if count == 1:
-            step = first_nonzero(x)[None]
-        else:
-            seen = running_sum(xp.astype(x != 0, xp.int32))
-            # The k-th spike comes after as many steps as have seen fewer than k.
-            step = xp.stack([xp.sum(seen <= k, axis=0, dtype=xp.int32) for k in range(count)])
-        last = self._last
-        silent = step > last
-        event = xp.where(silent, last, step)
-        time = xp.astype(self._position(event), x.dtype)
-        return Spikes(xp.where(silent, xp.inf, time), at(x, event))
+        held = self.held
+        if isinstance(held, int):
+            return y[-1, ...]
+        xp = namespace(y)
+        last = xp.broadcast_to(xp.where(held > 0, held - 1, 0), y.shape[1:])
+        return xp.where(held > 0, at(y, last), before)
 
     @property
     def _last(self) -> Any:
         """The last valid step of each sample, counted from the first of the piece."""
-        if self.valid is None:
-            return len(self.x) - 1
-        xp = namespace(self.x)
-        if not self.gaps:
-            count = self.end - self.start
-            return xp.where(count > 0, count - 1, 0)
-        return xp.max(xp.where(self.valid, numbered(len(self.x), self.x), 0), axis=0)
+        held = self.held
+        if isinstance(held, int):
+            return held - 1
+        xp = namespace(self.raw)
+        if self.mask is None:
+            return xp.where(held > 0, held - 1, 0)
+        return xp.max(xp.where(self.mask, numbered(self.raw.shape[0], self.raw), 0), axis=0)
 
-    @property
+    @once
     def _before(self) -> Array:
         """The valid steps before each step that is valid, as integers."""
-        xp = namespace(self.x)
-        return running_sum(xp.astype(self.valid, xp.int32)) - 1
+        xp = namespace(self.raw)
+        return running_sum(xp.astype(self.mask, xp.int32)) - 1
 
     def _position(self, event: Array) -> Array:
         """Valid steps before a step of the piece."""
         if not self.gaps:
             return event + self.start
-        before = namespace(self.x).broadcast_to(self._before, self.x.shape)
+        before = namespace(self.raw).broadcast_to(self._before, self.raw.shape)
         return at(before, event) + self.start
 
 
@@ -201,16 +290,24 @@ class Sparse(NamedTuple):
     amplitude: Array
     """(E) float32 or float64."""
     shape: tuple[int, ...]
-    """(*B, N)"""
-    length: int
-    """T of the piece."""
+    """(T of the piece, *B, N)"""
     start: Steps
-    end: Steps
+    """(*B, 1) valid steps of each sample before the piece."""
+    held: Steps
+    """(*B, 1) valid steps of the piece."""
     dtype: Any
+    """Of the result."""
+    part: bool = False
+    """Whether it is some steps of a record, and not all."""
 
     @property
     def values(self) -> Array:
         """Every number that the record holds."""
+        return self.amplitude
+
+    @property
+    def raw(self) -> Array:
+        """What stands for the record where only its library, device and precision matter."""
         return self.amplitude
 
     @property
@@ -219,34 +316,40 @@ class Sparse(NamedTuple):
         return self.shape[-1]
 
     @property
-    def steps(self) -> Steps:
-        """What stands for n in the formulas: the valid steps so far, 1 where there are none."""
-        return _at_least_one(self.end, self.amplitude.dtype)
+    def end(self) -> Steps:
+        """(*B, 1) valid steps of each sample up to its end."""
+        return self.start + self.held
 
     @property
-    def kept(self) -> Array | None:
+    def steps(self) -> Steps:
+        """What stands for n in the formulas: the valid steps so far, 1 where there are none."""
+        return at_least_one(self.end, self.amplitude.dtype)
+
+    @property
+    def counts(self) -> Array | None:
         """(*B, 1): the samples that have a valid step; None: all."""
         return None if isinstance(self.end, int) else self.end > 0
 
     @property
     def present(self) -> Array | None:
         """(*B, 1): the samples that have a valid step in this piece; None: all."""
-        return None if isinstance(self.end, int) else self.end > self.start
+        return present(self.held)
 
-    def total(self, weight: Weight | None = None) -> Array:
+    def sum(self, weight: Weight | None = None) -> Array:
         """sum_t w_t x_t, the weight a function of t, the valid steps before."""
         amplitude = self.amplitude
         return self._accumulated(amplitude if weight is None else weight(self.time) * amplitude)
 
-    def spoke(self) -> Array:
-        """(*B): whether any entry of a sample is not zero."""
+    def fired(self, before: Array | None = None) -> Array:
+        """(*B, N): whether any entry of a neuron is not zero, here or before."""
         xp = namespace(self.amplitude)
         fired = xp.astype(self.amplitude != 0, self.amplitude.dtype)
-        return xp.any(self._accumulated(fired) > 0, axis=-1)
+        here = self._accumulated(fired) > 0
+        return here if before is None else before | here
 
     def spikes(self, count: int) -> Spikes:
         """The first `count` events of every neuron; those of one neuron and time are one spike."""
-        xp, cells = namespace(self.amplitude), math.prod(self.shape)
+        xp, cells = namespace(self.amplitude), math.prod(self.shape[1:])
         cell = xp.where(self.amplitude != 0, self.cell, cells)
         order = in_order(self.time, cell)
         time, cell = self.time[order], cell[order]
@@ -256,15 +359,15 @@ class Sparse(NamedTuple):
         rank = seen - seen[xp.searchsorted(cell, cell)]
         slot = xp.where((rank < count) & (cell < cells), rank * cells + cell, count * cells)
         only = xp.where(new, slot, count * cells)
-        shape = (count, *self.shape)
+        shape = (count, *self.shape[1:])
         return Spikes(
             xp.reshape(scatter(time, only, count * cells, math.inf), shape),
             xp.reshape(accumulate(self.amplitude[order], slot, count * cells), shape),
         )
 
     def _accumulated(self, values: Array) -> Array:
-        flat = accumulate(values, self.cell, math.prod(self.shape))
-        return namespace(values).reshape(flat, self.shape)
+        flat = accumulate(values, self.cell, math.prod(self.shape[1:]))
+        return namespace(values).reshape(flat, self.shape[1:])
 
 
 Piece: TypeAlias = Dense | Sparse
@@ -272,7 +375,39 @@ Piece: TypeAlias = Dense | Sparse
 
 def deciding(piece: Piece) -> Piece:
     """The piece with sums that can be compared with each other."""
-    return piece._replace(decides=True) if isinstance(piece, Dense) else piece
+    return piece.replaced(decides=True) if isinstance(piece, Dense) else piece
+
+
+def present(held: Steps) -> Array | None:
+    """(*B, 1): the samples that have any of so many valid steps; None: all."""
+    return None if isinstance(held, int) else held > 0
+
+
+def renewed(before: Array, now: Array, there: Array | None) -> Array:
+    """What is now, or what was before for samples that are not there; None: all are."""
+    return now if there is None else where(there, now, before)
+
+
+def every_step(piece: Piece, reader: object) -> Dense:
+    """A piece with an entry for every step."""
+    if isinstance(piece, Dense):
+        return piece
+    rule = f"a dense record, as {type(reader).__name__} reads every step"
+    refuse("record", rule, "events", "Write events.dense().", TypeError)
+
+
+DIVERGED = "Look for the step at which the simulation diverged."
+
+
+def finite(piece: Piece) -> None:
+    """A record in which a spike is any non-zero entry must be finite."""
+    x = piece.values
+    if not checks_values(x) or math.isfinite(float(sum_of_all(constant(x)))):
+        return
+    x = piece.x if isinstance(piece, Dense) else x  # what is not valid may be anything
+    xp = namespace(x)
+    if not bool(xp.all(xp.isfinite(x))):
+        refuse("record", "finite spikes", "nan or infinity", DIVERGED)
 
 
 def in_order(time: Array, cell: Array) -> Array:
@@ -284,11 +419,13 @@ def in_order(time: Array, cell: Array) -> Array:
 
 def _previous(x: Array) -> Array:
     """The element before each, and another one before the first."""
-    return namespace(x).concat([x[:1] - 1, x[:-1]])
+    count = x.shape[0]
+    return namespace(x).concat([x[: min(count, 1)] - 1, x[: max(count - 1, 0)]])
 
 
-def _at_least_one(count: Steps, dtype: Any) -> Steps:
+def at_least_one(count: Steps, dtype: Any) -> Steps:
+    """Valid steps, 1 where there are none."""
     if isinstance(count, int):
-        return count
+        return max(count, 1)
     xp = namespace(count)
     return xp.astype(xp.where(count > 0, count, 1), dtype)

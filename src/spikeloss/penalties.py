@@ -18,11 +18,10 @@ not that mean. Every penalty takes `reduction` and `layers`; `catalogue()` lists
 from collections.abc import Callable
 from typing import Any, Literal, ParamSpec, TypedDict, Unpack
 
-from . import _door
 from .criteria import Bounds, Deviation, Quantised
+from .extend import checked, flag, number
 from .loss import Loss
-from .presets import Preset
-from .presets._base import preset
+from .presets import Preset, preset
 from .readouts import (
     BatchMean,
     BatchPercentile,
@@ -61,16 +60,16 @@ def _penalty(source: str) -> Callable[[Callable[_P, Loss]], Callable[_P, Loss]]:
 
 def _averaged(readout: Readout, population: bool, batch: bool = False) -> Readout:
     """The mean of a statistic over the neurons, over the samples, or both."""
-    if _door.flag("population", population):
+    if checked("population", population, flag()):
         readout = Population(readout, classes=1, pool="mean")
-    return BatchMean(readout) if _door.flag("batch", batch) else readout
+    return BatchMean(readout) if checked("batch", batch, flag()) else readout
 
 
 def _spikes(*, lower: float | None = None, upper: float | None = None, **options: Any) -> Bounds:
     """Bounds of counts and rates, which are not negative."""
     for name, bound in (("lower", lower), ("upper", upper)):
         if bound is not None:
-            _door.number(name, bound, low=0.0)
+            checked(name, bound, number(low=0.0))
     return Bounds(lower=lower, upper=upper, **options)
 
 
@@ -134,7 +133,7 @@ def rate_target(
     Every neuron should fire at the rate f on average over the samples; which ones it answers to is
     free. The first source sums over the neurons.
     """
-    rate = _door.number("rate", rate, low=0.0)
+    rate = checked("rate", rate, number(low=0.0))
     criterion = Deviation(rate, power=power)
     return Loss(_averaged(MeanOverTime(), population, batch), criterion, reads="spikes", **options)
 
@@ -260,7 +259,7 @@ def synaptic_operations(
     spikes = Population(Weighted(SumOverTime(), fan_out), classes=1)
     if target is None:
         return Loss(spikes, Deviation(0.0, power=1), reads="spikes", **options)
-    share = BatchMean(Weighted(spikes, 1 / _door.number("target", target, above=0.0)))
+    share = BatchMean(Weighted(spikes, 1 / checked("target", target, number(above=0.0))))
     return Loss(share, Deviation(1.0), reads="spikes", **options)
 
 

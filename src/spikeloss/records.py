@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from . import _door
 from ._backend import accumulate, arange, as_index, coordinates, namespace
-from ._door._words import refuse, said
+from ._door import refuse, said
 from ._shapes import Array, Record
 from ._stage import Stage
 
@@ -80,10 +81,9 @@ class Events(metaclass=Stage):
             step: how much of "t" is a step: 1000 for steps of a millisecond, "t" in microseconds.
             sensor_size: (width, height, polarities); neuron (p height + y) width + x.
         """
-        from ._door import number, whole, wholes
-
-        steps, step = whole("steps", steps, low=1), number("step", step, above=0.0)
-        width, height, polarities = wholes("sensor_size", sensor_size, 3)
+        steps = _door.integer("steps", steps, low=1)
+        step = _door.number("step", step, above=0.0)
+        width, height, polarities = _door.integers("sensor_size", sensor_size, 3)
         if not isinstance(recordings, (list, tuple)):
             fix = "Pass them as [recording, ...]."
             refuse("recordings", "a sequence, one per sample", said(recordings), fix, TypeError)
@@ -111,21 +111,17 @@ class Events(metaclass=Stage):
 
     def nothing(self) -> Record:
         """A step (1, *B, N) of no events, in the dtype of the record."""
-        from ._door import open_events
-
-        open_events(self, None, None)
+        _door.entries_of(self)
         return replace(self.map(lambda x: x[:0]), shape=(1, *self.shape[1:])).dense()
 
     def dense(self) -> Record:
         """The record (T, *B, N); a time that is not whole belongs to the step before it."""
-        from ._door import open_events
-
-        piece = open_events(self, None, None)
-        xp, cells = namespace(piece.time), math.prod(piece.shape)
-        step = as_index(xp.floor(piece.time))
-        index = xp.where(piece.cell < cells, step * cells + piece.cell, self.shape[0] * cells)
-        flat = accumulate(piece.amplitude, index, self.shape[0] * cells)
-        return xp.reshape(xp.astype(flat, piece.dtype), self.shape)
+        time, sample, neuron, amplitude, inside, dtype = _door.entries_of(self)
+        xp, (*_, neurons), size = namespace(time), self.shape, math.prod(self.shape)
+        step = as_index(xp.floor(time))
+        index = (step * math.prod(self.shape[1:-1]) + sample) * neurons + neuron
+        flat = accumulate(amplitude, xp.where(inside, index, size), size)
+        return xp.reshape(xp.astype(flat, dtype), self.shape)
 
 
 def _addresses(recording: Any, width: int, height: int) -> tuple[Array, Array]:
@@ -171,24 +167,20 @@ class Packed(metaclass=Stage):
     steps: int
 
     def __post_init__(self) -> None:
-        from ._door import packed_bits
-
-        packed_bits(self.bits, self.steps)
+        _door.packed_bits(self.bits, self.steps)
 
     @classmethod
     def pack(cls, record: Record) -> Self:
         """A record, time first, in bits: any entry that is not zero is a spike."""
-        from ._door import array, time_first
-
-        spikes = time_first(array("record", record), 0, -1)
-        xp, steps, rest = namespace(spikes), len(spikes), tuple(spikes.shape[1:])
-        fired = xp.astype(spikes != 0, xp.uint8)
+        spikes = _door.time_first(_door.array("record", record), 0, -1)
+        xp, steps, rest = namespace(spikes), spikes.shape[0], tuple(spikes.shape[1:])
+        fired = xp.astype(xp.astype(spikes, xp.bool), xp.uint8)
         if steps % 8:
-            fired = xp.concat([fired] + [xp.zeros_like(fired[:1])] * (8 - steps % 8))
-        fired = xp.reshape(fired, (len(fired) // 8, 8, *rest))
-        bits = fired[:, 0]
+            fired = xp.concat([fired] + [xp.zeros_like(fired[:1, ...])] * (8 - steps % 8))
+        fired = xp.reshape(fired, (fired.shape[0] // 8, 8, *rest))
+        bits = fired[:, 0, ...]
         for i in range(1, 8):
-            bits = bits | (fired[:, i] << i)
+            bits = bits | (fired[:, i, ...] << i)
         return cls(bits, steps)
 
     @property
@@ -198,14 +190,16 @@ class Packed(metaclass=Stage):
 
     def unpack(self) -> Record:
         """The record (T, *B, N) of 0 and 1, uint8."""
-        return self._unpacked(0, len(self.bits))[: self.steps]
+        return self._unpacked(0, self.bits.shape[0])[: self.steps, ...]
 
     def pieces(self) -> Iterator[Record]:
         """The record, 64 steps at a time."""
-        for byte in range(0, len(self.bits), PIECE // 8):
-            yield self._unpacked(byte, byte + PIECE // 8)[: self.steps - 8 * byte]
+        for first in range(0, self.bits.shape[0], PIECE // 8):
+            end = min(first + PIECE // 8, self.bits.shape[0])
+            steps = min(8 * (end - first), self.steps - 8 * first)
+            yield self._unpacked(first, end)[:steps, ...]
 
     def _unpacked(self, first: int, end: int) -> Record:
-        xp, bits = namespace(self.bits), self.bits[first:end]
+        xp, bits = namespace(self.bits), self.bits[first:end, ...]
         places = xp.reshape(xp.astype(arange(8, bits), bits.dtype), (8,) + (1,) * (bits.ndim - 1))
-        return xp.reshape((bits[:, None] >> places) & 1, (8 * len(bits), *bits.shape[1:]))
+        return xp.reshape((bits[:, None, ...] >> places) & 1, (8 * bits.shape[0], *bits.shape[1:]))

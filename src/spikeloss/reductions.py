@@ -1,27 +1,39 @@
-"""Reductions: per sample -> loss. value (*B, C) or (*B, 1), with its weights -> () or as it is.
+"""Reductions: the totals of samples -> the loss. (S, *B, 1 | C) with weights -> () or as it is.
 
-l is the loss of an element, already multiplied by its weight w (class weight of its label times
-sample weight). Elements of samples that do not count (all steps ignored, no valid step) are left
-out. With nothing left, a mean is nan and a sum is 0.
+l is the loss of an element, the mean over the steps of a sample, already multiplied by its weight w
+(class weight of its label times sample weight). Elements of samples that do not count (all steps
+ignored, no valid step) are left out. With nothing left, a mean is nan and a sum is 0.
 """
 
-import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from . import _door
-from ._backend import namespace
-from ._shapes import Array
-from ._stage import Stage
+from .extend import (
+    Array,
+    Checked,
+    Totals,
+    choice,
+    divided,
+    like,
+    mean_of_all,
+    namespace,
+    refuse,
+    sum_of_all,
+)
 
 
-class Reduction(metaclass=Stage):
+class Reduction(Checked):
     """What every reduction can do."""
 
     @abstractmethod
-    def reduce(self, value: Array, weight: Array | None, kept: Array | None) -> Array:
-        """`value` of every element, already weighted; `weight` and `kept` broadcast against it."""
+    def reduce(self, totals: Totals) -> Array:
+        """The loss."""
+
+    def parts(self, totals: Totals) -> tuple[Array, Array | None]:
+        """The numerator of the loss, 0-d, and its denominator; None: it has none."""
+        rule, fix = "a mean or a sum, which has parts", "Write reduction=reductions.Mean()."
+        refuse("reduction", rule, type(self).__name__, fix, TypeError)
 
 
 @dataclass(frozen=True)
@@ -33,25 +45,31 @@ class Mean(Reduction):
             the loss; or "weights", the rule of PyTorch's and BrainPy's cross-entropy.
 
     >>> import numpy
-    >>> float(Mean("weights").reduce(numpy.array([2.0, 3.0]), numpy.array([1.0, 3.0]), None))
+    >>> totals = Totals(numpy.array([[2.0], [3.0]]), numpy.array([[1.0], [3.0]]))
+    >>> float(Mean("weights").reduce(totals))
     1.25
     """
 
-    over: Literal["samples", "weights"] = "samples"
+    over: Literal["samples", "weights"] = field(
+        default="samples", metadata=choice("samples", "weights")
+    )
 
-    def __post_init__(self) -> None:
-        _door.option(self, "over", _door.choice, ("samples", "weights"))
+    def reduce(self, totals: Totals) -> Array:
+        value, weight, number = totals.value, totals.weight, totals.number
+        if isinstance(number, int) and (weight is None or self.over == "samples"):
+            mean = mean_of_all(value)  # in one operation what takes two by parts
+            return mean if number == 1 else mean / number
+        return divided(*self.parts(totals))
 
-    def reduce(self, value: Array, weight: Array | None, kept: Array | None) -> Array:
-        xp = namespace(value)
-        if self.over == "samples" or weight is None:
-            if kept is None:
-                return xp.mean(value) if math.prod(value.shape) else xp.sum(value) / math.nan
-            weight = xp.ones_like(value)
-        if kept is not None:
-            weight = xp.where(kept, weight, 0)
-        total = xp.sum(xp.broadcast_to(weight, value.shape))
-        return Sum().reduce(value, weight, kept) / xp.where(total == 0, xp.nan, total)
+    def parts(self, totals: Totals) -> tuple[Array, Array]:
+        value, weight, counts = totals.mean()
+        if weight is None or self.over == "samples":
+            weight = like(1.0, value)
+        if counts is not None:
+            xp = namespace(value)
+            value, weight = xp.where(counts, value, 0), xp.where(counts, weight, 0)
+        weight = namespace(value).broadcast_to(weight, value.shape)
+        return sum_of_all(value), sum_of_all(weight)
 
 
 @dataclass(frozen=True)
@@ -59,12 +77,15 @@ class Sum(Reduction):
     """sum l over all elements.
 
     >>> import numpy
-    >>> float(Sum().reduce(numpy.array([2.0, 3.0]), None, None))
+    >>> float(Sum().reduce(Totals(numpy.array([[2.0], [3.0]]))))
     5.0
     """
 
-    def reduce(self, value: Array, weight: Array | None, kept: Array | None) -> Array:
-        return namespace(value).sum(Each().reduce(value, weight, kept))
+    def reduce(self, totals: Totals) -> Array:
+        return sum_of_all(Each().reduce(totals))
+
+    def parts(self, totals: Totals) -> tuple[Array, Array | None]:
+        return self.reduce(totals), None
 
 
 @dataclass(frozen=True)
@@ -72,9 +93,10 @@ class Each(Reduction):
     """l of every element, 0 where a sample does not count.
 
     >>> import numpy
-    >>> Each().reduce(numpy.array([2.0, 3.0]), None, None)
-    array([2., 3.])
+    >>> Each().reduce(Totals(numpy.array([[2.0, 3.0]])))
+    array([[2., 3.]])
     """
 
-    def reduce(self, value: Array, weight: Array | None, kept: Array | None) -> Array:
-        return value if kept is None else namespace(value).where(kept, value, 0)
+    def reduce(self, totals: Totals) -> Array:
+        value, _, counts = totals.mean()
+        return value if counts is None else namespace(value).where(counts, value, 0)

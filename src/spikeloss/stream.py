@@ -11,62 +11,58 @@
     fold.finish(state)
 
 Both give what the loss gives for the whole record, up to rounding, in value and in gradient, for
-every loss whose record has a time axis. Chunks of many steps at once go into `steps`.
+every loss whose record has a time axis. Chunks of many steps at once go into `steps`. Stretches of
+time that were read apart, each from a state that knows where it starts, are joined by `merge`:
+
+    early = fold.steps(fold.begin(record[:500]), record[:500])
+    late = fold.steps(fold.begin(record[500:], start=500), record[500:])
+    fold.finish(fold.merge(early, late))
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from functools import partial, reduce
+from typing import Any, NamedTuple, Self
 
 from . import _door
-from ._backend import arange, as_array, constant, is_array, kind, namespace
+from ._backend import arange, as_array, concrete, is_array, kind, namespace, signature
+from ._engine import NOWHERE, Aim, aimed, evident, finish, reduced, take, with_term
+from ._judge import classes, share
+from ._once import once
+from ._open import Form, form_of, laid_out, open_events, open_steps
 from ._piece import Dense, Piece, deciding
-from ._shapes import Array, Carry, ClassAxis, Classes, Evidence, Record
+from ._plan import Composed, Plan, Term, of_stream
+from ._shapes import Array, ClassAxis, Classes, Evidence, Record
 from ._shapes import Loss as Value
-from ._steps import Sums, summed
-from ._sums import Sum, added
+from ._state import (
+    State,
+    begun,
+    detached,
+    followed,
+    follows,
+    goes_on,
+    joined,
+    not_begun,
+    own,
+    streamed,
+    untargeted,
+)
+from .readouts import Readout
 from .records import Events, Packed
 
-if TYPE_CHECKING:
-    from .loss import Loss
 
+class Kind(NamedTuple):
+    """What is known of steps of one kind of array."""
 
-class Term(NamedTuple):
-    """What one loss knows of the steps that have come."""
-
-    z: Any
-    """The decision so far; of a readout that keeps time its `Sum` over the valid steps."""
-    carry: Carry
-    sums: Sums | None
-    """Of the elements, where the readout keeps time and there is a target."""
-    y: Array | None = None
-    """The decision of a target that is a record, where the readout does not keep time."""
-    y_carry: Carry = None
-
-    @property
-    def decision(self) -> Array:
-        """The decision so far, or its sum over time."""
-        return self.z.value if isinstance(self.z, Sum) else self.z
-
-
-class State(NamedTuple):
-    """All that a stream knows of the steps that have come: arrays, to be saved and gone on from."""
-
-    like: Array
-    """(0, *B, N) in the dtype of the result: what the record looks like."""
-    time: int
-    """Steps that have come."""
-    end: Array
-    """(*B, 1) those of them that were valid."""
-    spoke: Array
-    """(*B) whether anything but zero has come."""
-    terms: tuple[Term, ...]
-
-    @property
-    def piece(self) -> Dense:
-        """No more steps, after all that have come."""
-        x = namespace(self.like).astype(self.like, self.terms[0].decision.dtype)
-        return Dense(x, None, self.end, self.end, self.like.dtype)
+    form: Form
+    shape: tuple[int, ...]
+    """(*B, N) of a step."""
+    lengths: Array | None
+    """(*B, 1) of the record, checked."""
+    exact: bool
+    """Whether sums over a chunk are the same in any order."""
+    aims: dict[int, Aim]
+    """What terms that compare every step compare it with, by their place."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +74,7 @@ class Fold:
     keeps time, comes with the steps too (and with `init`).
     """
 
-    losses: tuple[tuple[float, "Loss"], ...]
+    losses: tuple[tuple[float, Composed], ...]
     target: Array | None = None
     lengths: Array | None = None
     sample_weight: Array | None = None
@@ -88,36 +84,54 @@ class Fold:
 
     def __post_init__(self) -> None:
         for _, loss in self.losses:
-            _door.streamed(loss, self.lengths)
+            streamed(loss, self.lengths)
 
-    def init(self, x: Record, target: Array | None = None) -> State:
-        """The state before the first step; of `x`, a step (*B, N), only shape and dtype matter."""
-        return self._begun(self._one_step(x), _of_step(target))
+    @once
+    def plan(self) -> Plan:
+        """What is to be computed."""
+        return of_stream(self.losses)
 
-    def begin(self, x: Record | Events, target: Array | None = None) -> State:
+    @once
+    def _kinds(self) -> dict[Any, Kind]:
+        """What is known of steps of the kinds that have come."""
+        return {}
+
+    # A state
+
+    def init(self, x: Record, target: Array | None = None, start: Any = 0) -> State:
+        """The state before the first step; of `x`, a step (*B, N), only shape and dtype matter.
+
+        `start`: how many steps of the record come before, in another stretch of time.
+        """
+        return self._begun(x, target, start, single=True)
+
+    def begin(self, x: Record | Events, target: Array | None = None, start: Any = 0) -> State:
         """The state before the first chunk, of which only shape and dtype matter."""
-        chunk = self._chunk(x)
-        return self._begun(chunk.nothing() if isinstance(x, Events) else chunk, target)
+        x = x.nothing() if isinstance(x, Events) else x
+        return self._begun(x, target, start, single=False)
 
-    def _begun(self, x: Record, target: Any) -> State:
-        """The state before the first steps, which are laid out."""
-        x, dtype = _door.working(x[:1])
+    def _begun(self, x: Record, target: Any, start: Any, *, single: bool) -> State:
+        start = start if is_array(start) else _door.integer("start", start, low=0)
+        x, known = self._laid_out(x, None, single=single)
         xp = namespace(x)
+        x = xp.zeros_like(x[:1, ...])
         none = xp.zeros_like(x[..., :1], dtype=arange(0, x).dtype)
-        piece = Dense(xp.zeros_like(x), none > 0, none[0], none[0], dtype, gaps=True)
-        like = xp.astype(piece.x[:0], dtype)
-        if target is not None and not isinstance(target, Events):
-            target = target[:1]
-        terms = self._read(None, piece, target, None if target is None else piece)
-        return State(like, 0, none[0], piece.spoke(), terms)
+        place = {"time": start, "start": none[0, ...], "mask": none > 0}
+        piece = Dense(x, known.form.dtype, **place, part=True)
+        other = None if target is None or not self.plan.imitates else piece
+        if target is not None and not self.plan.imitates:
+            target = target[None, ...] if single else target[:1, ...]
+        taken = take(
+            self.plan, None, piece, partial(self._aim, {}, target), other=other, decides=True
+        )
+        like = xp.astype(x[:0, ...], known.form.dtype)
+        return State(like, start, start, none[0, ...], piece.fired(), begun(taken))
 
     def step(
         self, state: State, x: Record, target: Array | None = None, valid: Array | None = None
     ) -> State:
         """The state after one more step (*B, N)."""
-        x = self._one_step(x)
-        other = self._imitated(target, x, self._one_step)
-        return self._after(state, x, other, _of_step(target), _of_step(valid))
+        return self.after(own(self.plan, state), x, target, valid, single=True)
 
     def steps(
         self,
@@ -127,140 +141,173 @@ class Fold:
         valid: Array | None = None,
     ) -> State:
         """The state after a chunk of more steps (t, *B, N), in the layout of the record."""
-        x = self._chunk(x)
-        return self._after(state, x, self._imitated(target, x, self._chunk), target, valid)
+        return self.after(own(self.plan, state), x, target, valid, single=False)
+
+    def merge(self, a: State, b: State) -> State:
+        """The state of two stretches of time, of which the second follows right after the first.
+
+        Each has been read by itself, the second from `begin(..., start=...)` on. What can be joined
+        are `EveryStep`, sums, means, maxima, the last step and spike times, also behind others.
+
+        Raises:
+            TypeError: for readouts in which a step depends on those before: `MovingWindow`,
+                `FilteredTrace`, `PeakWindow`, `InterpolatedSpike`.
+        """
+        a, b = own(self.plan, a), own(self.plan, b)
+        follows(a, b)
+        return joined(self.plan, a, b)
+
+    # What it says
 
     def finish(self, state: State) -> Value:
         """The loss of the steps that have come."""
-        _door.own_state(self.losses, state, State)
-        for (_, loss), term in zip(self.losses, state.terms, strict=True):
-            known = loss.criterion.targetless or term.sums is not None or term.y is not None
+        plan = self.plan
+        for term, totals in zip(plan.terms, own(plan, state).taken.totals, strict=True):
+            read, loss = state.taken.reads[term.reading], term.loss
+            known = loss.criterion.targetless or totals is not None or read.other is not None
             if not known and (self.target is None or loss.target.of_record):
-                _door.untargeted(loss)
-        total = _door.total(
-            factor * self._value(loss, term, state)
-            for (factor, loss), term in zip(self.losses, state.terms, strict=True)
-        )
-        return as_array(total, state.like.dtype)
+                untargeted(loss)
+        aim_of = partial(self._aim, {}, None)
+        found = finish(plan, state.taken, _end(state), aim_of, self.sample_weight)
+        values = [reduced(term, each) for term, each in zip(plan.terms, found, strict=True)]
+        return as_array(reduce(with_term, values), state.like.dtype)
 
     def predict(self, state: State) -> Classes:
         """The class that the (main) loss decides for after the steps that have come, (*B)."""
-        _, loss = self.losses[main_of(self.losses)]
-        return loss.classes(self._evidence(state), state.spoke)
+        return classes(self._evidence(state), state.spoke)
 
     def accuracy(self, state: State, labels: Classes) -> Array:
         """The share of samples whose `predict` is their label."""
-        _, loss = self.losses[main_of(self.losses)]
-        return loss.share(self._evidence(state), state.spoke, labels, state.piece)
+        evidence, (_, loss) = self._evidence(state), self.losses[main_of(self.losses)]
+        return share(loss, evidence, state.spoke, labels, _end(state))
 
-    def _one_step(self, x: Record) -> Record:
-        x = _door.array("record", x)[None]
-        self._one_layer(x)
-        return _door.time_first(x, 0, _door.of_step(self.class_axis))
+    def _evidence(self, state: State) -> Evidence:
+        state = own(self.plan, state)
+        return evident(self.plan, state.taken, _end(state), main_of(self.losses))
 
-    def _chunk(self, x: Any) -> Any:
+    # Further steps
+
+    def after(self, state: State | None, x: Any, target: Any, valid: Any, *, single: bool) -> State:
+        """The state after a step or a chunk; None: before the first."""
+        if single and valid is not None:
+            valid = valid[None, ...]
+        x, known = self._laid_out(x, state, single=single)
+        piece, other = self._piece(state, x, known, valid), None
+        before = None if state is None else state.taken
+        if self.plan.imitates:
+            if target is not None:
+                other, target = self._imitated(state, target, piece, valid, single), None
+            if before is not None:
+                followed(before, other)
+        elif target is not None and single:
+            target = target[None, ...]
+        steps = None
+        if self._needs_steps and known is not None and known.lengths is not None:
+            steps = namespace(x).astype(known.lengths, x.dtype)
+        aim_of = partial(self._aim, {} if known is None else known.aims, target)
+        taken = take(self.plan, before, piece, aim_of, other=other, steps=steps, decides=True)
+        if state is None:
+            like = namespace(piece.raw).astype(piece.raw[:0, ...], piece.dtype)
+            like = x.nothing()[:0, ...] if isinstance(x, Events) else like
+            return State(like, 0, x.shape[0], piece.end, piece.fired(), begun(taken))
+        time, fired = state.time + x.shape[0], piece.fired(state.fired)
+        return State(state.like, state.start, time, piece.end, fired, taken)
+
+    def _laid_out(self, x: Any, state: State | None, *, single: bool) -> tuple[Any, Any]:
+        """Steps with time first, in the precision of the computation, and what is known of them."""
+        if isinstance(x, Events) and not single:
+            self._one_layer(x)
+            if state is not None:
+                goes_on(x, state.like)
+            return x, None
+        key = signature(x)
+        known = found = None if key is None else self._kinds.get((key, single))
+        if known is None:
+            known = self._kind(x, single)
+            if key is not None:
+                self._kinds[key, single] = known
+        x = x[None, ...] if single else x
+        x = x if known.form.as_it_is else laid_out(x, known.form)
+        if state is not None and (found is None or state.like.shape[1:] != known.shape):
+            goes_on(x, state.like)
+        return x, known
+
+    def _kind(self, x: Any, single: bool) -> Kind:
+        """What steps like these are, checked."""
+        x = _door.array("record", x)
+        time, neurons = self.time_axis, self.class_axis
+        if single:
+            x, time, neurons = x[None, ...], 0, _door.of_step(neurons)
         self._one_layer(x)
-        if isinstance(x, Events):
-            return x
-        return _door.time_first(_door.array("record", x), self.time_axis, self.class_axis)
+        form, exact = form_of(x, time, neurons, False), kind(x) in ("integer", "bool")
+        x, lengths = laid_out(x, form), self.lengths
+        self.plan.reads(x.shape[-1])
+        if lengths is not None:
+            shape = tuple(x.shape)
+            lengths = _door.fitting_lengths(lengths, shape[1:-1], x, shape)
+            lengths = _door.held_lengths(lengths, None)[..., None]
+        return Kind(form, x.shape[1:], lengths, exact or x.shape[0] == 1, {})
 
     def _one_layer(self, x: Any) -> None:
         if all(loss.criterion.targetless for _, loss in self.losses):
             _door.layer(x, self.class_axis)
 
-    def _imitated(self, target: Any, x: Any, laid_out: Callable[[Any], Any]) -> Any:
+    def _piece(self, state: State | None, x: Any, known: Kind | None, valid: Any) -> Piece:
+        """Steps after those of a state."""
+        place: dict[str, Any] = {"part": True}
+        if state is not None:
+            place |= {"time": state.time, "start": state.end}
+        if known is None:
+            events = open_events(x, None if valid is not None else self.lengths, valid, **place)
+            self.plan.reads(events.neurons)
+            return events
+        if valid is not None:
+            return open_steps(x, known.form.dtype, None, valid, **place)
+        piece = Dense(x, known.form.dtype, lengths=known.lengths, **place)
+        return piece if known.exact else deciding(piece)
+
+    def _imitated(
+        self, state: State | None, target: Any, piece: Piece, valid: Any, single: bool
+    ) -> Piece:
         """The steps of a target that is a record, laid out as those of the record."""
-        if target is None or not any(loss.target.of_record for _, loss in self.losses):
-            return None
-        if isinstance(target, Events):
-            return target
-        return laid_out(_door.imitated(target, _values(x)))
+        if not isinstance(target, Events):
+            axes = len(piece.shape) - single
+            target = _door.imitated(target, piece.values, axes)
+        x, known = self._laid_out(target, state, single=single)
+        other = self._piece(state, x, known, valid)
+        _door.like_record(other.shape, piece.shape)
+        return other
 
-    def _after(
-        self, state: State, x: Any, other: Any, target: Array | None, valid: Array | None
-    ) -> State:
-        _door.own_state(self.losses, state, State)
-        _door.goes_on(x, state.like)
-        place = (self.lengths if valid is None else None, valid)
+    @once
+    def _needs_steps(self) -> bool:
+        """Whether elements of a step depend on how many steps the record has."""
+        return any(loss.criterion.needs_steps for _, loss in self.losses)
 
-        def opened(x: Any) -> Piece:
-            if isinstance(x, Events):
-                return _door.open_events(x, *place, state.time, state.end)
-            exact = len(x) == 1 or kind(x) in ("integer", "bool")  # in any order
-            x, dtype = _door.working(x)
-            piece = _door.open_piece(x, *place, dtype, state.time, state.end)
-            return piece if exact else deciding(piece)
-
-        piece, again = opened(x), None
-        if other is not None:
-            again = opened(other)
-            _door.like_record(again, piece)
-        return State(
-            state.like,
-            state.time + x.shape[0],
-            piece.end,
-            state.spoke | piece.spoke(),
-            self._read(state, piece, target, again),
-        )
-
-    def _read(
-        self, state: State | None, piece: Piece, target: Array | None, again: Piece | None
-    ) -> tuple[Term, ...]:
-        before = (None,) * len(self.losses) if state is None else state.terms
-        time = 0 if state is None else state.time
-        return tuple(
-            self._term(loss, term, time, piece, self.target if target is None else target, again)
-            for (_, loss), term in zip(self.losses, before, strict=True)
-        )
-
-    def _term(
+    def _aim(
         self,
-        loss: "Loss",
-        before: Term | None,
-        time: int,
+        aims: dict[int, Aim],
+        given: Any,
+        term: Term,
+        readout: Readout,
         piece: Piece,
-        target: Array | None,
-        again: Piece | None,
-    ) -> Term:
-        _door.followed(loss, before, again)
-        z, carry = loss.readout.read(piece, before and before.carry)
-        other: Carry = None
+        y: Any,
+    ) -> Aim | None:
+        """What a term aims at; `given`: the target of the steps, `aims`: what is known already."""
+        loss = term.loss
+        if loss.criterion.targetless:
+            return NOWHERE
         if loss.target.of_record:
-            target = None
-            if again is not None:
-                target, other = loss.readout.read(again, before and before.y_carry)
-        if loss.readout.keeps != "time":
-            return Term(z, carry, None, target if loss.target.of_record else None, other)
-        piece = _door.dense(piece, loss.readout)
-        known = target is not None or loss.criterion.targetless
-        sums = self._sums(loss, z, time, piece, target) if known else None
-        total = added(before and before.z, piece.summed(z))
-        if sums is not None and before is not None and before.sums is not None:
-            sums = before.sums.plus(sums)
-        return Term(total, carry, sums, None, other)
-
-    def _sums(self, loss: "Loss", z: Array, time: int, piece: Dense, target: Array | None) -> Sums:
-        reading = loss.readout.as_reading(z, piece)._replace(offset=time)
-        if self.lengths is not None:
-            lengths = _door.beside_record("lengths", self.lengths, z)
-            reading = reading._replace(steps=namespace(z).astype(lengths, z.dtype)[..., None])
-        return summed(loss.elements(reading, target, self.class_weight), piece)
-
-    def _value(self, loss: "Loss", term: Term, state: State) -> Array:
-        piece = state.piece
-        reading = loss.readout.as_reading(term.decision, piece)
-        if term.sums is not None:
-            reading, elements = reading._replace(keeps=None), term.sums.mean()
-        else:
-            target = self.target if term.y is None else term.y
-            elements = loss.elements(reading, target, self.class_weight)
-        return loss.reduced(elements, reading, self.sample_weight, piece)
-
-    def _evidence(self, state: State) -> Evidence:
-        main = main_of(self.losses)
-        (_, loss), z = self.losses[main], state.terms[main].decision
-        z = z / state.piece.steps if loss.readout.keeps == "time" else z
-        return loss.judged(z, state.piece.steps)
+            outline = readout.outlined(piece)
+            return None if y is None else aimed(loss, outline, y, self.class_weight)[0]
+        if given is None and term.place in aims:
+            return aims[term.place]
+        target = self.target if given is None else given
+        if target is None:
+            return None
+        aim, _ = aimed(loss, readout.outlined(piece), target, self.class_weight)
+        if given is None and loss.target.steps is None and _lasts(aim):
+            aims[term.place] = aim
+        return aim
 
 
 class Stream:
@@ -276,27 +323,24 @@ class Stream:
 
     def step(self, x: Record, target: Array | None = None, valid: Array | None = None) -> Self:
         """Take one step (*B, N)."""
-        state = self.fold.init(x, target) if self.state is None else self.state
-        self.state = self.fold.step(state, x, target, valid)
+        self.state = self.fold.after(self._known(), x, target, valid, single=True)
         return self
 
     def steps(
         self, x: Record | Events, target: Array | None = None, valid: Array | None = None
     ) -> Self:
         """Take a chunk of steps (t, *B, N), in the layout of the record."""
-        if self.state is None:
-            self.state = self.fold.begin(x, target)
-        self.state = self.fold.steps(self.state, x, target, valid)
+        self.state = self.fold.after(self._known(), x, target, valid, single=False)
         return self
 
     def over(self, record: Packed, target: Array | None = None, valid: Array | None = None) -> Self:
         """Take all steps of a packed record."""
         start = 0
         for chunk in record.pieces():
-            these = slice(start, start + len(chunk))
-            parts = (None if whole is None else whole[these] for whole in (target, valid))
+            these = slice(start, start + chunk.shape[0])
+            parts = (None if every is None else every[these, ...] for every in (target, valid))
             self.steps(chunk, *parts)
-            start += len(chunk)
+            start += chunk.shape[0]
         return self
 
     def value(self) -> Value:
@@ -313,33 +357,30 @@ class Stream:
 
     def detach(self) -> Self:
         """Cut the gradient here: what has come counts for the value, but no longer learns."""
-        self.state = _detached(self._begun())
+        self.state = detached(self._begun())
         return self
+
+    def _known(self) -> State | None:
+        return None if self.state is None else own(self.fold.plan, self.state)
 
     def _begun(self) -> State:
         if self.state is None:
-            _door.not_begun()
+            not_begun()
         return self.state
 
 
-def main_of(terms: Sequence[tuple[float, "Loss"]]) -> int:
+def main_of(terms: Sequence[tuple[float, Composed]]) -> int:
     """Which of the terms decides: the first with a target, else the first."""
     targeted = (i for i, (_, loss) in enumerate(terms) if not loss.criterion.targetless)
     return next(targeted, 0)
 
 
-def _values(x: Any) -> Array:
-    return x.time if isinstance(x, Events) else x
+def _end(state: State) -> Piece:
+    """No more steps, after all that have come."""
+    cast, dtype = _door.precision(state.like)
+    return state.piece(dtype if cast is None else cast)
 
 
-def _of_step(x: Array | None) -> Array | None:
-    return None if x is None else x[None]
-
-
-def _detached(state: Any) -> Any:
-    if is_array(state):
-        return constant(state)
-    if isinstance(state, tuple):
-        parts = map(_detached, state)
-        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
-    return state
+def _lasts(aim: Aim) -> bool:
+    """Whether it can be kept for further calls: not where a traced function has made it."""
+    return all(each is None or concrete(each) for each in aim)

@@ -5,17 +5,43 @@ labels (*B) or, for readouts that keep time, (T, *B) into numbers (*B, C) or (T,
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any, ClassVar, TypeAlias
 
-from . import _door
-from ._backend import arange, by_class, like, namespace, product
-from ._shapes import Array, Evidence, Labels, Steps
-from ._stage import Stage
-from .readouts import Reading, Readout
+from .extend import (
+    NUMBERS,
+    Array,
+    Check,
+    Checked,
+    Decision,
+    Evidence,
+    Labels,
+    Piece,
+    Steps,
+    by_class,
+    checked,
+    checks_values,
+    cut,
+    declared,
+    extent,
+    fit_labels,
+    fit_numbers,
+    integer,
+    like,
+    namespace,
+    number,
+    plain,
+    product,
+    refuse,
+    said,
+    span,
+    undecided,
+)
+from .readouts import Outline, Readout
 
 
-class Target(metaclass=Stage):
+class Target(Checked):
     """What every target encoding can do."""
 
     labelled: ClassVar[bool] = True
@@ -30,9 +56,21 @@ class Target(metaclass=Stage):
         """How many classes the labels may name; None: as many as the decision has."""
         return None
 
+    @property
+    def steps(self) -> int | None:
+        """How many steps it has something to compare with for; None: any number."""
+        return None
+
+    def fit(self, target: Array, outline: Outline) -> Check | None:
+        """What is to be checked of the values that the user gives, if they fit; None: nothing."""
+        return fit_labels(target, outline, classes=self.classes) if self.labelled else None
+
     @abstractmethod
-    def encode(self, target: Array, reading: Reading) -> Array:
-        """What the user gives, encoded for a reading."""
+    def encode(self, target: Array, outline: Outline) -> Array:
+        """What the user gives, labels checked, as what a decision of that outline is to be."""
+
+    def suits(self, z: Decision, readout: Readout, end: Piece) -> None:
+        """Whether a decision can be compared with it, where that shows in its values."""
 
     def evidence(self, z: Array, readout: Readout) -> Evidence:
         """One number per class, the larger the likelier, from a decision or its mean over time."""
@@ -48,14 +86,17 @@ class Given(Target):
     """y as it is: class indices or probabilities for cross-entropy, numbers for squared error.
 
     >>> import numpy
-    >>> reading = Reading(numpy.zeros((1, 3)), keeps=None, steps=5, full=1.0)
-    >>> Given().encode(numpy.array([[0.0, 0.5, 2.0]]), reading)
-    array([[0. , 0.5, 2. ]])
+    >>> import spikeloss
+    >>> loss = spikeloss.Loss(
+    ...     spikeloss.readouts.Decided(), spikeloss.criteria.SquaredError(), Given()
+    ... )
+    >>> float(loss(numpy.zeros((1, 2)), numpy.array([[0.0, 2.0]])))  # (0 + 4) / 2
+    2.0
     """
 
     labelled: ClassVar[bool] = False
 
-    def encode(self, target: Array, reading: Reading) -> Array:
+    def encode(self, target: Array, outline: Outline) -> Array:
         return target
 
 
@@ -69,17 +110,38 @@ class GivenTime(Target):
         ValueError: if a time lies outside the record of its sample.
 
     >>> import numpy
-    >>> reading = Reading(numpy.zeros((1, 2)), keeps=None, steps=5, full=None)
-    >>> GivenTime().encode(numpy.array([[0, -1]]), reading)
+    >>> from spikeloss.readouts import FirstSpike
+    >>> outline = FirstSpike().outline(numpy.zeros((5, 1, 2)))
+    >>> GivenTime().encode(numpy.array([[0, -1]]), outline)
     array([[0., 4.]])
     """
 
     labelled: ClassVar[bool] = False
     timed: ClassVar[bool] = True
 
-    def encode(self, target: Array, reading: Reading) -> Array:
-        time = _door.spike_times(target, reading)
-        return namespace(time).where(time < 0, time + reading.steps, time)
+    def fit(self, target: Array, outline: Outline) -> Check | None:
+        if tuple(target.shape) != outline.shape[-1:]:
+            fit_numbers(target, outline, by_class="OnOffTime")
+        return None
+
+    def encode(self, target: Array, outline: Outline) -> Array:
+        time, xp = NUMBERS(target, outline), namespace(target)
+        if tuple(time.shape) == outline.shape[-1:]:  # those of one sample, for every one
+            time = xp.broadcast_to(time, outline.shape)
+        _inside(time, outline.steps)
+        return xp.where(time < 0, time + outline.steps, time)
+
+
+def _inside(time: Array, steps: Steps) -> None:
+    """-n <= time <= n - 1 in every sample."""
+    varied = not isinstance(steps, int)
+    if 0 in time.shape or not checks_values(time, *((steps,) if varied else ())):
+        return
+    if bool(namespace(time).all((time >= -steps) & (time <= steps - 1))):
+        return
+    within = "-n to n - 1, n the length of the sample" if varied else f"{-steps} to {steps - 1}"
+    rule, fix = f"spike times from {within}", "Count the first step as 0, the last as -1."
+    refuse("target", rule, span(*extent(time)), fix)
 
 
 @dataclass(frozen=True)
@@ -87,20 +149,17 @@ class OnOff(Target):
     """y_c = on if c is the label, else off: a value for the decision, in its units.
 
     >>> import numpy
-    >>> reading = Reading(numpy.zeros((1, 3)), keeps=None, steps=5, full=1.0)
-    >>> OnOff(on=1.0, off=-1.0).encode(numpy.array([1]), reading)
+    >>> from spikeloss.readouts import Maximum
+    >>> outline = Maximum().outline(numpy.zeros((5, 1, 3)))
+    >>> OnOff(on=1.0, off=-1.0).encode(numpy.array([1]), outline)
     array([[-1.,  1., -1.]])
     """
 
-    on: float = 1.0
-    off: float = 0.0
+    on: float = field(default=1.0, metadata=number())
+    off: float = field(default=0.0, metadata=number())
 
-    def __post_init__(self) -> None:
-        _door.option(self, "on", _door.number)
-        _door.option(self, "off", _door.number)
-
-    def encode(self, target: Labels, reading: Reading) -> Array:
-        return by_class(target, reading.z, self.on, self.off)
+    def encode(self, target: Labels, outline: Outline) -> Array:
+        return by_class(target, outline.classes, outline.like, self.on, self.off)
 
 
 @dataclass(frozen=True)
@@ -113,21 +172,60 @@ class OnOffRate(Target):
     reach are an error where values are checked and the readout does not keep time.
 
     >>> import numpy
-    >>> reading = Reading(numpy.zeros((1, 3)), keeps=None, steps=25, full=25)
-    >>> OnOffRate(on=0.5).encode(numpy.array([1]), reading)
+    >>> from spikeloss.readouts import SumOverTime
+    >>> outline = SumOverTime().outline(numpy.zeros((25, 1, 3)))
+    >>> OnOffRate(on=0.5).encode(numpy.array([1]), outline)
     array([[ 0. , 12.5,  0. ]])
     """
 
-    on: float = 1.0
-    off: float = 0.0
+    on: float = field(default=1.0, metadata=number(low=0.0, high=1.0))
+    off: float = field(default=0.0, metadata=number(low=0.0, high=1.0))
 
-    def __post_init__(self) -> None:
-        _door.option(self, "on", _door.number, low=0.0, high=1.0)
-        _door.option(self, "off", _door.number, low=0.0, high=1.0)
+    def encode(self, target: Labels, outline: Outline) -> Array:
+        full: Any = outline.full  # `fit` has seen that there is one
+        return by_class(target, outline.classes, outline.like, self.on * full, self.off * full)
 
-    def encode(self, target: Labels, reading: Reading) -> Array:
-        full = _door.rate(reading)
-        return by_class(target, reading.z, self.on * full, self.off * full)
+    def fit(self, target: Array, outline: Outline) -> Check | None:
+        if outline.full is None:
+            fix = "Write target=targets.OnOff()."
+            got = "one of other values"
+            refuse("target", "a readout of rates for OnOffRate", got, fix, TypeError)
+        return super().fit(target, outline)
+
+    def suits(self, z: Decision, readout: Readout, end: Piece) -> None:
+        if readout.keeps is not None or 0 in z.shape:  # of every step it would be another pass
+            return
+        full = readout.full(end.steps, end.neurons)
+        plain = isinstance(full, (int, float))
+        if checks_values(z, *(() if plain else (full,))):
+            low, high = (end / full for end in extent(z)) if plain else extent(z / full)
+            if low < -SLACK or high > 1 + SLACK:
+                fix = "For graded values and membranes write target=targets.OnOff()."
+                refuse("record", "spikes of 0 and 1, at rates from 0 to 1", span(low, high), fix)
+
+
+SLACK = 1e-3
+"""By how much rates may leave 0 to 1: rounding, and the steps of finite differences."""
+
+
+def _steps(argument: str, value: Any) -> int | tuple[int, ...]:
+    """A step, or a tuple of one or more."""
+    if isinstance(value, tuple):
+        if not value:
+            refuse(argument, "at least one step", "()", "Give the step of the first spike.")
+        return tuple(checked(f"{argument}[{i}]", step, integer()) for i, step in enumerate(value))
+    if isinstance(value, bool) or not isinstance(value, (int, Integral)):
+        rule, fix = "an integer or a tuple of integers", f"Pass {argument} as int or tuple."
+        refuse(argument, rule, said(value), fix, TypeError)
+    return int(value)
+
+
+def _paired(on: int | tuple[int, ...], off: int | tuple[int, ...]) -> None:
+    """As many steps for the label as for the other classes."""
+    many = [len(steps) if isinstance(steps, tuple) else 0 for steps in (on, off)]
+    if many[0] != many[1]:
+        rule, fix = f"as many steps as on={cut(repr(on))}", "Give on and off the same number."
+        refuse("off", rule, cut(repr(off)), fix)
 
 
 @dataclass(frozen=True)
@@ -142,31 +240,61 @@ class OnOffTime(Target):
         ValueError: if a time lies outside the record of a sample.
 
     >>> import numpy
-    >>> reading = Reading(numpy.zeros((1, 3)), keeps=None, steps=5, full=None)
-    >>> OnOffTime(on=0, off=-1).encode(numpy.array([1]), reading)
+    >>> from spikeloss.readouts import FirstSpike
+    >>> outline = FirstSpike().outline(numpy.zeros((5, 1, 3)))
+    >>> OnOffTime(on=0, off=-1).encode(numpy.array([1]), outline)
     array([[4., 0., 4.]])
     """
 
-    on: int | tuple[int, ...] = 0
-    off: int | tuple[int, ...] = -1
+    on: int | tuple[int, ...] = field(default=0, metadata=declared(_steps))
+    off: int | tuple[int, ...] = field(default=-1, metadata=declared(_steps))
     timed: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _door.option(self, "on", _door.steps_option)
-        _door.option(self, "off", _door.steps_option)
-        _door.pairs_option(self.on, self.off)
+        super().__post_init__()
+        _paired(self.on, self.off)
 
-    def encode(self, target: Labels, reading: Reading) -> Array:
-        z, steps = reading.z, reading.steps
-        several = reading.keeps == "spikes"
-        pairs = _door.spike_pairs(self.on, self.off, z.shape[0] if several else 1)
-        _door.steps_inside(pairs, steps)
-        times = [by_class(target, z, _step(on, steps), _step(off, steps)) for on, off in pairs]
-        return namespace(z).stack(times) if several else times[0]
+    def encode(self, target: Labels, outline: Outline) -> Array:
+        pairs, steps = self._pairs, outline.steps
+        _steps_inside(pairs, steps)
+        times = [
+            by_class(target, outline.classes, outline.like, _step(on, steps), _step(off, steps))
+            for on, off in pairs
+        ]
+        return namespace(times[0]).stack(times) if outline.keeps == "spikes" else times[0]
+
+    def fit(self, target: Array, outline: Outline) -> Check | None:
+        count = outline.shape[0] if outline.keeps == "spikes" else 1
+        if len(self._pairs) != count:
+            rule = f"steps of {count} spike{'' if count == 1 else 's'}, as many as are read"
+            fix = f"Read with readouts.SpikeTimes(count={len(self._pairs)})."
+            refuse("target", rule, len(self._pairs), fix)
+        return super().fit(target, outline)
+
+    @property
+    def _pairs(self) -> list[tuple[int, int]]:
+        """The steps of each spike, of the label and of the others."""
+        if isinstance(self.on, tuple) and isinstance(self.off, tuple):
+            return list(zip(self.on, self.off, strict=True))
+        return [(self.on, self.off)]  # type: ignore[list-item]  # both are int or none is
 
 
 def _step(step: int, steps: Steps) -> Any:
     return steps + step if step < 0 else step
+
+
+def _steps_inside(pairs: list[tuple[int, int]], steps: Steps) -> None:
+    """-n <= step <= n - 1 for every step, and every sample where lengths can be read."""
+    where = "the record"
+    if not isinstance(steps, int):
+        if not checks_values(steps) or 0 in steps.shape:
+            return
+        steps, where = int(extent(steps)[0]), "the shortest sample"
+    for pair in pairs:
+        for argument, step in zip(("on", "off"), pair, strict=True):
+            if not -steps <= step < steps:
+                rule = f"a step of {where}, from {-steps} to {steps - 1}"
+                refuse(argument, rule, step, f"Choose {-steps} <= {argument} < {steps}.")
 
 
 @dataclass(frozen=True)
@@ -192,8 +320,38 @@ class SpikeTrain(Target):
     labelled: ClassVar[bool] = False
     of_record: ClassVar[bool] = True
 
-    def encode(self, target: Array, reading: Reading) -> Array:
+    def encode(self, target: Array, outline: Outline) -> Array:
         return target
+
+
+Rows: TypeAlias = tuple[tuple[float, ...], ...]
+
+
+def _patterns(argument: str, value: Any) -> tuple[Any, ...]:
+    """Finite numbers (K, N) or (K, T, N), as nested tuples of floats."""
+    value = plain(value)
+    rule, fix = "numbers (K, N) or (K, T, N)", "Pass a row of numbers per class."
+    if not isinstance(value, (tuple, list)):
+        refuse(argument, rule, said(value), fix, TypeError)
+    found = tuple(_nested(argument, row) for row in value)
+    shape = _shape(found)
+    if len(shape) not in (2, 3) or None in shape or 0 in shape:
+        refuse(argument, rule, cut(repr(value)), fix)
+    return found
+
+
+def _nested(argument: str, value: Any) -> tuple[Any, ...] | float:
+    if isinstance(value, (tuple, list)):
+        return tuple(_nested(argument, each) for each in value)
+    return float(checked(argument, value, number()))
+
+
+def _shape(value: Any) -> tuple[int | None, ...]:
+    """The shape of nested tuples; None where they differ."""
+    if not isinstance(value, tuple):
+        return ()
+    inner = {_shape(each) for each in value}
+    return (len(value), *(inner.pop() if len(inner) == 1 else (None,)))
 
 
 @dataclass(frozen=True)
@@ -208,38 +366,35 @@ class StoredPattern(Target):
         patterns: (K, N), or (K, T, N) for readouts that keep time; nested tuples or an array.
 
     >>> import numpy
-    >>> reading = Reading(numpy.zeros((1, 3)), keeps=None, steps=5, full=1.0)
-    >>> StoredPattern(((0.0, 0.0, 1.0), (1.0, 2.0, 0.0))).encode(numpy.array([1]), reading)
+    >>> from spikeloss.readouts import Maximum
+    >>> outline = Maximum().outline(numpy.zeros((5, 1, 3)))
+    >>> StoredPattern(((0.0, 0.0, 1.0), (1.0, 2.0, 0.0))).encode(numpy.array([1]), outline)
     array([[1., 2., 0.]])
     """
 
-    patterns: tuple[tuple[float, ...], ...] | tuple[tuple[tuple[float, ...], ...], ...]
-
-    def __post_init__(self) -> None:
-        _door.option(self, "patterns", _door.patterns)
+    patterns: Rows | tuple[Rows, ...] = field(metadata=declared(_patterns))
 
     @property
     def classes(self) -> int:
         return len(self.patterns)
 
-    def encode(self, target: Labels, reading: Reading) -> Array:
-        patterns, xp = like(self.patterns, reading.z), namespace(reading.z)
-        one_of = xp.reshape(patterns, (len(patterns), -1))[:, 0]  # (K)
-        chosen = by_class(target, one_of, 1.0, 0.0)
-        y = product(chosen, xp.reshape(patterns, (len(patterns), -1)))
-        y = xp.reshape(y, (*chosen.shape[:-1], *patterns.shape[1:]))
-        if patterns.ndim == 2:
-            return y
-        y = xp.moveaxis(y, (-2,), (0,))
-        if reading.offset is None:
-            return y
-        _door.within(len(reading.z), reading.offset, len(y))
-        return xp.take(y, reading.offset + arange(len(reading.z), y), axis=0)
+    @property
+    def steps(self) -> int | None:
+        first = self.patterns[0]
+        return len(first) if isinstance(first[0], tuple) else None
+
+    def encode(self, target: Labels, outline: Outline) -> Array:
+        patterns, count = like(self.patterns, outline.like), len(self.patterns)
+        xp, shape = namespace(patterns), tuple(patterns.shape[1:])
+        chosen = by_class(target, count, patterns, 1.0, 0.0)
+        y = product(chosen, xp.reshape(patterns, (count, -1)))
+        y = xp.reshape(y, (*chosen.shape[:-1], *shape))
+        return xp.moveaxis(y, (-2,), (0,)) if len(shape) == 2 else y
 
     def evidence(self, z: Array, readout: Readout) -> Evidence:
         patterns, xp = like(self.patterns, z), namespace(z)
         if patterns.ndim == 3 or readout.keeps == "spikes":
-            _door.undecided(self)
+            undecided(self)
         return -xp.sum((z[..., None, :] - patterns) ** 2, axis=-1)
 
     def rounded(self, evidence: Evidence, readout: Readout, steps: Steps) -> Array | float:

@@ -11,7 +11,7 @@ takes a record as the function does, with `lengths`, `valid`, `time_axis` and `c
 of `torchmetrics.Metric` go to its constructor.
 """
 
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import torch
 import torchmetrics
@@ -20,10 +20,11 @@ from torch import Tensor
 from . import _door, metrics
 from ._door import refuse
 from ._shapes import Classes, Layout, Record
-from .metrics import Judge, Tally
+from .metrics import Judge
 from .metrics._activity import tally_operations
 from .metrics._anytime import tally_anytime
 from .metrics._decisions import BINS, tally_among, tally_gaps, tally_right
+from .parts import Parts
 
 __all__ = [
     "Accuracy",
@@ -36,8 +37,8 @@ __all__ = [
 ]
 
 
-class _Sums(torchmetrics.Metric):
-    """A metric whose state is sums over samples, and the number of samples."""
+class _Mean(torchmetrics.Metric):
+    """A mean over samples, whose state is its parts."""
 
     is_differentiable = False
     full_state_update = False
@@ -47,18 +48,18 @@ class _Sums(torchmetrics.Metric):
     def __init__(self, shape: tuple[int, ...] = (), **options: Any) -> None:
         super().__init__(**options)
         self.add_state("total", torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("samples", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("samples", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
-    def _add(self, tally: Tally) -> None:
-        self.total = self.total + tally.total
-        self.samples = self.samples + tally.count
+    def _add(self, parts: Parts) -> None:
+        self.total = self.total + parts.numerator[0]
+        self.samples = self.samples + cast(Tensor, parts.denominator[0])
 
     def compute(self) -> Tensor:
         """The mean over all samples so far; nan if there are none."""
         return self.total / self.samples
 
 
-class Accuracy(_Sums):
+class Accuracy(_Mean):
     """sum_b [c_b = y_b] / B over all batches: `metrics.accuracy`.
 
     Args:
@@ -84,7 +85,7 @@ class Accuracy(_Sums):
         self._add(tally_right(self.judge, record, labels, layout))
 
 
-class TopK(_Sums):
+class TopK(_Mean):
     """sum_b [y_b among the k largest z_b] / B over all batches: `metrics.top_k`.
 
     Args:
@@ -103,7 +104,7 @@ class TopK(_Sums):
 
     def __init__(self, judge: Judge, *, k: int, **options: Any) -> None:
         super().__init__(**options)
-        self.judge, self.k = judge, _door.whole("k", k, low=1)
+        self.judge, self.k = judge, _door.integer("k", k, low=1)
 
     def update(self, record: Record, labels: Classes, **layout: Unpack[Layout]) -> None:
         """Add a batch."""
@@ -131,7 +132,7 @@ class Confusion(torchmetrics.Metric):
 
     def __init__(self, judge: Judge, *, classes: int, **options: Any) -> None:
         super().__init__(**options)
-        self.judge, self.classes = judge, _door.whole("classes", classes, low=1)
+        self.judge, self.classes = judge, _door.integer("classes", classes, low=1)
         none = torch.zeros((self.classes, self.classes + 1), dtype=torch.int64)
         self.add_state("counts", none, dist_reduce_fx="sum")
 
@@ -148,7 +149,7 @@ class Confusion(torchmetrics.Metric):
         return self.counts
 
 
-class AnytimeAccuracy(_Sums):
+class AnytimeAccuracy(_Mean):
     """a_t = sum_b [c_b(t) = y_b] / B over all batches, (T,): `metrics.anytime_accuracy`.
 
     Samples of a batch that is shorter than T steps keep the decision they ended with.
@@ -169,21 +170,21 @@ class AnytimeAccuracy(_Sums):
     higher_is_better = True
 
     def __init__(self, judge: Judge, *, steps: int, **options: Any) -> None:
-        self.steps = _door.whole("steps", steps, low=1)
+        self.steps = _door.integer("steps", steps, low=1)
         super().__init__((self.steps,), **options)
         self.judge = judge
 
     def update(self, record: Record, labels: Classes, **layout: Unpack[Layout]) -> None:
         """Add a batch."""
-        right, count = tally_anytime(self.judge, record, labels, layout)
+        (right,), count = tally_anytime(self.judge, record, labels, layout)
         if len(right) > self.steps:
             rule = f"at most {self.steps} steps"
             refuse("record", rule, len(right), f"Write steps={len(right)}.")
         ended = right[-1:].expand(self.steps - len(right))
-        self._add(Tally(torch.cat([right, ended]), count))
+        self._add(Parts((torch.cat([right, ended]),), count))
 
 
-class CalibrationError(_Sums):
+class CalibrationError(_Mean):
     """sum_m |sum_(b in m) [c_b = y_b] - p_b| / B over all batches: `metrics.calibration_error`.
 
     Args:
@@ -202,7 +203,7 @@ class CalibrationError(_Sums):
     higher_is_better = False
 
     def __init__(self, judge: Judge, *, bins: int = 15, **options: Any) -> None:
-        self.bins = _door.whole("bins", bins, low=1, high=BINS)
+        self.bins = _door.integer("bins", bins, low=1, high=BINS)
         super().__init__((self.bins,), **options)
         self.judge = judge
 
@@ -215,7 +216,7 @@ class CalibrationError(_Sums):
         return self.total.abs().sum() / self.samples
 
 
-class SynapticOperations(_Sums):
+class SynapticOperations(_Mean):
     """sum_(b t i) f_i [x_tbi != 0] / B over all batches: `metrics.synaptic_operations`.
 
     Args:

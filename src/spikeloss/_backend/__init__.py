@@ -7,6 +7,7 @@ standard, and in one file per library where that has a way of its own. A further
 file and one more table row.
 """
 
+import math
 import os
 from typing import Any
 
@@ -15,6 +16,7 @@ from spikeloss._shapes import Array
 from ._base import Library
 from ._jax import Jax
 from ._numpy import NumPy
+from ._strict import Strict
 from ._torch import Torch
 
 _LIBRARIES: dict[str, type[Library]] = {
@@ -22,6 +24,7 @@ _LIBRARIES: dict[str, type[Library]] = {
     "torch": Torch,
     "jax": Jax,
     "jaxlib": Jax,
+    "array_api_strict": Strict,
 }
 """By the package that the type of an array comes from."""
 
@@ -36,7 +39,7 @@ class _Known(dict[type, Library]):
             named = Jax
         if named is None or not hasattr(kind, "__array__"):  # a dtype, a sparse matrix
             raise TypeError(f"not an array: {kind.__name__}")
-        made = next((known for known in self.values() if type(known) is named), None)
+        made = next((known for known in tuple(self.values()) if type(known) is named), None)
         self[kind] = found = named() if made is None else made
         return found
 
@@ -71,7 +74,7 @@ def namespace(x: Array) -> Any:
 
 
 def library(x: Array) -> str:
-    """The name of the library of `x`: "torch", "jax" or "numpy"."""
+    """The name of the library of `x`, such as "torch"."""
     return _OF[type(x)].name
 
 
@@ -139,32 +142,32 @@ def extent(x: Array) -> tuple[Any, Any]:
     return _OF[type(x)].extent(x)
 
 
+def listed(x: Array) -> Any:
+    """The entries of `x` as Python numbers, in nested lists; of a 0-d array the number."""
+    return _OF[type(x)].listed(x)
+
+
 def constant(x: Array) -> Array:
     """`x` with the derivative zero."""
     return _OF[type(x)].constant(x)
 
 
-def by_class(label: Array, z: Array, on: Any, off: Any) -> Array:
-    """on where the class is the label, else off: (*S) to (*S, C), beside the decision `z`.
+def by_class(label: Array, classes: int, like: Array, on: Any, off: Any) -> Array:
+    """on where the class is the label, else off: (*S) to (*S, C), in the dtype of `like`.
 
     nan for a traced label that is no class: it cannot be checked.
     """
-    return _OF[type(z)].by_class(label, z, on, off)
+    return _OF[type(like)].by_class(label, classes, like, on, off)
 
 
 def entries(x: Array, label: Array) -> Array:
     """x_label, (K) and (*S) to (*S); of the nearest that there is, where the label is none."""
-    return x[_OF[type(x)].xp.clip(label, 0, len(x) - 1)]
+    return x[_OF[type(x)].xp.clip(label, 0, x.shape[0] - 1)]
 
 
-def averages(z: Array) -> bool:
-    """Whether the library of `z` has `surprise` and `squared_difference` with their mean in one."""
-    return _OF[type(z)].averages
-
-
-def squared_difference(z: Array, y: Array, mean: bool = False) -> Array:
-    """(z - y)^2; with `mean`, where the library `averages`, the mean of all of them, 0-d."""
-    return _OF[type(z)].squared_difference(z, y, mean)
+def squared_difference(z: Array, y: Array, valid: Array | None = None) -> Array:
+    """(z - y)^2; 0 where it is not valid, whatever z and y hold there."""
+    return _OF[type(z)].squared_difference(z, y, valid)
 
 
 def absolute(x: Array) -> Array:
@@ -172,9 +175,71 @@ def absolute(x: Array) -> Array:
     return _OF[type(x)].xp.where(x == 0, 0, _OF[type(x)].xp.abs(x))
 
 
-def total(x: Array) -> Array:
+def signature(*given: Any) -> Any:
+    """What arrays of one library have in common with others of their kind, None for None; hashable.
+
+    None where one of them is something else, or traced, so that nothing can be kept for it.
+    """
+    found: list[Any] = []
+    first = None
+    for x in given:
+        if x is None:
+            found.append(None)
+            continue
+        known = _OF.get(type(x)) or (_OF[type(x)] if is_array(x) else None)
+        kind = None if known is None else known.signature(x)
+        if kind is None or (first is not None and known is not first):
+            return None
+        first = known
+        found.append(kind)
+    return tuple(found)
+
+
+def select(valid: Array, x: Array, fill: float = 0.0) -> Array:
+    """x where it is valid, else that number; `valid` broadcasts against x."""
+    return _OF[type(x)].select(valid, x, fill)
+
+
+def sum_of_all(x: Array) -> Array:
+    """The sum of all entries, 0-d."""
+    return _OF[type(x)].sum_of_all(x)
+
+
+def where(condition: Array, a: Any, b: Any) -> Array:
+    """a where the condition holds, else b; one of them an array, of the dtype of the result."""
+    return _OF[type(condition)].where(condition, a, b)
+
+
+def or_nonzero(known: Array, x: Array) -> Array:
+    """Whether it is known, or x is not 0."""
+    return _OF[type(x)].or_nonzero(known, x)
+
+
+def mean_of_all(x: Array) -> Array:
+    """The mean of all entries, 0-d; nan where there is none."""
+    return _OF[type(x)].mean_of_all(x) if 0 not in x.shape else sum_of_all(x) / math.nan
+
+
+def begun(x: Array) -> tuple[Array, Array | None]:
+    """A sum to which many numbers can be added: in more digits, or with what it lost beside it."""
+    return _OF[type(x)].begun(x)
+
+
+def added(
+    a: tuple[Array, Array | None], b: tuple[Array, Array | None]
+) -> tuple[Array, Array | None]:
+    """The sum of both, and what it lost, if that of one of them is known."""
+    return _OF[type(b[0])].added(a, b)
+
+
+def time_sum(x: Array) -> Array:
     """sum_t x_t over the first axis, in float32 right to 3e-6 for 10^5 numbers of one sign."""
-    return _OF[type(x)].total(x)
+    return _OF[type(x)].time_sum(x)
+
+
+def count_true(mask: Array) -> Array:
+    """How many entries of the first axis are true, in the dtype of `as_index`."""
+    return _OF[type(mask)].count_true(mask)
 
 
 def lost(a: Array, b: Array) -> Array:
@@ -187,9 +252,9 @@ def carried(value: Array, rest: Array, x: Array) -> tuple[Array, Array]:
     return _OF[type(x)].carried(value, constant(rest), x)
 
 
-def precise_total(x: Array) -> Array:
+def precise_sum(x: Array) -> Array:
     """The sum over the first axis as if rounded once, in whatever order its numbers come."""
-    return _OF[type(x)].precise_total(x)
+    return _OF[type(x)].precise_sum(x)
 
 
 def product(a: Array, b: Array) -> Array:
@@ -204,7 +269,7 @@ def squared_distances(x: Array) -> Array:
     """
     known = _OF[type(x)]
     square = known.xp.sum(x * x, axis=-1)
-    smooth = square[:, None] + square[None] - 2 * known.product(x, x.T)
+    smooth = square[:, None] + square[None, :] - 2 * known.product(x, x.T)
     distances = known.constant(known.squared_distances(known.constant(x)))
     return distances + (smooth - known.constant(smooth))
 
@@ -232,18 +297,16 @@ def as_index(label: Array) -> Array:
     return _OF[type(label)].index(label)
 
 
-def surprise(z: Array, label: Array, mean: bool = False) -> Array:
-    """-log softmax(z)_label, keeping the last axis; `label` broadcasts against z.shape[:-1].
-
-    With `mean`, where the library `averages`, the mean of all of them, 0-d.
-    """
-    return _OF[type(z)].surprise(z, label, mean)
+def surprise(z: Array, label: Array) -> Array:
+    """-log softmax(z)_label, keeping the last axis; `label` broadcasts against z.shape[:-1]."""
+    return _OF[type(z)].surprise(z, label)
 
 
 def at(x: Array, step: Array) -> Array:
     """x[step] over the first axis; `step` is (*rest) or, for several steps, (F, *rest)."""
-    found = _OF[type(x)].at(x, step if step.ndim == x.ndim else step[None])
-    return found if step.ndim == x.ndim else found[0]
+    if step.ndim == x.ndim:
+        return _OF[type(x)].at(x, step)
+    return _OF[type(x)].at(x, step[None, ...])[0, ...]
 
 
 def running_sum(x: Array) -> Array:

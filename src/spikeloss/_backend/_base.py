@@ -31,8 +31,6 @@ class Library:
     """Whether of two libraries that meet it is the one to be left, as it has no derivatives."""
     apart = True
     """Whether arrays on two devices cannot be computed with."""
-    averages = False
-    """Whether `surprise` and `squared_difference` can be had with their mean, in one operation."""
     xp: Any
     """Its namespace of the array API standard."""
 
@@ -91,6 +89,10 @@ class Library:
     def extent(self, x: Array) -> tuple[Any, Any]:
         return self.number(self.xp.min(x)), self.number(self.xp.max(x))
 
+    def listed(self, x: Array) -> Any:
+        """The entries as Python numbers, in nested lists."""
+        return [self.listed(x[i, ...]) for i in range(x.shape[0])] if x.ndim else self.number(x)
+
     def constant(self, x: Array) -> Array:
         return x
 
@@ -115,20 +117,58 @@ class Library:
             label = xp.clip(label, max(xp.iinfo(label.dtype).min, -most), most)
         return xp.astype(label, dtype, copy=False)
 
-    def by_class(self, label: Array, z: Array, on: Any, off: Any) -> Array:
-        xp, classes = self.xp, z.shape[-1]
-        known = (label >= 0) & (label < classes)
+    def by_class(self, label: Array, classes: int, like: Array, on: Any, off: Any) -> Array:
+        xp, known = self.xp, (label >= 0) & (label < classes)
         label = label[..., None]
-        on, off = self.like(on, z, z.dtype), self.like(off, z, z.dtype)
-        y = xp.where(label == self.arange(classes, z), on, off)
+        on, off = self.like(on, like, like.dtype), self.like(off, like, like.dtype)
+        y = xp.where(label == self.arange(classes, like), on, off)
         return y if self.concrete(label) else xp.where(known[..., None], y, xp.nan)
+
+    # What a call may be planned for
+
+    def signature(self, x: Array) -> Any:
+        """What arrays of one kind have in common, to be hashed; None where `x` may be traced."""
+        return tuple(x.shape), x.dtype, self.device(x)
+
+    # Masks
+
+    def select(self, valid: Array, x: Array, fill: float) -> Array:
+        return self.xp.where(valid, x, fill)
 
     # Sums, and what they lose
 
-    def total(self, x: Array) -> Array:
+    def sum_of_all(self, x: Array) -> Array:
+        return self.xp.sum(x)
+
+    def where(self, condition: Array, a: Any, b: Any) -> Array:
+        return self.xp.where(condition, a, b)
+
+    def or_nonzero(self, known: Array, x: Array) -> Array:
+        return known | (x != 0)
+
+    def mean_of_all(self, x: Array) -> Array:
+        return self.xp.mean(x)
+
+    def begun(self, x: Array) -> tuple[Array, Array | None]:
+        """A sum that is to go on, and what it lost."""
+        return x, self.xp.zeros_like(self.constant(x))
+
+    def added(
+        self, a: tuple[Array, Array | None], b: tuple[Array, Array | None]
+    ) -> tuple[Array, Array | None]:
+        (value, rest), (x, more) = a, b
+        if rest is None and more is None:
+            return value + x, None
+        rest = more if rest is None else rest if more is None else rest + more
+        return self.carried(value, self.constant(rest), x)
+
+    def time_sum(self, x: Array) -> Array:
         wide = x.dtype == self.xp.float32  # a library may add the steps up one by one
         found = self.xp.sum(x, axis=0, dtype=self.xp.float64 if wide else None)
         return self.as_array(found, x.dtype) if wide else found
+
+    def count_true(self, mask: Array) -> Array:
+        return self.index(self.xp.sum(self.xp.astype(mask, self.xp.int32), axis=0))
 
     def lost(self, a: Array, b: Array) -> Array:
         total = a + b
@@ -141,14 +181,14 @@ class Library:
         rest = rest + self.lost(self.constant(value), self.constant(x))
         return total + rest, self.lost(self.constant(total), rest)
 
-    def precise_total(self, x: Array) -> Array:
+    def precise_sum(self, x: Array) -> Array:
         """By halves, and what every addition lost."""
-        xp, smooth, x = self.xp, self.total(x), self.constant(x)
+        xp, smooth, x = self.xp, self.time_sum(x), self.constant(x)
         rest = xp.where(xp.isfinite(smooth), -self.constant(smooth), 0)
         while x.shape[0] > 1:
             half = x.shape[0] // 2
             one, other = x[:half, ...], x[half : 2 * half, ...]
-            rest = rest + self.total(self.lost(one, other))
+            rest = rest + self.time_sum(self.lost(one, other))
             x = xp.concat([one + other, x[2 * half :, ...]])
         left = x[0, ...] + rest
         return smooth + xp.where(xp.isfinite(left), left, 0)
@@ -197,8 +237,9 @@ class Library:
 
         return self.scan(from_one, (), (x,))[1]
 
-    def squared_difference(self, z: Array, y: Array, mean: bool) -> Array:
-        return (z - y) ** 2
+    def squared_difference(self, z: Array, y: Array, valid: Array | None) -> Array:
+        error = z - y if valid is None else self.select(valid, z - y, 0.0)
+        return error * error
 
     # Classes
 
@@ -207,7 +248,7 @@ class Library:
         shifted = z - xp.max(z, axis=-1, keepdims=True)
         return shifted - xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
 
-    def surprise(self, z: Array, label: Array, mean: bool) -> Array:
+    def surprise(self, z: Array, label: Array) -> Array:
         label = self.xp.broadcast_to(label[..., None], (*z.shape[:-1], 1))
         return -self.xp.take_along_axis(self.log_softmax(z), label, axis=-1)
 

@@ -43,13 +43,20 @@ class Jax(NumPyLike):
             values = values.clip(None if values.min() >= -most else -most, most)
         return super().beside(values, x)
 
+    def signature(self, x: Array) -> Any:
+        native = isinstance(x, self.jax.Array) and self.concrete(x)
+        return (x.shape, x.dtype) if native else None
+
     def constant(self, x: Array) -> Array:
         return self.jax.lax.stop_gradient(x)
 
     def log_softmax(self, z: Array) -> Array:
         return self.jax.nn.log_softmax(z, axis=-1)
 
-    def total(self, x: Array) -> Array:
+    def count_true(self, mask: Array) -> Array:
+        return self.xp.sum(mask, axis=0)
+
+    def time_sum(self, x: Array) -> Array:
         return self.xp.sum(x, axis=0)
 
     def product(self, a: Array, b: Array) -> Array:
@@ -84,7 +91,7 @@ class Jax(NumPyLike):
         log_p = self.xp.maximum(log_p, -1e5)  # minus infinity gives nan there
         return optax.ctc_loss(log_p.swapaxes(0, 1), late, labels, rest, blank_id=blank)
 
-    def surprise(self, z: Array, label: Array, mean: bool) -> Array:
+    def surprise(self, z: Array, label: Array) -> Array:
         xp = self.xp
         # Traced labels cannot be checked; one that is out of range gives nan, not another class.
         label = xp.where(label < 0, z.shape[-1], label)

@@ -1,5 +1,7 @@
 """What NumPy does in a way of its own."""
 
+from typing import Any
+
 from spikeloss._shapes import Array
 
 from ._numpy_like import NumPyLike
@@ -19,7 +21,24 @@ class NumPy(NumPyLike):
     def device(self, x: Array) -> str:
         return "cpu"
 
+    def signature(self, x: Array) -> Any:
+        return x.shape, x.dtype
+
+    # Sums are held in float64, where there are float32.
+
+    def begun(self, x: Array) -> tuple[Array, Array | None]:
+        wide = x.dtype == self.xp.float32
+        return (x.astype(self.xp.float64), None) if wide else super().begun(x)
+
+    def count_true(self, mask: Array) -> Array:
+        # In int32 it takes half the time.
+        return mask.sum(0, dtype=self.xp.int32).astype(self.xp.int64)
+
     # Numbers that are not finite are meant here, and no reason to warn.
+
+    def sum_of_all(self, x: Array) -> Array:
+        with self.xp.errstate(invalid="ignore"):
+            return super().sum_of_all(x)
 
     def lost(self, a: Array, b: Array) -> Array:
         with self.xp.errstate(invalid="ignore", over="ignore"):

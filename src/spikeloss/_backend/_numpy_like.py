@@ -27,6 +27,9 @@ class NumPyLike(Library):
     def place(self, x: Array) -> Any:
         return None
 
+    def listed(self, x: Array) -> Any:
+        return x.tolist()
+
     def extent(self, x: Array) -> tuple[Any, Any]:
         read = x.__array__()  # JAX would compile a reduction for every shape
         return read.min().item(), read.max().item()

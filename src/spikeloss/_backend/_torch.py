@@ -7,6 +7,7 @@ from spikeloss._shapes import Array
 
 from ._base import Library
 
+_SMALL = 50_000  # entries that are computed in less time than a function of torch's takes to call
 _LARGE = 500_000  # entries of a record that no longer fits into a cache
 
 
@@ -15,7 +16,6 @@ class Torch(Library):
     article = "a torch tensor"
     noun = "a tensor"
     converter = "torch.as_tensor"
-    averages = True  # in one operation, with one backward, of the many that a mean would add
 
     def __init__(self) -> None:
         import array_api_compat.torch as xp
@@ -30,9 +30,12 @@ class Torch(Library):
             torch.bfloat16: "half",
             torch.bool: "bool",
         }
+        self._bits = {torch.float32: torch.int32, torch.float64: torch.int64}
+        self._by_bits: Any = None
         self._no_label = torch.iinfo(torch.int64).min
         self._compiling = torch.compiler.is_compiling
         self._wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+        self._plain = torch.Tensor
         self._fake = torch._subclasses.fake_tensor.FakeTensor
 
     def cast(self, argument: str, x: Array, to: str) -> str:
@@ -50,12 +53,14 @@ class Torch(Library):
         return "other" if x.dtype.is_floating_point or x.dtype.is_complex else "integer"
 
     def readable(self, x: Array) -> bool:
+        if type(x) is self._plain:
+            return bool(x.is_cpu) and not self._compiling() and not self._wrapped(x)
         return bool(x.is_cpu) and self.concrete(x)
 
     def concrete(self, x: Array) -> bool:
-        if self._compiling() or self._wrapped(x) or isinstance(x, self._fake):
+        if self._compiling() or self._wrapped(x) or x.is_meta:
             return False
-        return not x.is_meta
+        return type(x) is self._plain or not isinstance(x, self._fake)
 
     def device(self, x: Array) -> str:
         return "cpu" if x.is_cpu else str(x.device)
@@ -66,6 +71,9 @@ class Torch(Library):
     def extent(self, x: Array) -> tuple[Any, Any]:
         low, high = x.aminmax()
         return low.item(), high.item()
+
+    def listed(self, x: Array) -> Any:
+        return x.tolist()
 
     def constant(self, x: Array) -> Array:
         return x.detach()
@@ -80,15 +88,51 @@ class Torch(Library):
             return values.to(x.device, dtype)
         return self.torch.asarray(values, dtype=dtype, device=x.device)
 
-    def by_class(self, label: Array, z: Array, on: Any, off: Any) -> Array:
+    def by_class(self, label: Array, classes: int, like: Array, on: Any, off: Any) -> Array:
         plain = isinstance(on, (int, float)) and isinstance(off, (int, float))
         if not (plain and self.concrete(label)):
-            return super().by_class(label, z, on, off)
-        y = self.torch.full((*label.shape, z.shape[-1]), off, dtype=z.dtype, device=z.device)
+            return super().by_class(label, classes, like, on, off)
+        y = self.torch.full((*label.shape, classes), off, dtype=like.dtype, device=like.device)
         return y.scatter_(-1, label[..., None], on)
 
-    def total(self, x: Array) -> Array:
+    def signature(self, x: Array) -> Any:
+        plain = type(x) is self._plain or not isinstance(x, self._fake)
+        if not plain or x.is_nested or self._compiling() or self._wrapped(x):
+            return None
+        return x.shape, x.dtype, x.device, x.layout
+
+    def select(self, valid: Array, x: Array, fill: float) -> Array:
+        return self._selected(valid, x, fill, own=False)
+
+    def _selected(self, valid: Array, x: Array, fill: float, *, own: bool) -> Array:
+        """`own`: whether x is nobody else's, and what is to be derived is a multiple of it."""
+        known = x.is_cpu and x.dtype in self._bits and self.concrete(x) and self.concrete(valid)
+        if not known:
+            return self.torch.where(valid, x, fill)
+        if self._by_bits is None:
+            self._by_bits = _selection(self.torch)
+        # By bits, as a selection by a mask of bools takes three times as long; a bit that is
+        # dropped is 0 whatever the others were, so that nan goes too.
+        here = self._by_bits.apply(x, valid.to(self._bits[x.dtype]).neg(), own)
+        return here if fill == 0 else here + self.torch.where(valid, 0.0, fill).to(x.dtype)
+
+    def where(self, condition: Array, a: Any, b: Any) -> Array:
+        return self.torch.where(condition, a, b)  # what the compatibility layer adds takes longer
+
+    def or_nonzero(self, known: Array, x: Array) -> Array:
+        return self.torch.logical_or(known, x)
+
+    def mean_of_all(self, x: Array) -> Array:
+        return x.sum() / x.numel()  # which torch does at half the cost of a mean
+
+    def begun(self, x: Array) -> tuple[Array, Array | None]:
+        return (x.double(), None) if self._widens(x) else super().begun(x)
+
+    def time_sum(self, x: Array) -> Array:
         return x.sum(0)
+
+    def count_true(self, mask: Array) -> Array:
+        return mask.sum(0, dtype=self.torch.int32).long()  # int32 takes half the time
 
     def carried(self, value: Array, rest: Array, x: Array) -> tuple[Array, Array]:
         if not self._widens(x):
@@ -99,9 +143,9 @@ class Torch(Library):
         total = total + moved
         return total, (wide - total.detach()).nan_to_num(0.0, 0.0, 0.0).float()
 
-    def precise_total(self, x: Array) -> Array:
+    def precise_sum(self, x: Array) -> Array:
         if not self._widens(x):
-            return super().precise_total(x)
+            return super().precise_sum(x)
         return x.sum(0, dtype=self.torch.float64).float()
 
     def _widens(self, x: Array) -> bool:
@@ -118,22 +162,35 @@ class Torch(Library):
         exact = "donot_use_mm_for_euclid_dist"
         return self.torch.cdist(x, x, compute_mode=exact).square()
 
-    def squared_difference(self, z: Array, y: Array, mean: bool) -> Array:
+    def squared_difference(self, z: Array, y: Array, valid: Array | None) -> Array:
+        small = valid is None and not z.requires_grad and not self._compiling()
+        if small and z.numel() < _SMALL:
+            error = z - y
+            return error * error
         # One pass forward and one backward, where (z - y) ** 2 takes two and four.
-        reduction = "mean" if mean else "none"
-        return self.torch.nn.functional.mse_loss(z, y.expand_as(z), reduction=reduction)
+        mse = self.torch.nn.functional.mse_loss
+        if valid is None:
+            return mse(z, y if y.shape == z.shape else y.expand_as(z), reduction="none")
+        error = self._selected(valid, z - y, 0.0, own=True)
+        return mse(error, error.new_zeros(()).expand_as(error), reduction="none")
 
     def log_softmax(self, z: Array) -> Array:
-        if _narrow(z):
+        if self._narrow(z):
             return self._transposed_log_softmax(z).movedim(0, -1)
         return self.torch.log_softmax(z, -1)
 
+    def _narrow(self, z: Array) -> bool:
+        """Whether torch's softmax over the last axis takes its scalar path, as it does for rows
+        shorter than a vector register: a transposition costs less."""
+        return bool(z.shape[-1] < 16 and z.is_cpu and not self._compiling())
+
     def _transposed_log_softmax(self, z: Array) -> Array:
         """Classes first, which is several times faster where rows are narrow."""
-        return self.torch.log_softmax(z.movedim(-1, 0).contiguous(), 0)
+        z = z.t() if z.ndim == 2 else z.movedim(-1, 0)
+        return self.torch.log_softmax(z if z.ndim == 2 else z.contiguous(), 0)
 
     def as_array(self, x: Array, dtype: Any) -> Array:
-        return x.to(dtype)
+        return x if x.dtype == dtype else x.to(dtype)
 
     def running_sum(self, x: Array) -> Array:
         # Not the compatibility layer's, which warns under torch.compile.
@@ -145,29 +202,28 @@ class Torch(Library):
         label = label.view(self.torch.int64)  # where numbers too large for it are negative
         return self.torch.where(label < 0, self.torch.iinfo(self.torch.int64).max, label)
 
-    def surprise(self, z: Array, label: Array, mean: bool) -> Array:
-        if self.concrete(label):
-            return self._surprise(z, label, mean)
-        known = (label >= 0) & (label < z.shape[-1])
-        value = self._surprise(z, self.torch.where(known, label, 0), False)
-        value = value * self.torch.where(known, 1.0, math.nan)[..., None]
-        return value.mean() if mean else value
+    def surprise(self, z: Array, label: Array) -> Array:
+        if not self.concrete(label):
+            known = (label >= 0) & (label < z.shape[-1])
+            value = self._surprise(z, self.torch.where(known, label, 0))
+            return value * self.torch.where(known, 1.0, math.nan)[..., None]
+        return self._surprise(z, label)
 
-    def _surprise(self, z: Array, label: Array, mean: bool) -> Array:
-        *rows, classes = z.shape
-        if _narrow(z):
-            log_p, index = self._transposed_log_softmax(z), label.expand(1, *rows)
-            chosen = self.torch.gather(log_p, 0, index)
-            return chosen.mean().neg() if mean else chosen.neg().view(*rows, 1)
-        if z.ndim != 2 or label.ndim != 1:
+    def _surprise(self, z: Array, label: Array) -> Array:
+        rows, classes = z.shape[:-1], z.shape[-1]
+        if self._narrow(z):
+            z = z[0] if rows[:-1] == (1,) else z  # a step of a stream
+            chosen = self._transposed_log_softmax(z).gather(0, label.expand(1, *z.shape[:-1]))
+            return chosen.neg().view(*rows, 1)
+        if len(rows) != 1 or label.ndim != 1:
             z, label = z.reshape(-1, classes), label.expand(rows).reshape(-1)
-        value = self.torch.nn.functional.nll_loss(
-            self.log_softmax(z),
+        value = self.torch.nn.functional.cross_entropy(
+            z,
             label,
             ignore_index=self._no_label,  # its default is a number that a slip can produce
-            reduction="mean" if mean else "none",
+            reduction="none",
         )
-        return value if mean else value.view(*rows, 1)
+        return value.view(*rows, 1)
 
     def accumulate(self, values: Array, index: Array, size: int) -> Array:
         return values.new_zeros(size + 1).index_add(0, index, values)[:size]
@@ -199,6 +255,9 @@ class Torch(Library):
         return self.torch.gather(x, 0, step.long())
 
     def maximum(self, x: Array) -> Array:
+        derived = x.requires_grad or self.torch.autograd.forward_ad._current_level >= 0
+        if not derived and self.concrete(x):
+            return x.amax(0)  # ten times faster, but its derivative is shared among ties
         return self.torch.max(x, 0).values  # those of the first maxima, as is documented
 
     def first_nonzero(self, x: Array) -> Array:
@@ -229,7 +288,30 @@ class Torch(Library):
         return spike.mul_(before).amin(0).add_(steps).long()
 
 
-def _narrow(z: Array) -> bool:
-    """Whether torch's softmax over the last axis takes its scalar path, for rows shorter than a
-    vector register, and so many of them that it is worth a transposition."""
-    return bool(z.shape[-1] < 16 and z.numel() >= 8192 and z.is_cpu)
+def _selection(torch: Any) -> Any:
+    """The bits of numbers that a mask of bits has, as a linear function with its derivatives."""
+
+    class Selection(torch.autograd.Function):  # type: ignore[misc]
+        @staticmethod
+        def forward(ctx: Any, x: Array, bits: Array, own: bool) -> Array:
+            ctx.save_for_backward(bits)
+            ctx.save_for_forward(bits)
+            ctx.own = own
+            if own:
+                ctx.mark_dirty(x)
+                x.view(bits.dtype).bitwise_and_(bits)
+                return x
+            return (x.view(bits.dtype) & bits).view(x.dtype)
+
+        @staticmethod
+        def backward(ctx: Any, slope: Array) -> tuple[Array, None, None]:
+            if ctx.own and not torch.is_grad_enabled():  # it is 0 already where bits are dropped
+                return slope, None, None
+            return Selection.apply(slope, *ctx.saved_tensors, False), None, None
+
+        @staticmethod
+        def jvp(ctx: Any, slope: Array, *_: None) -> Array:
+            (bits,) = ctx.saved_tensors
+            return (slope.view(bits.dtype) & bits).view(slope.dtype)
+
+    return Selection

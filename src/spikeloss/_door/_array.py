@@ -26,13 +26,14 @@ def array(argument: str, value: Any) -> Array:
     refuse(argument, rule, said(value), fix, TypeError)
 
 
-def working(x: Array) -> tuple[Array, Any]:
-    """The record in the dtype of the computation, and the dtype of the result."""
+def precision(x: Array) -> tuple[Any, Any]:
+    """The dtype to compute a record in, None for its own, and the dtype of the result."""
     if not is_dense(x):
         refuse("record", "a dense tensor", x.layout, "Write record.to_dense().", TypeError)
     xp, sort = namespace(x), real_kind("record", x)
-    result = x.dtype if sort in ("float", "half") else xp.float32
-    return x if sort == "float" else xp.astype(x, xp.float32), result
+    if sort == "float":
+        return None, x.dtype
+    return xp.float32, x.dtype if sort == "half" else xp.float32
 
 
 def real_kind(argument: str, x: Array) -> str:

@@ -1,44 +1,72 @@
 """Checks of how a record is laid out, and of which steps are valid."""
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from spikeloss._backend import as_index, checks_values, extent, kind, namespace
 from spikeloss._shapes import Array, ClassAxis, Record
 
 from ._array import beside_record
-from ._options import whole as whole_number
+from ._names import LAYOUT, known
+from ._options import integer
 from ._words import batch_first, cast, per_sample, refuse, said, shape_of, span
 
 
-def time_first(x: Array, time_axis: int, class_axis: ClassAxis) -> Record:
-    """The record (T, *B, N); of several axes of neurons one, flattened in their order."""
-    shape = tuple(x.shape)
+class Axes(NamedTuple):
+    """Where the axes of a record are."""
+
+    time: int | None
+    """None: it has no time."""
+    neurons: tuple[int, ...]
+    """Flattened in their order."""
+
+
+def time_axes(shape: tuple[int, ...], time_axis: int, class_axis: ClassAxis) -> Axes | None:
+    """The axes of a record that has time; None where it is (T, *B, N)."""
     if len(shape) < 2:
         rule, fix = "2 axes or more, (time, *batch, neurons)", "Keep the axes of time and neurons."
-        refuse("record", rule, shape_of(x), fix)
+        refuse("record", rule, f"shape {shape}", fix)
     time, neurons = _axis("time_axis", time_axis, shape), _axes(class_axis, shape)
     if time in neurons:
         got = f"axis {time} for both, in a record of shape {shape}"
         refuse("class_axis", "another axis than time_axis", got, "Name two axes of the record.")
-    if time != 0 or neurons != (len(shape) - 1,):
-        x = _neurons_last(namespace(x).moveaxis(x, time, 0), _after(time, neurons))
-    if 0 in (x.shape[0], x.shape[-1]):
+    usual = time == 0 and neurons == (len(shape) - 1,)
+    _not_empty_axes(shape, Axes(time, neurons))
+    return None if usual else Axes(time, neurons)
+
+
+def _not_empty_axes(shape: tuple[int, ...], axes: Axes) -> None:
+    """At least one step and one neuron."""
+    if 0 in (shape[axes.time or 0], *(shape[axis] for axis in axes.neurons)):
+        batch = [n for i, n in enumerate(shape) if i != axes.time and i not in axes.neurons]
+        first = (shape[axes.time or 0], *batch, math.prod(shape[axis] for axis in axes.neurons))
         rule, fix = "at least one step and one neuron", "Record at least one step of one neuron."
-        refuse("record", rule, f"shape {shape}", fix)
-    return x
+        refuse("record", rule, f"shape {first}", fix)
 
 
-def timeless_record(x: Array, time_axis: int, class_axis: ClassAxis) -> Record:
-    """A record without time, as one of a single step."""
+def timeless_axes(shape: tuple[int, ...], time_axis: int, class_axis: ClassAxis) -> Axes:
+    """The axes of a record without time."""
     if time_axis != 0:
         fix = "Drop time_axis."
         refuse("time_axis", "nothing for a record without time", said(time_axis), fix)
-    shape = tuple(x.shape)
     if not shape or 0 in (shape[axis] for axis in _axes(class_axis, shape)):
         rule = "(*batch, classes) with at least one class"
-        refuse("record", rule, shape_of(x), "Keep the axis of classes.")
-    return _neurons_last(x, _axes(class_axis, shape))[None]
+        refuse("record", rule, f"shape {shape}", "Keep the axis of classes.")
+    return Axes(None, _axes(class_axis, shape))
+
+
+def moved(x: Array, axes: Axes) -> Record:
+    """The record (T, *B, N), from those axes; as a single step what has no time."""
+    if axes.time is None:
+        return _neurons_last(x, axes.neurons)[None, ...]
+    return _neurons_last(namespace(x).moveaxis(x, axes.time, 0), _after(axes.time, axes.neurons))
+
+
+def time_first(x: Array, time_axis: int, class_axis: ClassAxis) -> Record:
+    """The record (T, *B, N); of several axes of neurons one, flattened in their order."""
+    axes = time_axes(tuple(x.shape), time_axis, class_axis)
+    return x if axes is None else moved(x, axes)
 
 
 def _neurons_last(x: Array, neurons: tuple[int, ...]) -> Array:
@@ -86,17 +114,18 @@ def _axes(class_axis: ClassAxis, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _axis(argument: str, axis: int, shape: tuple[int, ...]) -> int:
-    axis, count = whole_number(argument, axis), len(shape)
+    axis, count = integer(argument, axis), len(shape)
     if not -count <= axis < count:
         rule = f"an axis of a record of shape {shape}"
         refuse(argument, rule, axis, f"Choose {argument} from {-count} to {count - 1}.")
     return axis % count
 
 
-def valid_lengths(lengths: Any, shape: tuple[int, ...], x: Array, whole: bool) -> Array:
-    """The lengths as integers (*B, 1), of a record (T, *B, N) or, if not whole, of some steps."""
-    lengths = beside_record("lengths", lengths, x)
-    steps, batch = shape[0], shape[1:-1]
+def fitting_lengths(
+    lengths: Any, batch: tuple[int, ...], x: Array, shape: tuple[int, ...]
+) -> Array:
+    """Lengths (*B), integers beside a record of that shape; they are not read."""
+    lengths, steps = beside_record("lengths", lengths, x), shape[0]
     sort = kind(lengths)
     if sort == "bool" and tuple(lengths.shape[1:]) == batch:
         refuse("lengths", "integers", "a mask of the steps", "Pass it as valid.", TypeError)
@@ -106,18 +135,23 @@ def valid_lengths(lengths: Any, shape: tuple[int, ...], x: Array, whole: bool) -
         refuse("lengths", rule, shape_of(lengths), fix)
     if sort != "integer":
         refuse("lengths", "integers", lengths.dtype, cast("lengths", lengths, "int"), TypeError)
+    return lengths
+
+
+def held_lengths(lengths: Array, steps: int | None) -> Array:
+    """Lengths that hold, from 1 to `steps` if that is known, in the dtype of indices."""
     lengths = as_index(lengths)
     if checks_values(lengths) and 0 not in lengths.shape:
         low, high = extent(lengths)
-        if low < 1 or (whole and high > steps):
-            rule = f"values from 1 to {steps}" if whole else "values of at least 1"
+        if low < 1 or (steps is not None and high > steps):
+            rule = "values of at least 1" if steps is None else f"values from 1 to {steps}"
             fix = "Drop the empty samples." if low < 1 else f"Cut them to {steps}."
             refuse("lengths", rule, span(low, high), fix)
-    return lengths[..., None]
+    return lengths
 
 
-def valid_mask(valid: Any, shape: tuple[int, ...], x: Array) -> Array:
-    """The mask of the steps, bool (T, *B)."""
+def fitting_mask(valid: Any, shape: tuple[int, ...], x: Array) -> Array:
+    """The mask of the steps, bool (T, *B); it is not read."""
     valid = beside_record("valid", valid, x)
     if kind(valid) != "bool":
         refuse("valid", "bools", valid.dtype, "Write valid != 0.", TypeError)
@@ -133,19 +167,29 @@ def valid_mask(valid: Any, shape: tuple[int, ...], x: Array) -> Array:
     return valid
 
 
-def steps_of(
-    lengths: Any, valid: Any, shape: tuple[int, ...], x: Array
-) -> tuple[Array | None, Array | None]:
-    """Lengths (*B) and a mask (T, *B) of a record of that shape, which nobody reads at once."""
-    if lengths is not None:
-        lengths = valid_lengths(lengths, shape, x, whole=True)[..., 0]
-    if valid is not None:
-        valid = valid_mask(valid, shape[:-1], x)
-        not_empty(namespace(valid).sum(as_index(valid), axis=0))
-    return lengths, valid
-
-
 def not_empty(count: Array) -> None:
     """At least one valid step of every sample."""
     if 0 not in count.shape and checks_values(count) and extent(count)[0] < 1:
         refuse("valid", "a valid step in every sample", "none in some", "Drop the empty samples.")
+
+
+def layout(lengths: Any, valid: Any, unknown: Mapping[str, Any]) -> None:
+    """Known options, and one of lengths and a mask."""
+    known("the layout", unknown, LAYOUT)
+    if lengths is not None and valid is not None:
+        refuse("valid", "one of lengths and valid", "both", "Drop one of them.", TypeError)
+
+
+def usual_axes(time_axis: int, class_axis: ClassAxis, what: str) -> None:
+    """Axes that cannot be otherwise."""
+    class_axis = -1 if class_axis is None else class_axis
+    for name, axis, usual in (("time_axis", time_axis, 0), ("class_axis", class_axis, -1)):
+        if axis != usual:
+            refuse(name, f"no other than {usual} for {what}", axis, f"Drop {name}.")
+
+
+def no_mask(lengths: Any, valid: Any, what: str) -> None:
+    """Neither lengths nor a mask."""
+    for name, value in (("lengths", lengths), ("valid", valid)):
+        if value is not None:
+            refuse(name, f"nothing for {what}", said(value), f"Drop {name}.")

@@ -16,31 +16,28 @@ from spikeloss._shapes import Array
 
 from ._array import beside_record, real_kind
 from ._options import weights_option
-from ._target import _Reading
 from ._words import per_sample, refuse, shape_of, span
 
 
-def class_weights(weights: Any, z: Array, classes: int | None = None) -> Array:
-    """Class weights as an array (C,) beside the decision; traced ones stay traced."""
-    classes = classes or z.shape[-1]
-    if is_array(weights) and (library(weights) == library(z) or not adapter(weights).yields):
-        w = beside_record("class_weight", weights, z)
+def class_weights(weights: Any, x: Array, classes: int) -> Array:
+    """Class weights as an array (C,) beside the record; traced ones stay traced."""
+    if is_array(weights) and (library(weights) == library(x) or not adapter(weights).yields):
+        w = beside_record("class_weight", weights, x)
     else:
-        w = like(weights_option("class_weight", weights), z)
-    if w.shape != (classes,):
+        w = like(weights_option("class_weight", weights), x)
+    if tuple(w.shape) != (classes,):
         rule = f"{classes} weights, one per class"
         refuse("class_weight", rule, shape_of(w), "Pass one weight per class.")
-    return _weights("class_weight", w, z)
+    return _weights("class_weight", w, x)
 
 
-def sample_weights(weights: Any, reading: _Reading) -> Array:
+def sample_weights(weights: Any, batch: tuple[int, ...], x: Array) -> Array:
     """Sample weights as an array (*B, 1)."""
-    z, batch = reading.z, reading.batch
-    w = beside_record("sample_weight", weights, z)
+    w = beside_record("sample_weight", weights, x)
     if tuple(w.shape) != batch:
         fix = "Pass one weight per sample."
         refuse("sample_weight", per_sample(batch, "weight"), shape_of(w), fix)
-    return _weights("sample_weight", w, z)[..., None]
+    return _weights("sample_weight", w, x)[..., None]
 
 
 def fan_outs(weights: Any, counts: Array) -> Array:
@@ -52,10 +49,10 @@ def fan_outs(weights: Any, counts: Array) -> Array:
     return _weights("fan_out", w, counts)
 
 
-def _weights(argument: str, weights: Array, z: Array) -> Array:
-    """Weights in the dtype of a decision, none of them negative."""
+def _weights(argument: str, weights: Array, x: Array) -> Array:
+    """Weights in the dtype of a record or a decision, none of them negative."""
     real_kind(argument, weights)
-    w = namespace(z).astype(weights, z.dtype, copy=False)
+    w = namespace(x).astype(weights, x.dtype, copy=False)
     if checks_values(w) and 0 not in w.shape:
         low, high = extent(w)
         if not 0 <= low <= high < math.inf:
@@ -66,16 +63,11 @@ def _weights(argument: str, weights: Array, z: Array) -> Array:
 
 def class_weighted(criterion: Any, target: Any) -> None:
     """A criterion that class weights mean something to, and labels to choose one by."""
-    if criterion.whole:
-        unweighted(criterion)
+    if criterion.of_sequence:
+        rule, fix = f"None for {type(criterion).__name__}", "Weigh samples with sample_weight."
+        refuse("class_weight", rule, "weights", fix)
     if criterion.by_label and not (criterion.of_labels or target.labelled):
         no_labels()
-
-
-def unweighted(criterion: object) -> NoReturn:
-    """A criterion that class weights mean nothing to."""
-    rule, fix = f"None for {type(criterion).__name__}", "Weigh samples with sample_weight."
-    refuse("class_weight", rule, "weights", fix)
 
 
 def no_labels() -> NoReturn:

@@ -9,7 +9,7 @@ from typing import Any
 
 from spikeloss import presets
 from spikeloss._backend import checks_values, extent, is_array, kind, unwrap
-from spikeloss._door import choice, whole
+from spikeloss._door import choice, integer
 from spikeloss._shapes import Array
 from spikeloss.compat._calls import axes, labels, speaks
 from spikeloss.criteria import CrossEntropy
@@ -93,7 +93,7 @@ def _occurring(ignore_index: int | None, targets: Any) -> int | None:
     """The label to leave out; None where no label is it, as a loss that skips none is faster."""
     if ignore_index is None:
         return None
-    whole("ignore_index", ignore_index)
+    integer("ignore_index", ignore_index)
     y = unwrap(targets) if is_array(targets) else None
     if y is None or kind(y) != "integer" or 0 in y.shape or not checks_values(y):
         return ignore_index

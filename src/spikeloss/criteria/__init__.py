@@ -4,9 +4,9 @@ S is the leading axis of readouts that keep time or spikes, absent otherwise; y 
 target, w_c a class weight (1 without). Elements come multiplied by their weight.
 """
 
-from ._base import Criterion, Elements
+from ._base import Criterion, Weighed, of_label
 from ._classes import CrossEntropy, Distillation, Focal, Margin, RateNLL
-from ._penalties import Bounds, Deviation, Quantised
+from ._penalties import Bounds, Deviation, Penalty, Quantised
 from ._sequences import CTC, Similarity
 from ._times import EarlySpike, RelativeTime, TimeProximity
 from ._values import BinaryCrossEntropy, Level, PoissonNLL, SquaredError, Tempotron
@@ -20,10 +20,10 @@ __all__ = [
     "Deviation",
     "Distillation",
     "EarlySpike",
-    "Elements",
     "Focal",
     "Level",
     "Margin",
+    "Penalty",
     "PoissonNLL",
     "Quantised",
     "RateNLL",
@@ -32,6 +32,8 @@ __all__ = [
     "SquaredError",
     "Tempotron",
     "TimeProximity",
+    "Weighed",
+    "of_label",
 ]
 
 for _name in __all__:

@@ -1,26 +1,25 @@
 """What every criterion can do."""
 
 from abc import abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
-from spikeloss import _door
-from spikeloss._backend import by_class, entries, namespace
-from spikeloss._shapes import Array, Labels
-from spikeloss._stage import Stage
-from spikeloss.readouts import Reading
+from spikeloss.extend import (
+    Array,
+    Check,
+    Checked,
+    Labels,
+    Totals,
+    by_class,
+    entries,
+    fit_labels,
+    fit_numbers,
+    namespace,
+    no_labels,
+)
+from spikeloss.readouts import Outline, Reading
 
 
-class Elements(NamedTuple):
-    """What a criterion gives; every part has the axes of the decision, the last one maybe 1."""
-
-    value: Array
-    weight: Array | None = None
-    """The weight of a row, by which `value` is multiplied already; None: 1."""
-    kept: Array | None = None
-    """The rows that count; None: all."""
-
-
-class Criterion(metaclass=Stage):
+class Criterion(Checked):
     """What every criterion can do."""
 
     per_class: ClassVar[bool] = False
@@ -34,10 +33,18 @@ class Criterion(metaclass=Stage):
     does not say."""
     by_label: ClassVar[bool] = False
     """Whether class weights are those of the label, so that there must be one."""
-    whole: ClassVar[bool] = False
+    of_sequence: ClassVar[bool] = False
     """Whether it sees all steps of a record at once."""
+    couples: ClassVar[bool] = False
+    """Whether what it says of a sample depends on the others of the batch."""
+    masks: ClassVar[bool] = False
+    """Whether elements of steps that are not valid are 0, whatever the decision holds there."""
     ignore_index: int | None = None
     """The label of elements to leave out."""
+
+    def fit(self, y: Array, outline: Outline) -> Check:
+        """What is to be checked of the values of an encoded target, if it fits the decision."""
+        return fit_numbers(y, outline)
 
     @abstractmethod
     def elements(
@@ -47,17 +54,13 @@ class Criterion(metaclass=Stage):
         *,
         label: Labels | None = None,
         class_weight: Array | None = None,
-    ) -> Elements:
+    ) -> Totals:
         """The formula. `label`: the class labels behind `y`, where there are any."""
 
     @property
     def needs_steps(self) -> bool:
         """Whether the element of a step depends on how many steps the sample has."""
         return False
-
-    def average(self, reading: Reading, y: Array) -> Array | None:
-        """The mean of the elements, 0-d, where the library has both in one operation; else None."""
-        return None
 
 
 class Weighed(Criterion):
@@ -72,6 +75,11 @@ class Weighed(Criterion):
     def each(self, reading: Reading, y: Array) -> Array:
         """The formula, for labels y (S, *B) if `of_labels`, else for numbers like the decision."""
 
+    def fit(self, y: Array, outline: Outline) -> Check:
+        if self.of_labels:
+            return fit_labels(y, outline)
+        return fit_numbers(y, outline)
+
     def elements(
         self,
         reading: Reading,
@@ -79,21 +87,17 @@ class Weighed(Criterion):
         *,
         label: Labels | None = None,
         class_weight: Array | None = None,
-    ) -> Elements:
-        if self.of_labels:
-            y = label = _door.class_labels(y, reading)
-        else:
-            y = _door.values(y, reading)
+    ) -> Totals:
         value = self.each(reading, y)
         if class_weight is None:
-            return Elements(value)
+            return Totals(value)
         if label is None:
-            _door.no_labels()
+            no_labels()
         weight = entries(class_weight, label[..., None])
-        return Elements(value * weight, weight)
+        return Totals(value * weight, weight)
 
 
 def of_label(z: Array, y: Labels) -> tuple[Array, Array]:
     """1 for the class of the label, 0 for the others, (*B, C); and z_y, (*B, 1)."""
-    right, xp = by_class(y, z, 1.0, 0.0), namespace(z)
+    right, xp = by_class(y, z.shape[-1], z, 1.0, 0.0), namespace(z)
     return right, xp.sum(xp.where(right == 0, 0, z) * right, axis=-1, keepdims=True)

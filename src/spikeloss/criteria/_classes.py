@@ -1,24 +1,34 @@
 """Criteria of rows: one class should win."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from spikeloss import _door
-from spikeloss._backend import (
-    averages,
+from spikeloss.extend import (
+    Array,
+    Check,
+    Labels,
+    Totals,
+    checks_values,
+    choice,
     constant,
     entries,
+    extent,
+    fit_class_target,
+    integer,
     kind,
     log_softmax,
     lost,
     namespace,
+    number,
+    optional,
     power,
+    refuse,
+    span,
     surprise,
 )
-from spikeloss._shapes import Array, Labels
-from spikeloss.readouts import Reading
+from spikeloss.readouts import Outline, Reading
 
-from ._base import Criterion, Elements, Weighed, of_label
+from ._base import Criterion, Weighed, of_label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +51,12 @@ class CrossEntropy(Criterion):
     0.693147
     """
 
-    label_smoothing: float = 0.0
-    ignore_index: int | None = None
+    label_smoothing: float = field(default=0.0, metadata=number(low=0.0, high=1.0))
+    ignore_index: int | None = field(default=None, metadata=optional(integer()))
     of_labels: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        _door.option(self, "label_smoothing", _door.number, low=0.0, high=1.0)
-        if self.ignore_index is not None:
-            _door.option(self, "ignore_index", _door.whole)
+    def fit(self, y: Array, outline: Outline) -> Check:
+        return fit_class_target(y, outline, self.ignore_index)
 
     def elements(
         self,
@@ -57,30 +65,22 @@ class CrossEntropy(Criterion):
         *,
         label: Labels | None = None,
         class_weight: Array | None = None,
-    ) -> Elements:
-        z, xp = reading.z, namespace(reading.z)
-        y = _door.class_target(y, reading, self.ignore_index)
-        smoothing, classes = self.label_smoothing, z.shape[-1]
-        if kind(y) == "float":
-            return Elements(_expected((1 - smoothing) * y + smoothing / classes, z, class_weight))
-        kept = None if self.ignore_index is None else (y != self.ignore_index)[..., None]
-        if kept is not None:
-            y = xp.where(kept[..., 0], y, 0)
+    ) -> Totals:
+        z, smoothing, classes = reading.z, self.label_smoothing, reading.z.shape[-1]
+        if y is not label and kind(y) == "float":
+            return Totals(_expected((1 - smoothing) * y + smoothing / classes, z, class_weight))
+        counts = None
+        if self.ignore_index is not None:
+            known = y != self.ignore_index
+            y, counts = namespace(y).where(known, y, 0), known[..., None]
         value, weight = surprise(z, y), None
         if class_weight is not None:
             weight = entries(class_weight, y[..., None])
             value = value * weight
         if smoothing:
-            uniform = xp.full_like(z, 1 / classes)
+            uniform = namespace(z).full_like(z, 1 / classes)
             value = (1 - smoothing) * value + smoothing * _expected(uniform, z, class_weight)
-        return Elements(value, weight, kept)
-
-    def average(self, reading: Reading, y: Array) -> Array | None:
-        z = reading.z
-        if not averages(z) or self.label_smoothing or self.ignore_index is not None:
-            return None
-        y = _door.class_target(y, reading, None)
-        return None if kind(y) == "float" else surprise(z, y, mean=True)
+        return Totals(value, weight, 1 if counts is None else counts)
 
 
 def _expected(q: Array, z: Array, class_weight: Array | None) -> Array:
@@ -109,11 +109,8 @@ class Focal(Weighed):
     0.173287
     """
 
-    gamma: float = 2.0
+    gamma: float = field(default=2.0, metadata=number(low=0.0))
     of_labels: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        _door.option(self, "gamma", _door.number, low=0.0)
 
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
@@ -145,17 +142,24 @@ class RateNLL(Weighed):
     1.386294
     """
 
-    epsilon: float = 1e-3
+    epsilon: float = field(default=1e-3, metadata=number(above=0.0))
     of_labels: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        _door.option(self, "epsilon", _door.number, above=0.0)
-
     def each(self, reading: Reading, y: Array) -> Array:
-        z, xp = _door.spike_counts(reading.z, reading), namespace(reading.z)
-        rate = z + self.epsilon
+        _no_negative_counts(reading)
+        rate, xp = reading.z + self.epsilon, namespace(reading.z)
         _, right = of_label(rate, y)
         return xp.log(xp.sum(rate, axis=-1, keepdims=True)) - xp.log(right)
+
+
+def _no_negative_counts(reading: Reading) -> None:
+    """Counts or rates, which are not negative."""
+    z = reading.z
+    if reading.keeps is None and 0 not in z.shape and checks_values(z):
+        low, high = extent(z)
+        if low < -SLACK:
+            fix = "For membranes choose a criterion of values, such as CrossEntropy."
+            refuse("record", "spikes, whose counts are at least 0", span(low, high), fix)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,13 +181,9 @@ class Margin(Weighed):
     0.75
     """
 
-    margin: float = 1.0
-    power: int = 1
+    margin: float = field(default=1.0, metadata=number(above=0.0))
+    power: int = field(default=1, metadata=choice(1, 2))
     of_labels: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        _door.option(self, "margin", _door.number, above=0.0)
-        _door.option(self, "power", _door.choice, (1, 2))
 
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
@@ -212,10 +212,7 @@ class Distillation(Weighed):
     0.0
     """
 
-    temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        _door.option(self, "temperature", _door.number, above=0.0)
+    temperature: float = field(default=1.0, metadata=number(above=0.0))
 
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
@@ -235,6 +232,9 @@ class Distillation(Weighed):
         close = xp.log1p(xp.sum(q * _beyond_line(gap), axis=-1, keepdims=True))
         return self.temperature**2 * xp.where(near, close, far)
 
+
+SLACK = 1e-3
+"""By how much a count may be below 0: the steps of finite differences."""
 
 _NEAR = 60.0
 """Differences of logits whose exponentials float32 can add up."""

@@ -4,12 +4,22 @@ from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from spikeloss import _door
-from spikeloss._backend import absolute, namespace, power
-from spikeloss._shapes import Array, Labels
+from spikeloss.extend import (
+    Array,
+    Labels,
+    Totals,
+    absolute,
+    choice,
+    namespace,
+    number,
+    numbers,
+    optional,
+    power,
+    refuse,
+)
 from spikeloss.readouts import Reading
 
-from ._base import Criterion, Elements
+from ._base import Criterion
 
 
 class Penalty(Criterion):
@@ -31,8 +41,8 @@ class Penalty(Criterion):
         *,
         label: Labels | None = None,
         class_weight: Array | None = None,
-    ) -> Elements:
-        return Elements(self.each(reading))
+    ) -> Totals:
+        return Totals(self.each(reading))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,28 +65,32 @@ class Bounds(Penalty):
 
     >>> import numpy
     >>> from spikeloss.readouts import Reading
-    >>> reading = Reading(numpy.array([[0.0, 2.0, 5.0]]), keeps=None, steps=5, full=5)
+    >>> reading = Reading(numpy.array([[0.0, 2.0, 5.0]]))
     >>> Bounds(lower=1.0, upper=3.0).elements(reading, None).value  # (1 + 0 + 4) / 3
     array([[1.66666667]])
     """
 
-    lower: float | None = None
-    upper: float | None = None
-    power: Literal[1, 2] = 2
-    pool: Literal["mean", "sum"] = "mean"
+    lower: float | None = field(default=None, metadata=optional(number()))
+    upper: float | None = field(default=None, metadata=optional(number()))
+    power: Literal[1, 2] = field(default=2, metadata=choice(1, 2))
+    pool: Literal["mean", "sum"] = field(default="mean", metadata=choice("mean", "sum"))
 
     def __post_init__(self) -> None:
-        for name in ("lower", "upper"):
-            if getattr(self, name) is not None:
-                _door.option(self, name, _door.number)
-        _door.bounds(self.lower, self.upper)
-        _door.option(self, "power", _door.choice, (1, 2))
-        _door.option(self, "pool", _door.choice, ("mean", "sum"))
+        super().__post_init__()
+        _bounds(self.lower, self.upper)
 
     def each(self, reading: Reading) -> Array:
         outside = _outside(reading.z, self.lower, self.upper)
-        pooled = getattr(namespace(outside), self.pool)
-        return pooled(power(outside, self.power), axis=-1, keepdims=True)
+        over = getattr(namespace(outside), self.pool)
+        return over(power(outside, self.power), axis=-1, keepdims=True)
+
+
+def _bounds(lower: float | None, upper: float | None) -> None:
+    """At least one bound, the lower one not above the upper one."""
+    if lower is None and upper is None:
+        refuse("lower", "a bound, below or above", "none", "Give lower, upper or both.")
+    if lower is not None and upper is not None and lower > upper:
+        refuse("lower", f"at most upper={upper:g}", f"{lower:g}", "Swap them.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,24 +110,19 @@ class Deviation(Penalty):
 
     >>> import numpy
     >>> from spikeloss.readouts import Reading
-    >>> reading = Reading(numpy.array([[0.0, 2.0, 5.0]]), keeps=None, steps=5, full=5)
+    >>> reading = Reading(numpy.array([[0.0, 2.0, 5.0]]))
     >>> Deviation(2.0).elements(reading, None).value  # (4 + 0 + 9) / 3
     array([[4.33333333]])
     """
 
-    value: float = field(kw_only=False)
-    power: Literal[1, 2] = 2
-    pool: Literal["mean", "sum"] = "mean"
-
-    def __post_init__(self) -> None:
-        _door.option(self, "value", _door.number)
-        _door.option(self, "power", _door.choice, (1, 2))
-        _door.option(self, "pool", _door.choice, ("mean", "sum"))
+    value: float = field(kw_only=False, metadata=number())
+    power: Literal[1, 2] = field(default=2, metadata=choice(1, 2))
+    pool: Literal["mean", "sum"] = field(default="mean", metadata=choice("mean", "sum"))
 
     def each(self, reading: Reading) -> Array:
         away = _outside(reading.z, self.value, self.value)
-        pooled = getattr(namespace(away), self.pool)
-        return pooled(power(away, self.power), axis=-1, keepdims=True)
+        over = getattr(namespace(away), self.pool)
+        return over(power(away, self.power), axis=-1, keepdims=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,17 +141,13 @@ class Quantised(Penalty):
 
     >>> import numpy
     >>> from spikeloss.readouts import Reading
-    >>> reading = Reading(numpy.array([[0.25, 1.5]]), keeps=None, steps=5, full=None)
+    >>> reading = Reading(numpy.array([[0.25, 1.5]]))
     >>> Quantised(power=1).elements(reading, None).value  # (0.25 + 0.5) / 2
     array([[0.375]])
     """
 
-    levels: tuple[float, ...] = (0.0, 1.0)
-    power: Literal[1, 2] = 2
-
-    def __post_init__(self) -> None:
-        _door.option(self, "levels", _door.numbers)
-        _door.option(self, "power", _door.choice, (1, 2))
+    levels: tuple[float, ...] = field(default=(0.0, 1.0), metadata=numbers())
+    power: Literal[1, 2] = field(default=2, metadata=choice(1, 2))
 
     def each(self, reading: Reading) -> Array:
         z, xp = reading.z, namespace(reading.z)

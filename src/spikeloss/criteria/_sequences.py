@@ -2,25 +2,40 @@
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from spikeloss import _door
-from spikeloss._backend import (
+from spikeloss.extend import (
+    Array,
+    Check,
+    Labels,
+    Totals,
     absolute,
     as_index,
+    batch_first,
+    cast,
+    checks_values,
+    choice,
     constant,
     ctc,
+    extent,
+    integer,
+    kind,
+    like,
     log_softmax,
     namespace,
+    number,
+    per_sample,
     power,
     product,
+    refuse,
+    shape_of,
+    span,
     squared_distances,
 )
-from spikeloss._shapes import Array, Labels
-from spikeloss.readouts import Reading
+from spikeloss.readouts import Outline, Reading
 
-from ._base import Criterion, Elements
+from ._base import Criterion
 
 
 class Sequenced(Criterion):
@@ -29,7 +44,7 @@ class Sequenced(Criterion):
     What is left to say is the formula, `each`.
     """
 
-    whole: ClassVar[bool] = True
+    of_sequence: ClassVar[bool] = True
 
     def elements(
         self,
@@ -38,11 +53,9 @@ class Sequenced(Criterion):
         *,
         label: Labels | None = None,
         class_weight: Array | None = None,
-    ) -> Elements:
-        if class_weight is not None:
-            _door.unweighted(self)
+    ) -> Totals:
         xp, batch = namespace(reading.z), reading.batch
-        return Elements(xp.reshape(self.each(reading, y), (*batch, 1)))
+        return Totals(xp.reshape(self.each(reading, y), (*batch, 1)))
 
     @abstractmethod
     def each(self, reading: Reading, y: Array) -> Array:
@@ -78,20 +91,80 @@ class CTC(Sequenced):
     0.75
     """
 
-    blank: int = 0
+    blank: int = field(default=0, metadata=integer(low=0))
 
-    def __post_init__(self) -> None:
-        _door.option(self, "blank", _door.whole, low=0)
+    def fit(self, y: Array, outline: Outline) -> Check:
+        if self.blank >= outline.classes:
+            rule = f"a class from 0 to {outline.classes - 1}"
+            refuse("blank", rule, self.blank, "Choose a class of the record.")
+        batch = outline.batch
+        if y.ndim != len(batch) + 1 or tuple(y.shape[:-1]) != batch:
+            axes = ", ".join(map(str, (*batch, "L")))
+            rule = f"label sequences ({axes}), one row per sample"
+            refuse("target", rule, shape_of(y), "Fill short rows up with -1.")
+        _integers(y, "integer class labels")
+        return self._held
+
+    def _held(self, y: Array, outline: Outline) -> Array:
+        return _hold_sequences(as_index(y), outline.classes, self.blank)
 
     def each(self, reading: Reading, y: Array) -> Array:
         xp, z = namespace(reading.z), reading.z
-        _door.blank(self.blank, z.shape[-1])
-        labels, count, known = _door.label_sequences(y, reading, self.blank)
-        rows = xp.reshape(z, (len(z), math.prod(reading.batch), z.shape[-1]))
-        steps = as_index(xp.zeros_like(count) + len(z))
+        labels, count, known = _sequences(y, z, self.blank)
+        rows = xp.reshape(z, (z.shape[0], math.prod(reading.batch), z.shape[-1]))
+        steps = as_index(xp.zeros_like(count) + z.shape[0])
         if not isinstance(reading.steps, int):
             steps = as_index(xp.reshape(reading.steps, (-1,)))
         return known * ctc(log_softmax(rows), labels, steps, count, self.blank)
+
+
+def _integers(y: Array, rule: str) -> None:
+    if kind(y) != "integer":
+        refuse("target", rule, y.dtype, cast("target", y, "int"), TypeError)
+
+
+def _hold_sequences(y: Array, classes: int, blank: int) -> Array:
+    """Label sequences (*B, L) without blanks, and -1 only after the labels."""
+    if 0 in y.shape or not checks_values(y):
+        return y
+    low, high = extent(y)
+    if low < -1 or high >= classes:
+        fix = "Fill short rows up with -1."
+        if low >= -1:
+            fix = f"Use at least {high + 1} classes."
+        refuse("target", f"labels from 0 to {classes - 1}, or -1", span(low, high), fix)
+    xp = namespace(y)
+    if bool(xp.any(y == blank)):
+        fix = "Leave blanks out; fill short rows up with -1."
+        refuse("target", f"labels other than the blank {blank}", blank, fix)
+    if bool(xp.any((y[..., 1:] >= 0) & (y[..., :-1] < 0))):
+        refuse("target", "-1 after the labels only", "labels after -1", "Close the gaps.")
+    return y
+
+
+def _sequences(y: Array, z: Array, blank: int) -> tuple[Array, Array, Array]:
+    """Labels (B, L) that are no blank, how many there are in each row, the others padding, and 1.
+
+    In place of 1 nan for a row that has other labels than that, where they cannot be checked.
+    """
+    xp, classes = namespace(z), z.shape[-1]
+    y = xp.reshape(y, (math.prod(y.shape[:-1]), y.shape[-1]))
+    some = y >= 0
+    wrong = (y < -1) | (y >= classes) | (y == blank)
+    one, length = min(y.shape[-1], 1), y.shape[-1]
+    gap = some[:, one:] & ~some[:, : length - one]
+    count = xp.sum(xp.astype(some, y.dtype), axis=-1)
+    known = ~(xp.any(wrong, axis=-1) | xp.any(gap, axis=-1))
+    other = (blank + 1) % classes
+    return xp.where(some & ~wrong, y, other), count, xp.where(known, like(1.0, z), xp.nan)
+
+
+def _indices(y: Array, outline: Outline) -> Array:
+    return as_index(y)
+
+
+PAIRED = 10_000
+"""Samples of a batch whose pairs are compared: 400 MB in float32 for each array of pairs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,25 +191,34 @@ class Similarity(Sequenced):
     0.5
     """
 
-    kernel: Literal["cosine", "sigmoid", "gaussian"] = "cosine"
-    scale: float = 1.0
-    power: Literal[1, 2] = 2
+    kernel: Literal["cosine", "sigmoid", "gaussian"] = field(
+        default="cosine", metadata=choice("cosine", "sigmoid", "gaussian")
+    )
+    scale: float = field(default=1.0, metadata=number(above=0.0))
+    power: Literal[1, 2] = field(default=2, metadata=choice(1, 2))
     of_labels: ClassVar[bool] = True
+    couples: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        _door.option(self, "kernel", _door.choice, ("cosine", "sigmoid", "gaussian"))
-        _door.option(self, "scale", _door.number, above=0.0)
-        _door.option(self, "power", _door.choice, (1, 2))
+    def fit(self, y: Array, outline: Outline) -> Check:
+        batch = outline.batch
+        if tuple(y.shape) != batch:
+            fix = batch_first(y.shape, batch, outline.steps, "Pass one label per sample.")
+            refuse("target", per_sample(batch, "label"), shape_of(y), fix)
+        _integers(y, "integer labels")
+        if math.prod(batch) > PAIRED:
+            rule = f"at most {PAIRED} samples, as every pair of them is compared"
+            refuse("record", rule, math.prod(batch), "Split the batch.")
+        return _indices
 
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
-        label = xp.reshape(_door.group_labels(y, reading), (-1,))
-        _door.compared(len(label))
-        rows = xp.reshape(z, (len(z), len(label), z.shape[-1]))
-        rows = xp.reshape(xp.moveaxis(rows, (0,), (1,)), (len(label), len(z) * z.shape[-1]))
-        alike = xp.astype(label[:, None] == label[None], z.dtype)
+        label, (steps, *_, neurons) = xp.reshape(y, (-1,)), z.shape
+        samples = label.shape[0]
+        rows = xp.moveaxis(xp.reshape(z, (steps, samples, neurons)), (0,), (1,))
+        rows = xp.reshape(rows, (samples, steps * neurons))
+        alike = xp.astype(label[:, None] == label[None, :], z.dtype)
         gaps = power(absolute(self._kernel(rows) - alike), self.power)
-        return xp.sum(gaps, axis=-1) / max(len(label), 1)
+        return xp.sum(gaps, axis=-1) / max(samples, 1)
 
     def _kernel(self, x: Array) -> Array:
         xp = namespace(x)
@@ -144,10 +226,10 @@ class Similarity(Sequenced):
             return (1 + xp.tanh(self.scale / 2 * product(x, x.T))) / 2
         if self.kernel == "gaussian":
             # The nearer to 0 the numbers are, the less their rounding does to the derivative.
-            x = x - constant(xp.sum(x, axis=0) / max(len(x), 1))
+            x = x - constant(xp.sum(x, axis=0) / max(x.shape[0], 1))
             return xp.exp(squared_distances(x) / (-2 * self.scale * self.scale))
         top = constant(xp.max(xp.abs(x), axis=-1, keepdims=True))
         x = x / xp.where(top > 0, top, 1)
         square = xp.sum(x * x, axis=-1)
         norm = xp.where(square > 0, square, 1) ** 0.5
-        return product(x, x.T) / (norm[:, None] * norm[None])
+        return product(x, x.T) / (norm[:, None] * norm[None, :])

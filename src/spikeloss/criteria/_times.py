@@ -1,13 +1,10 @@
 """Criteria of spike times."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from spikeloss import _door
-from spikeloss._backend import absolute, namespace
-from spikeloss._shapes import Array
-from spikeloss.readouts import Reading
-from spikeloss.readouts._times import LATEST
+from spikeloss.extend import Array, absolute, namespace, number
+from spikeloss.readouts import LATEST, Reading
 
 from ._base import Weighed, of_label
 
@@ -30,12 +27,9 @@ class RelativeTime(Weighed):
     1.0
     """
 
-    delay: float
+    delay: float = field(metadata=number(above=0.0))
     of_labels: ClassVar[bool] = True
     of_times: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        _door.option(self, "delay", _door.number, above=0.0)
 
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
@@ -61,7 +55,7 @@ class EarlySpike(Weighed):
 
     >>> import numpy
     >>> from spikeloss.readouts import Reading
-    >>> reading = Reading(numpy.array([[numpy.log(3.0), 0.0]]), keeps=None, steps=5, full=None)
+    >>> reading = Reading(numpy.array([[numpy.log(3.0), 0.0]]))
     >>> EarlySpike(tau=1.0).elements(reading, numpy.array([0])).value.round(9)
     array([[2.]])
     """
@@ -69,10 +63,7 @@ class EarlySpike(Weighed):
     of_labels: ClassVar[bool] = True
     of_times: ClassVar[bool] = True
 
-    tau: float
-
-    def __post_init__(self) -> None:
-        _door.option(self, "tau", _door.number, above=0.0)
+    tau: float = field(metadata=number(above=0.0))
 
     def each(self, reading: Reading, y: Array) -> Array:
         _, z_y = of_label(reading.z, y)
@@ -94,7 +85,7 @@ class TimeProximity(Weighed):
 
     >>> import numpy
     >>> from spikeloss.readouts import Reading
-    >>> reading = Reading(numpy.array([[3.0]]), keeps=None, steps=5, full=None)
+    >>> reading = Reading(numpy.array([[3.0]]))
     >>> TimeProximity(tau=2.0).elements(reading, numpy.array([[3.0]])).value.round(6)  # -ln 2
     array([[-0.693147]])
     """
@@ -102,10 +93,7 @@ class TimeProximity(Weighed):
     per_class: ClassVar[bool] = True
     of_times: ClassVar[bool] = True
 
-    tau: float
-
-    def __post_init__(self) -> None:
-        _door.option(self, "tau", _door.number, above=0.0)
+    tau: float = field(metadata=number(above=0.0))
 
     def each(self, reading: Reading, y: Array) -> Array:
         xp = namespace(reading.z)

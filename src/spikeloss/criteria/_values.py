@@ -1,12 +1,24 @@
 """Criteria of numbers: every class, neuron or spike time has a target of its own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from spikeloss import _door
-from spikeloss._backend import averages, namespace, power, squared_difference
-from spikeloss._shapes import Array
-from spikeloss.readouts import Reading
+from spikeloss.extend import (
+    AT_LEAST_0,
+    SHARES,
+    Array,
+    Check,
+    choice,
+    fit_numbers,
+    flag,
+    namespace,
+    number,
+    optional,
+    power,
+    select,
+    squared_difference,
+)
+from spikeloss.readouts import Outline, Reading
 
 from ._base import Weighed
 
@@ -33,38 +45,26 @@ class SquaredError(Weighed):
     0.125
     """
 
-    tolerance: float = 0.0
-    delta: float | None = None
-    steps_power: int = 0
+    tolerance: float = field(default=0.0, metadata=number(low=0.0))
+    delta: float | None = field(default=None, metadata=optional(number(above=0.0)))
+    steps_power: int = field(default=0, metadata=choice(0, 1, 2))
     per_class: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        _door.option(self, "tolerance", _door.number, low=0.0)
-        if self.delta is not None:
-            _door.option(self, "delta", _door.number, above=0.0)
-        _door.option(self, "steps_power", _door.choice, (0, 1, 2))
+    masks: ClassVar[bool] = True
 
     @property
     def needs_steps(self) -> bool:
         return bool(self.steps_power)
 
     def each(self, reading: Reading, y: Array) -> Array:
-        z, xp = reading.z, namespace(reading.z)
-        value = squared_difference(z, y)
-        if self.delta is not None:
-            size = xp.abs(z - y)
-            value = xp.where(size <= self.delta, value, self.delta * (2 * size - self.delta))
-        if self.tolerance:
-            value = xp.where(xp.abs(z - y) < self.tolerance, 0, value)
-        if self.steps_power:
-            value = value / power(reading.steps, self.steps_power)
-        return value
-
-    def average(self, reading: Reading, y: Array) -> Array | None:
-        z = reading.z
-        if not averages(z) or self.delta is not None or self.tolerance:
-            return None
-        value = squared_difference(z, _door.values(y, reading), mean=True)
+        z, valid, xp = reading.z, reading.valid, namespace(reading.z)
+        if self.delta is None and not self.tolerance:
+            value = squared_difference(z, y, valid)
+        else:
+            error = z - y if valid is None else select(valid, z - y, 0.0)
+            value, size = error * error, xp.abs(error)
+            if self.delta is not None:
+                value = xp.where(size <= self.delta, value, self.delta * (2 * size - self.delta))
+            value = xp.where(size < self.tolerance, 0, value)
         return value / power(reading.steps, self.steps_power) if self.steps_power else value
 
 
@@ -88,17 +88,16 @@ class BinaryCrossEntropy(Weighed):
     0.693147
     """
 
-    slope: float = 1.0
-    threshold: float = 0.0
+    slope: float = field(default=1.0, metadata=number(above=0.0))
+    threshold: float = field(default=0.0, metadata=number())
     per_class: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        _door.option(self, "slope", _door.number, above=0.0)
-        _door.option(self, "threshold", _door.number)
+    def fit(self, y: Array, outline: Outline) -> Check:
+        return fit_numbers(y, outline, SHARES)
 
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
-        a, y = self.slope * (z - self.threshold), _door.shares(y, reading)
+        a = self.slope * (z - self.threshold)
         # log(1 + e^a) = max(a, 0) + log(1 + e^-|a|), its derivative 1/2 at a = 0 by a/2 + |a|/2.
         # The first parts cancel where y is sure, and leave the small one its digits.
         return a / 2 + xp.abs(a) / 2 - y * a + xp.log1p(xp.exp(-xp.abs(a)))
@@ -122,9 +121,12 @@ class PoissonNLL(Weighed):
 
     per_class: ClassVar[bool] = True
 
+    def fit(self, y: Array, outline: Outline) -> Check:
+        return fit_numbers(y, outline, AT_LEAST_0)
+
     def each(self, reading: Reading, y: Array) -> Array:
         z = reading.z
-        return namespace(z).exp(z) - _door.at_least_0(y, reading) * z
+        return namespace(z).exp(z) - y * z
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,15 +147,15 @@ class Tempotron(Weighed):
     0.75
     """
 
-    threshold: float = 1.0
+    threshold: float = field(default=1.0, metadata=number())
     per_class: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        _door.option(self, "threshold", _door.number)
+    def fit(self, y: Array, outline: Outline) -> Check:
+        return fit_numbers(y, outline, SHARES)
 
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
-        above, y = z - self.threshold, _door.shares(y, reading)
+        above = z - self.threshold
         missing = xp.where((above >= 0) | (y == 0), 0, -above)  # 0 times infinity is none
         excess = xp.where((above <= 0) | (y == 1), 0, above)
         return y * missing + (1 - y) * excess
@@ -172,20 +174,19 @@ class Level(Weighed):
 
     >>> import numpy
     >>> from spikeloss.readouts import Reading
-    >>> reading = Reading(numpy.array([[0.5, 2.0]]), keeps=None, steps=5, full=1.0)
+    >>> reading = Reading(numpy.array([[0.5, 2.0]]))
     >>> Level(level=1.0).elements(reading, numpy.array([[1.0, 0.0]])).value
     array([[0.25]])
     """
 
-    level: float = 1.0
-    others: bool = False
+    level: float = field(default=1.0, metadata=number())
+    others: bool = field(default=False, metadata=flag())
 
-    def __post_init__(self) -> None:
-        _door.option(self, "level", _door.number)
-        _door.option(self, "others", _door.flag)
+    def fit(self, y: Array, outline: Outline) -> Check:
+        return fit_numbers(y, outline, SHARES)
 
     def each(self, reading: Reading, y: Array) -> Array:
-        xp, y = namespace(reading.z), _door.shares(y, reading)
+        xp = namespace(reading.z)
         m = 1 - y if self.others else y
         marked = xp.sum(m, axis=-1, keepdims=True)
         gap = xp.where(m == 0, 0, reading.z - self.level)

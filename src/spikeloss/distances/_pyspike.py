@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 from spikeloss import _door
-from spikeloss._backend import as_array, concrete, constant, like, namespace
+from spikeloss._backend import as_array, concrete, constant, like, listed, namespace
 from spikeloss._door._words import span
 from spikeloss._shapes import Array
 
@@ -136,6 +136,6 @@ def _each(name: str, a_times: Any, b_times: Any, interval: Any) -> Array:
         return package.SpikeTrain(spikes, (start, end))
 
     (*batch, n), m, xp = a.shape, b.shape[-1], namespace(a)
-    rows = (xp.reshape(constant(x), (math.prod(batch), k)).tolist() for x, k in ((a, n), (b, m)))
+    rows = (listed(xp.reshape(constant(x), (math.prod(batch), k))) for x, k in ((a, n), (b, m)))
     values = [measure(train(one), train(other)) for one, other in zip(*rows, strict=True)]
     return as_array(xp.reshape(like(values, a), tuple(batch)), dtype)

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal, Unpack
 
 from spikeloss import _door
 from spikeloss._backend import absolute, as_array, constant, is_array, like, namespace
-from spikeloss._door._words import shape_of
-from spikeloss._piece import Dense
+from spikeloss._door import shape_of
+from spikeloss._open import open_record
+from spikeloss._piece import Dense, every_step
 from spikeloss._shapes import Array, Layout, Record
 from spikeloss.readouts import FilteredTrace
 
@@ -68,6 +69,7 @@ def van_rossum(
     piece, dtype = _difference(a, b, FilteredTrace(tau=tau), layout)
     xp = namespace(piece.x)
     trace, (end,) = FilteredTrace(tau=tau).read(piece, None)
+    trace = piece.masked(trace)
     lost = -math.expm1(-2 / tau)  # of y^2, in a step
     later = math.exp(-2 / tau) / lost if _door.flag("tail", tail) else 0.0
 
@@ -84,15 +86,15 @@ def van_rossum(
 
 def _difference(a: Any, b: Any, readout: FilteredTrace, layout: Layout) -> tuple[Dense, Any]:
     """a - b as a record, and the dtype of the result."""
-    first = _door.dense(_door.open_record(a, **layout), readout)
+    first = every_step(open_record(a, **layout), readout)
     if is_array(b):
         b = _door.beside_record("b", b, first.x)
-    second = _door.dense(_door.open_record(b, **layout), readout)
+    second = every_step(open_record(b, **layout), readout)
     if first.x.shape != second.x.shape:
         rule = f"the shape of a, {tuple(first.x.shape)} with time first"
         _door.refuse("b", rule, shape_of(second.x), "Pass two records of one shape.")
     dtype = namespace(first.x).result_type(first.dtype, second.dtype)
-    return first._replace(x=first.x - second.x), dtype
+    return first.replaced(raw=first.x - second.x), dtype
 
 
 def van_rossum_times(

@@ -96,22 +96,25 @@ def _edits(a: Array, b: Array, cost: float, softness: float) -> Array:
     The table G, (n + 1) x (m + 1), one diagonal i + j = d after the other, each by i; where j is
     not from 0 to m stands what nothing reads.
     """
-    if len(b) < len(a):
+    if b.shape[0] < a.shape[0]:
         a, b = b, a
-    xp, n, m = namespace(a), len(a), len(b)
+    xp, n, m = namespace(a), a.shape[0], b.shape[0]
     (a, in_a), (b, in_b) = fired(a), fired(b)
     i, j = xp.sum(as_index(in_a), axis=0), xp.sum(as_index(in_b), axis=0)
     if not n:
         return xp.astype(i + j, a.dtype)
     row, d = arange(n, a) + 1, arange(n + m, a) + 1
     column = xp.clip(d[:, None] - row, 1, m) - 1
-    moved = cost * absolute(a - b[column])
+    paired = xp.reshape(
+        xp.take(b, xp.reshape(column, (-1,)), axis=0), (*column.shape, *b.shape[1:])
+    )
+    moved = cost * absolute(a - paired)
     edge = d[:, None] == row  # j = 0
-    first = xp.zeros_like(a[:1])
+    first = xp.zeros_like(a[:1, ...])
 
     def step(carry: Any, given: Any) -> tuple[Any, Array]:
         (before, last), (d, edge, moved) = carry, given
-        least = _least(last[:-1] + 1, last[1:] + 1, before[:-1] + moved, softness)
+        least = _least(last[:-1, ...] + 1, last[1:, ...] + 1, before[:-1, ...] + moved, softness)
         edge = xp.reshape(edge, (n,) + (1,) * (least.ndim - 1))
         new = xp.concat([first + d, xp.where(edge, d, least)])
         return (last, new), new
@@ -120,7 +123,7 @@ def _edits(a: Array, b: Array, cost: float, softness: float) -> Array:
     _, table = scan(step, (start, start), (xp.astype(d, a.dtype), edge, moved))
     # What is asked for is G at the numbers of spikes; beyond it is padding.
     states = (n + m + 1) * (n + 1)
-    table = xp.reshape(xp.concat([start[None], table]), (states, *a.shape[1:]))
+    table = xp.reshape(xp.concat([start[None, ...], table]), (states, *a.shape[1:]))
     return at(table, (i + j) * (n + 1) + i)
 
 
@@ -150,7 +153,7 @@ def _labelled_edits(a: Array, b: Array, cost: float, change: float) -> Array:
     place = xp.zeros_like(xp.sum(as_index(in_b), axis=(0, 1)))
     table = xp.broadcast_to(like(0, a), (*(m + 1,) * units, *batch))
     for unit in range(units):
-        place = place * (m + 1) + counts[unit]
+        place = place * (m + 1) + counts[unit, ...]
         table = table + _along(xp.astype(arange(m + 1, a), a.dtype), unit, units + len(batch))
     free, other = like(0, a), like(change, a)
 
@@ -158,7 +161,7 @@ def _labelled_edits(a: Array, b: Array, cost: float, change: float) -> Array:
         time, there, label = given
         new = table + 1
         for unit in range(units):
-            moved = cost * absolute(time - b[unit]) + xp.where(label == unit, free, other)
+            moved = cost * absolute(time - b[unit, ...]) + xp.where(label == unit, free, other)
             moved = xp.reshape(moved, (*(1,) * unit, m, *(1,) * (units - 1 - unit), *batch))
             new = _joined(new, _cut(table, unit, 0, m) + moved, 1, unit)
         for unit in range(units):
@@ -168,7 +171,7 @@ def _labelled_edits(a: Array, b: Array, cost: float, change: float) -> Array:
                 shift *= 2
         return xp.where(there, new, table), time
 
-    if len(flat):
+    if flat.shape[0]:
         table, _ = scan(step, table, (times, in_a, label))
     return at(xp.reshape(table, ((m + 1) ** units, *batch)), place)
 
@@ -181,7 +184,7 @@ def _joined(table: Array, other: Array, start: int, axis: int) -> Array:
 
 
 def _cut(table: Array, axis: int, start: int, end: int) -> Array:
-    return table[(slice(None),) * axis + (slice(start, end),)]
+    return table[(slice(None),) * axis + (slice(start, end), ...)]
 
 
 def _along(x: Array, axis: int, axes: int) -> Array:

@@ -91,6 +91,6 @@ def _target(loss: Loss) -> str:
         return "train"
     if loss.of_labels:
         return "labels"
-    if loss.criterion.whole:
+    if loss.criterion.of_sequence:
         return "sequences"
     return "wanted" if isinstance(loss.criterion, Level) else "teacher"

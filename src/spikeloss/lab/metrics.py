@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikeloss._door import open_record
+from spikeloss._open import open_record
 from spikeloss._piece import Piece
 from spikeloss.metrics._activity import fired
 from spikeloss.metrics._anytime import latencies

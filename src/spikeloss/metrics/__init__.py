@@ -21,11 +21,9 @@ from ._activity import (
 )
 from ._anytime import anytime_accuracy, anytime_area, decision_latency
 from ._decisions import Judge, accuracy, calibration_error, confusion, top_k
-from ._tally import Tally
 
 __all__ = [
     "Judge",
-    "Tally",
     "accuracy",
     "anytime_accuracy",
     "anytime_area",

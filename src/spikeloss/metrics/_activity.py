@@ -5,14 +5,17 @@ from typing import Any, Unpack
 
 from spikeloss import _door
 from spikeloss import _shapes as shapes
-from spikeloss._backend import accumulate, arange, namespace, running_sum
-from spikeloss._piece import Piece, Sparse, in_order
+from spikeloss._backend import accumulate, arange, count_true, like, namespace, running_sum
+from spikeloss._open import open_record
+from spikeloss._piece import Piece, Sparse, finite, in_order
 from spikeloss._shapes import Array, Layout
+from spikeloss._whole import evidence
+from spikeloss.parts import Parts
 from spikeloss.readouts import SumOverTime
 from spikeloss.records import Packed
 
 from ._decisions import loss_of
-from ._tally import Tally, tally
+from ._tally import of_one, tally
 
 
 def spikes_per_sample(record: shapes.Record, **layout: Unpack[Layout]) -> Array:
@@ -27,7 +30,7 @@ def spikes_per_sample(record: shapes.Record, **layout: Unpack[Layout]) -> Array:
     >>> float(spikes_per_sample(numpy.array([[[1, 1], [0, 1]], [[1, 1], [0, 0]]])))
     2.5
     """
-    return tally_operations(record, 1.0, layout).mean()
+    return tally_operations(record, 1.0, layout).value()
 
 
 def synaptic_operations(record: shapes.Record, fan_out: Any, **layout: Unpack[Layout]) -> Array:
@@ -47,7 +50,7 @@ def synaptic_operations(record: shapes.Record, fan_out: Any, **layout: Unpack[La
     >>> float(synaptic_operations(record, [10, 1]))
     11.5
     """
-    return tally_operations(record, fan_out, layout).mean()
+    return tally_operations(record, fan_out, layout).value()
 
 
 def firing_rates(record: shapes.Record, **layout: Unpack[Layout]) -> Array:
@@ -66,7 +69,8 @@ def firing_rates(record: shapes.Record, **layout: Unpack[Layout]) -> Array:
     xp, (*batch, neurons), steps = namespace(counts), counts.shape, piece.end
     total = xp.sum(xp.reshape(counts, (-1, neurons)), axis=0)
     steps = steps * math.prod(batch) if isinstance(steps, int) else xp.sum(steps)
-    return Tally(xp.astype(total, piece.values.dtype), steps).mean()
+    total = xp.astype(total, piece.raw.dtype)
+    return of_one(total, like(steps, total)).value()
 
 
 def rate_histogram(record: shapes.Record, *, bins: int = 10, **layout: Unpack[Layout]) -> Array:
@@ -83,15 +87,15 @@ def rate_histogram(record: shapes.Record, *, bins: int = 10, **layout: Unpack[La
     >>> rate_histogram(numpy.array([[[1, 0, 0]], [[1, 1, 0]]]), bins=2)
     array([1, 2])
     """
-    bins = _door.whole("bins", bins, low=1)
+    bins = _door.integer("bins", bins, low=1)
     counts, piece = counted(record, layout)
-    xp, steps, kept = namespace(counts), piece.end, piece.kept
-    if kept is not None:
-        steps = xp.where(kept, steps, 1)
+    xp, steps, some = namespace(counts), piece.end, piece.counts
+    if some is not None:
+        steps = xp.where(some, steps, 1)
     place = counts * bins // steps
     place = xp.where(place < bins, place, bins - 1)
-    if kept is not None:
-        place = xp.where(kept, place, bins)
+    if some is not None:
+        place = xp.where(some, place, bins)
     place = xp.reshape(place, (-1,))
     return accumulate(xp.ones_like(place), place, bins)
 
@@ -128,28 +132,28 @@ def saturated_fraction(record: shapes.Record, **layout: Unpack[Layout]) -> Array
     return _fraction(counts == piece.end, piece)
 
 
-def tally_operations(record: Any, fan_out: Any, layout: Layout) -> Tally:
+def tally_operations(record: Any, fan_out: Any, layout: Layout) -> Parts:
     """The synaptic updates of every sample."""
     counts, piece = counted(record, layout)
     xp = namespace(counts)
     counts = xp.astype(counts, piece.values.dtype)
     each = xp.sum(counts * _door.fan_outs(fan_out, counts), axis=-1, keepdims=True)
-    return tally(each, piece.kept)
+    return tally(each, piece.counts)
 
 
 def _fraction(of: Array, piece: Piece) -> Array:
     """The share of pairs of sample and neuron that `of` (*B, N) is true for."""
-    return tally(namespace(of).astype(of, piece.values.dtype), piece.kept).mean()
+    return tally(namespace(of).astype(of, piece.values.dtype), piece.counts).value()
 
 
 def counted(record: Any, layout: Layout) -> tuple[Array, Piece]:
     """The spikes of every neuron, (*B, N) integers, and the piece that ends the record."""
     _door.layer(record, layout.get("class_axis"))
     if isinstance(record, Packed):  # its entries are 0 and 1
-        z, _, piece = loss_of(SumOverTime()).evidence(record, **layout)
+        z, _, piece = evidence(loss_of(SumOverTime()), record, **layout)
         return namespace(z).astype(z, arange(0, z).dtype), piece
-    piece = _door.open_record(record, **layout)
-    _door.spikes(piece)
+    piece = open_record(record, **layout)
+    finite(piece)
     return fired(piece), piece
 
 
@@ -157,18 +161,18 @@ def fired(piece: Piece) -> Array:
     """The entries that are not zero of every neuron, (*B, N) integers."""
     if isinstance(piece, Sparse):
         return _events_fired(piece)
-    x = piece.x
-    return namespace(x).sum(x != 0, axis=0, dtype=arange(0, x).dtype)
+    return count_true(piece.x != 0)
 
 
 def _events_fired(piece: Sparse) -> Array:
     """Events of one neuron and step are one entry of the record, the sum of their amplitudes."""
-    xp, cells, events = namespace(piece.time), math.prod(piece.shape), len(piece.time)
+    xp, cells, events = namespace(piece.time), math.prod(piece.shape[1:]), piece.time.shape[0]
     order = in_order(piece.time, piece.cell)
     step, cell = xp.floor(piece.time[order]), piece.cell[order]
-    new = (step[1:] != step[:-1]) | (cell[1:] != cell[:-1])
-    new = xp.concat([xp.ones_like(step[:1], dtype=xp.bool), new])
+    one = min(events, 1)
+    new = (step[one:] != step[: events - one]) | (cell[one:] != cell[: events - one])
+    new = xp.concat([xp.ones_like(step[:one], dtype=xp.bool), new])
     entry = running_sum(xp.astype(new, cell.dtype)) - 1
     amplitude = accumulate(piece.amplitude[order], entry, events)[entry]
     fired = xp.astype(new & (amplitude != 0), cell.dtype)
-    return xp.reshape(accumulate(fired, cell, cells), piece.shape)
+    return xp.reshape(accumulate(fired, cell, cells), piece.shape[1:])

@@ -3,17 +3,20 @@
 import math
 from typing import Any, Unpack
 
-from spikeloss import _door
 from spikeloss import _shapes as shapes
 from spikeloss._backend import as_array, first_nonzero, namespace, numbered, running_sum
 from spikeloss._door import refuse
-from spikeloss._piece import Dense
+from spikeloss._judge import classes, judged, labelled
+from spikeloss._open import open_record
+from spikeloss._piece import Dense, every_step
+from spikeloss._plan import layers_of
 from spikeloss._shapes import Array, Carry, Layout
 from spikeloss.loss import Loss
+from spikeloss.parts import Parts
 from spikeloss.readouts import Readout
 
 from ._decisions import Decision, Judge, loss_of
-from ._tally import Tally, tally
+from ._tally import tally
 
 
 def anytime_accuracy(
@@ -40,7 +43,7 @@ def anytime_accuracy(
     >>> anytime_accuracy(SumOverTime(), record, numpy.array([0, 0]))
     array([0., 1., 1.], dtype=float32)
     """
-    return tally_anytime(judge, record, labels, layout).mean()
+    return tally_anytime(judge, record, labels, layout).value()
 
 
 def anytime_area(
@@ -79,14 +82,14 @@ def decision_latency(judge: Judge, record: shapes.Record, **layout: Unpack[Layou
     1.0
     """
     steps, decided = latencies(judge, record, layout)
-    return tally(steps, decided >= 0).mean()
+    return tally(steps, decided >= 0).value()
 
 
-def tally_anytime(judge: Judge, record: Any, labels: Any, layout: Layout) -> Tally:
+def tally_anytime(judge: Judge, record: Any, labels: Any, layout: Layout) -> Parts:
     """Samples that are right after each step, (T,)."""
     loss, piece = _timed(judge, record, layout)
     evidence, spoke = _anytime(loss, piece)
-    found = Decision(evidence, spoke, *loss.labelled(labels, evidence[-1], piece))
+    found = Decision(evidence, spoke, *labelled(loss, labels, evidence[-1, ...], piece))
     return found.tally(found.right)
 
 
@@ -94,13 +97,13 @@ def latencies(judge: Judge, record: Any, layout: Layout) -> tuple[Array, Array]:
     """The valid steps of every sample before its decision was final, and that decision, (*B)."""
     loss, piece = _timed(judge, record, layout)
     evidence, spoke = _anytime(loss, piece)
-    decided, xp = Loss.classes(evidence, spoke), namespace(evidence)
-    t = numbered(len(decided), decided)
-    final = xp.max(xp.where(decided != decided[-1], t + 1, 0), axis=0)
+    decided, xp = classes(evidence, spoke), namespace(evidence)
+    t = numbered(decided.shape[0], decided)
+    final = xp.max(xp.where(decided != decided[-1, ...], t + 1, 0), axis=0)
     before = t < final
     if piece.valid is not None:
         before = before & piece.valid[..., 0]
-    return xp.sum(xp.astype(before, evidence.dtype), axis=0), decided[-1]
+    return xp.sum(xp.astype(before, evidence.dtype), axis=0), decided[-1, ...]
 
 
 def _timed(judge: Judge, record: Any, layout: Layout) -> tuple[Loss, Dense]:
@@ -112,24 +115,26 @@ def _timed(judge: Judge, record: Any, layout: Layout) -> tuple[Loss, Dense]:
     if loss.readout.couples:
         rule, got = "a readout that reads each sample by itself", type(loss.readout).__name__
         refuse("judge", rule, got, "Cut the record yourself, at each step.", TypeError)
-    return loss, _door.dense(_door.open_record(loss.layer(record), **layout), loss.readout)
+    (layer,) = layers_of(loss, record, several=False)
+    record = record if layer is None else record[layer]
+    return loss, every_step(open_record(record, **layout), loss.readout)
 
 
 def _anytime(loss: Loss, piece: Dense) -> tuple[Array, Array]:
     """What every step and those before say: the evidence (T, *B, C); who spoke (T, *B)."""
     xp, x, readout = namespace(piece.x), piece.x, loss.readout
     active = xp.astype(xp.any(x != 0, axis=-1), x.dtype)
-    t = numbered(len(x), active)
+    t = numbered(x.shape[0], active)
     spoke = t >= first_nonzero(active)
     if readout.keeps != "time":
-        return loss.judged(_prefixes(readout, piece), t[..., None] + 1), spoke
+        return judged(loss, _prefixes(readout, piece), t[..., None] + 1), spoke
     z, _ = readout.read(piece, None)
     if piece.valid is None:
         steps = t[..., None] + 1
     else:
         z, steps = xp.where(piece.valid, z, 0), running_sum(xp.astype(piece.valid, t.dtype))
     steps = xp.astype(xp.where(steps > 0, steps, 1), z.dtype)
-    return loss.judged(running_sum(z) / steps, steps), spoke
+    return judged(loss, running_sum(z) / steps, steps), spoke
 
 
 def _prefixes(readout: Readout, piece: Dense) -> Array:
@@ -141,16 +146,17 @@ def _prefixes(readout: Readout, piece: Dense) -> Array:
     x, xp, valid = piece.x, namespace(piece.x), piece.valid
     if valid is None:
         valid = xp.ones_like(x[..., :1], dtype=xp.bool)
-    count, size = len(x), math.isqrt(len(x) - 1) + 1
+    count, size = x.shape[0], math.isqrt(x.shape[0] - 1) + 1
     copy = numbered(size, x)
-    steps = copy[:, None]
-    start = xp.zeros_like(_copies(valid[:1], size)[0], dtype=copy.dtype)
+    steps = copy[:, None, ...]
+    start = xp.zeros_like(_copies(valid[:1, ...], size)[0, ...], dtype=copy.dtype)
     carry: Carry = None
     found = []
     for first in range(0, count, size):
-        here = _copies(x[first : first + size], size)
-        whole = _copies(valid[first : first + size], size)
-        cut = whole & (steps[: len(here)] <= copy)
+        end = min(first + size, count)
+        here = _copies(x[first:end, ...], size)
+        whole = _copies(valid[first:end, ...], size)
+        cut = whole & (steps[: end - first, ...] <= copy)
         kept = xp.where(cut, here, 0)
         found.append(readout.read(_piece(kept, cut, start, piece), carry)[0])
         if first + size < count:
@@ -158,17 +164,15 @@ def _prefixes(readout: Readout, piece: Dense) -> Array:
             _, carry = readout.read(full, carry)
             start = full.end
     if readout.keeps == "spikes":
-        return xp.concat(found, axis=1)[:, :count]
-    return xp.concat(found)[:count]
+        return xp.concat(found, axis=1)[:, :count, ...]
+    return xp.concat(found)[:count, ...]
 
 
 def _copies(x: Array, count: int) -> Array:
     """Every step `count` times, along a second axis."""
-    return namespace(x).broadcast_to(x[:, None], (len(x), count, *x.shape[1:]))
+    return namespace(x).broadcast_to(x[:, None, ...], (x.shape[0], count, *x.shape[1:]))
 
 
 def _piece(x: Array, valid: Array, start: Array, like: Dense) -> Dense:
     """Some steps after others, of a record such as `like`."""
-    xp = namespace(valid)
-    end = start + xp.sum(xp.astype(valid, start.dtype), axis=0)
-    return Dense(x, valid, start, end, like.dtype, like.gaps, decides=True)
+    return Dense(x, like.dtype, start=start, mask=valid, part=True, decides=True)

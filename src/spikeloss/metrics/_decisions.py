@@ -5,13 +5,15 @@ from typing import Any, NamedTuple, TypeAlias, Unpack
 from spikeloss import _door
 from spikeloss import _shapes as shapes
 from spikeloss._backend import accumulate, arange, log_softmax, namespace
+from spikeloss._judge import classes, comparable, labelled, rounding
 from spikeloss._shapes import Array, Layout
-from spikeloss._steps import both
+from spikeloss._whole import evidence
 from spikeloss.criteria import CrossEntropy
 from spikeloss.loss import Loss, Total
+from spikeloss.parts import Parts, both
 from spikeloss.readouts import Readout
 
-from ._tally import Tally, tally
+from ._tally import of_one, tally
 
 BINS = 10**6
 """Of a calibration error, at most."""
@@ -39,7 +41,7 @@ def accuracy(
     >>> float(accuracy(SumOverTime(), record, numpy.array([0, 0])))
     0.5
     """
-    return tally_right(judge, record, labels, layout).mean()
+    return tally_right(judge, record, labels, layout).value()
 
 
 def top_k(
@@ -64,7 +66,7 @@ def top_k(
     >>> [float(top_k(SumOverTime(), record, numpy.array([2]), k=k)) for k in (2, 3)]
     [0.0, 1.0]
     """
-    return tally_among(judge, record, labels, k, layout).mean()
+    return tally_among(judge, record, labels, k, layout).value()
 
 
 def confusion(
@@ -86,13 +88,13 @@ def confusion(
            [1, 0, 1]])
     """
     found = decision(judge, record, labels, layout)
-    xp, classes = namespace(found.labels), found.evidence.shape[-1]
+    xp, size = namespace(found.labels), found.evidence.shape[-1]
     decided, label = found.decided, found.labels
-    column = xp.where(decided < 0, classes, decided)
-    counts = both((label >= 0) & (label < classes), found.kept)
-    size = classes * (classes + 1)
-    cell = xp.reshape(xp.where(counts, label * (classes + 1) + column, size), (-1,))
-    return xp.reshape(accumulate(xp.ones_like(cell), cell, size), (classes, classes + 1))
+    column = xp.where(decided < 0, size, decided)
+    counts = both((label >= 0) & (label < size), found.counts)
+    cells = size * (size + 1)
+    cell = xp.reshape(xp.where(counts, label * (size + 1) + column, cells), (-1,))
+    return xp.reshape(accumulate(xp.ones_like(cell), cell, cells), (size, size + 1))
 
 
 def calibration_error(
@@ -122,9 +124,9 @@ def calibration_error(
     >>> round(float(calibration_error(SumOverTime(), record, numpy.array([0, 1]))), 6)
     0.25
     """
-    gaps, count = tally_gaps(judge, record, labels, bins, layout)
+    (gaps,), (count,) = tally_gaps(judge, record, labels, bins, layout)
     xp = namespace(gaps)
-    return Tally(xp.sum(xp.abs(gaps)), count).mean()
+    return of_one(xp.sum(xp.abs(gaps)), count).value()
 
 
 class Decision(NamedTuple):
@@ -136,30 +138,30 @@ class Decision(NamedTuple):
     """(*B), or (T, *B)."""
     labels: Array
     """(*B)"""
-    kept: Array | None
+    counts: Array | None
     """(*B); None: all."""
 
     @property
     def decided(self) -> Array:
         """The class, -1 where the record is silent: (*B), or (T, *B)."""
-        return Loss.classes(self.evidence, self.spoke)
+        return classes(self.evidence, self.spoke)
 
     @property
     def right(self) -> Array:
         """(*B), or (T, *B)."""
         return self.decided == self.labels
 
-    def tally(self, right: Array) -> Tally:
+    def tally(self, right: Array) -> Parts:
         """The samples that are right."""
         value = namespace(self.evidence).astype(right, self.evidence.dtype)
-        return tally(value, self.kept, right.ndim - self.labels.ndim)
+        return tally(value, self.counts, right.ndim - self.labels.ndim)
 
 
 def decision(judge: Judge, record: Any, labels: Any, layout: Layout) -> Decision:
     """What the judge decides for every sample."""
     loss = loss_of(judge)
-    evidence, spoke, piece = loss.evidence(record, **layout)
-    return Decision(evidence, spoke, *loss.labelled(labels, evidence, piece))
+    z, spoke, piece = evidence(loss, record, **layout)
+    return Decision(z, spoke, *labelled(loss, labels, z, piece))
 
 
 def loss_of(judge: Judge) -> Loss:
@@ -169,32 +171,32 @@ def loss_of(judge: Judge) -> Loss:
     return Loss(_door.stage("judge", judge, Readout, "readouts.SumOverTime()"), CrossEntropy())
 
 
-def tally_right(judge: Judge, record: Any, labels: Any, layout: Layout) -> Tally:
+def tally_right(judge: Judge, record: Any, labels: Any, layout: Layout) -> Parts:
     """Samples that are right."""
     found = decision(judge, record, labels, layout)
     return found.tally(found.right)
 
 
-def tally_among(judge: Judge, record: Any, labels: Any, k: int, layout: Layout) -> Tally:
+def tally_among(judge: Judge, record: Any, labels: Any, k: int, layout: Layout) -> Parts:
     """Samples whose label is among the k largest."""
-    k = _door.whole("k", k, low=1)
+    k = _door.integer("k", k, low=1)
     loss = loss_of(judge)
-    z, spoke, piece = loss.evidence(record, **layout)
-    found, xp = Decision(z, spoke, *loss.labelled(labels, z, piece)), namespace(z)
+    z, spoke, piece = evidence(loss, record, **layout)
+    found, xp = Decision(z, spoke, *labelled(loss, labels, z, piece)), namespace(z)
     label = found.labels[..., None]
-    _door.comparable(z)
+    comparable(z)
     c = arange(z.shape[-1], z)
     here = c == label
     own = xp.sum(xp.where(here, z, 0), axis=-1, keepdims=True)
-    tie = loss.rounding(own, piece.steps)
+    tie = rounding(loss, own, piece.steps)
     ahead = (z > own + tie) | ((z >= own - tie) & (c < label))
     rank = xp.sum(xp.astype(ahead, c.dtype), axis=-1)
     return found.tally((rank < k) & xp.any(here, axis=-1) & found.spoke)
 
 
-def tally_gaps(judge: Judge, record: Any, labels: Any, bins: int, layout: Layout) -> Tally:
+def tally_gaps(judge: Judge, record: Any, labels: Any, bins: int, layout: Layout) -> Parts:
     """sum [c = y] - p of the samples of each bin, (M,)."""
-    bins = _door.whole("bins", bins, low=1, high=BINS)
+    bins = _door.integer("bins", bins, low=1, high=BINS)
     found = decision(judge, record, labels, layout)
     z, xp = found.evidence, namespace(found.evidence)
     confidence = xp.exp(xp.max(log_softmax(z), axis=-1))
@@ -202,7 +204,7 @@ def tally_gaps(judge: Judge, record: Any, labels: Any, bins: int, layout: Layout
     edges = xp.astype(index[1:], z.dtype) / bins * (1 + 1e-6)  # 1 / C is below m / M = 1 / C
     place = xp.sum(xp.astype(confidence[..., None] > edges, index.dtype), axis=-1)
     gap = xp.astype(found.right, z.dtype) - confidence
-    if found.kept is not None:
-        place = xp.where(found.kept, place, bins)
+    if found.counts is not None:
+        place = xp.where(found.counts, place, bins)
     gaps = accumulate(xp.reshape(gap, (-1,)), xp.reshape(place, (-1,)), bins)
-    return Tally(gaps, tally(gap, found.kept).count)
+    return of_one(gaps, tally(gap, found.counts).denominator[0])

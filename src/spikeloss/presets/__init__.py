@@ -4,7 +4,7 @@ Every preset takes `reduction`, those with class labels `class_weight`; `catalog
 """
 
 from . import _peers  # noqa: F401  # their objectives come first in the catalogue
-from ._base import Options, Preset, catalogue
+from ._base import Options, Preset, catalogue, preset
 from ._membranes import (
     binary_peak,
     ce_last_step,
@@ -65,6 +65,7 @@ __all__ = [
     "mse_temporal",
     "mse_trace",
     "peak",
+    "preset",
     "rate_latency",
     "relative_ttfs_mse",
     "spike_rate",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypedDict, TypeVar
 
-from spikeloss import _door
+from spikeloss.extend import blamed, keywords, known
 from spikeloss.loss import Loss, Reads, Total
 from spikeloss.readouts import MeanOverTime, MovingWindow, Population, Readout
 from spikeloss.reductions import Mean, Reduction
@@ -94,22 +94,22 @@ def preset(
 
         @wraps(build)
         def made(*values: _P.args, **options: _P.kwargs) -> _L:
-            _door.keywords(name, values)
-            _door.known(name, [each for each in options if each not in passed], own)
+            keywords(name, values)
+            known(name, [each for each in options if each not in passed], own)
             try:
                 return build(*values, **options)
             except (TypeError, ValueError) as error:
                 refusal = error
-            _door.blamed(build, options, refusal)
+            blamed(build, options, refusal)
 
-        known = _CATALOGUE if into is None else into
-        known[name] = Preset(name, made, source, decides)
+        catalogued = _CATALOGUE if into is None else into
+        catalogued[name] = Preset(name, made, source, decides)
         return made
 
     return add
 
 
-def pooled(readout: Readout, classes: int | None) -> Readout:
+def of_classes(readout: Readout, classes: int | None) -> Readout:
     """With `classes`, a population of neurons votes for each class."""
     return readout if classes is None else Population(readout, classes)
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Unpack
 
-from spikeloss import _door
 from spikeloss.criteria import CrossEntropy, Deviation, Focal, Level, Tempotron
+from spikeloss.extend import checked, number
 from spikeloss.loss import Loss, Total
 from spikeloss.readouts import (
     CumulativeSoftmax,
@@ -148,7 +148,7 @@ def tet(
     so that single steps do not run away. The authors take l from 0.001 to 0.05. Class weights are
     those of the cross-entropy.
     """
-    share = _door.number("share", share, low=0.0, high=1.0)
+    share = checked("share", share, number(low=0.0, high=1.0))
     decide = Loss(EveryStep(), CrossEntropy(), Given(), reduction, class_weight)
     stay = Loss(EveryStep(), Deviation(level), reduction=reduction)
     return (1 - share) * decide + share * stay
@@ -171,7 +171,7 @@ def peak(
     p is the mean membrane in a window of `width` steps that starts at a neuron's maximum. The right
     class should reach the level `on` for that long, and the others stay at `off` at every step.
     """
-    others = _door.number("others", others, low=0.0)
+    others = checked("others", others, number(low=0.0))
     reach = Loss(PeakWindow(width=width), Level(level=on), OnOff(), reads="membrane", **options)
     stay = Loss(EveryStep(), Level(level=off, others=True), OnOff(), reads="membrane", **options)
     return reach + others * stay

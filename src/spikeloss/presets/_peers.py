@@ -15,7 +15,7 @@ from spikeloss.readouts import (
 )
 from spikeloss.targets import OnOff, OnOffRate, OnOffTime
 
-from ._base import BY_WEIGHTS, Options, pooled, preset
+from ._base import BY_WEIGHTS, Options, of_classes, preset
 
 _SNNTORCH = (
     "J. Eshraghian et al., Training spiking neural networks using lessons from deep learning "
@@ -30,7 +30,7 @@ def ce_rate(*, classes: int | None = None, **options: Unpack[Options]) -> Loss:
     The right class should fire at every step and the others never. `classes`: population code, N
     neurons in as many equal groups, summed at each step.
     """
-    return Loss(pooled(EveryStep(), classes), CrossEntropy(), reads="spikes", **options)
+    return Loss(of_classes(EveryStep(), classes), CrossEntropy(), reads="spikes", **options)
 
 
 @preset(source=_SNNTORCH.format("ce_count_loss"), decides="the class with the most spikes")
@@ -40,7 +40,7 @@ def ce_count(*, classes: int | None = None, **options: Unpack[Options]) -> Loss:
     The right class should fire more often than the others over the whole record; when does not
     matter. `classes`: population code, N neurons in as many equal groups.
     """
-    return Loss(pooled(SumOverTime(), classes), CrossEntropy(), reads="spikes", **options)
+    return Loss(of_classes(SumOverTime(), classes), CrossEntropy(), reads="spikes", **options)
 
 
 @preset(
@@ -69,7 +69,7 @@ def mse_count(
     neurons in as many equal groups.
     """
     return Loss(
-        pooled(SumOverTime(), classes),
+        of_classes(SumOverTime(), classes),
         SquaredError(steps_power=1),
         OnOffRate(on, off),
         reads="spikes",

@@ -2,8 +2,8 @@
 
 from typing import Unpack
 
-from spikeloss import _door
 from spikeloss.criteria import CrossEntropy, EarlySpike, RelativeTime, TimeProximity
+from spikeloss.extend import checked, number
 from spikeloss.loss import Loss, Total
 from spikeloss.readouts import FirstSpike, SoftCount
 from spikeloss.targets import OnOffTime
@@ -70,7 +70,7 @@ def ttfs_early_ce(
     As `ttfs_ce`, but the right class should fire early too, not only before the others. `tau` and
     `early_tau` in steps; their ratio of 5 and a = 0.005 are those of the first source.
     """
-    early = _door.number("early", early, low=0.0)
+    early = checked("early", early, number(low=0.0))
     first = FirstSpike(silent_delay=silent_delay)
     hurry = Loss(first, EarlySpike(tau=early_tau), reads="spikes", **options)
     return ttfs_ce(tau=tau, silent_delay=silent_delay, **options) + early * hurry

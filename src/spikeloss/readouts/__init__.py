@@ -6,9 +6,10 @@ length). A readout is called on a record as it is, `SumOverTime()(spikes, length
 Every readout is one method, `read(piece, carry) -> decision, carry`: the decision after some steps,
 given what earlier steps left behind (None: there were none). On the whole record as one piece it is
 the batch formula, on one piece after the other the stream, on a piece of events the sparse record.
+A `Summary` has it in two parts, a reduction over time and what is decided from that.
 """
 
-from ._base import Keeps, Reading, Readout
+from ._base import Keeps, Outline, Reading, Readout, Summary
 from ._steps import (
     CumulativeSoftmax,
     Decided,
@@ -22,11 +23,12 @@ from ._steps import (
     WeightedSum,
     WholeRecord,
 )
-from ._times import Code, FirstSpike, InterpolatedSpike, SoftCount, SpikeTimes
+from ._times import LATEST, Code, FirstSpike, InterpolatedSpike, SoftCount, SpikeTimes
 from ._traces import FilteredTrace, MovingWindow
 from ._wrappers import BatchMean, BatchPercentile, Population, Temperature, Weighted
 
 __all__ = [
+    "LATEST",
     "BatchMean",
     "BatchPercentile",
     "Code",
@@ -42,6 +44,7 @@ __all__ = [
     "Maximum",
     "MeanOverTime",
     "MovingWindow",
+    "Outline",
     "PeakWindow",
     "Population",
     "Reading",
@@ -49,6 +52,7 @@ __all__ = [
     "SoftCount",
     "SpikeTimes",
     "SumOverTime",
+    "Summary",
     "Temperature",
     "Weighted",
     "WeightedSum",

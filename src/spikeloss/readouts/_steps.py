@@ -1,19 +1,35 @@
 """Readouts of single steps, of sums and of extremes."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from spikeloss import _door
-from spikeloss._backend import constant, first_nonzero, like, log_softmax, namespace, numbered
-from spikeloss._piece import Piece
-from spikeloss._shapes import Array, Carry, Decision, Steps
-from spikeloss._sums import Sum, added, sum_over_time
+from spikeloss.extend import (
+    Array,
+    Carry,
+    Decision,
+    Piece,
+    Steps,
+    Sum,
+    constant,
+    every_step,
+    first_nonzero,
+    integer,
+    like,
+    log_softmax,
+    namespace,
+    number,
+    numbered,
+    plus,
+    present,
+    renewed,
+    sum_over_time,
+)
 
-from ._base import Keeps, Readout
+from ._base import Keeps, Readout, Summary
 
 
 @dataclass(frozen=True)
-class Decided(Readout):
+class Decided(Summary):
     """z = x: the record (*B, C) is a decision already and has no time axis.
 
     For logits of a readout layer of your own, or of a network without time.
@@ -27,9 +43,12 @@ class Decided(Readout):
     def timeless(self) -> bool:
         return True
 
-    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        x = _door.dense(piece, self).x
-        return namespace(x).squeeze(x, axis=0), ()  # the derivative of x[0] is a padded copy
+    def reduce(self, piece: Piece, carry: Carry) -> Carry:
+        x = every_step(piece, self).raw
+        return namespace(x).squeeze(x, axis=0)  # the derivative of x[0] is a padded copy
+
+    def decide(self, carry: Carry, steps: Steps) -> Decision:
+        return carry
 
     def rounded(self, z: Array, steps: Steps) -> Array | float:
         return 0.0
@@ -50,11 +69,14 @@ class EveryStep(Readout):
         return "time"
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        return _door.dense(piece, self).x, ()
+        return every_step(piece, self).raw, ()
+
+    def merge(self, earlier: Carry, later: Carry, steps: Steps, more: Steps) -> Carry:
+        return ()
 
 
 @dataclass(frozen=True)
-class SumOverTime(Readout):
+class SumOverTime(Summary):
     """z = sum_t x_t: the number of spikes of a record of spikes, the integral of a membrane.
 
     The count, in spikes, or in the units of the membrane times steps.
@@ -64,16 +86,21 @@ class SumOverTime(Readout):
     array([2., 1.], dtype=float32)
     """
 
-    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        total = added(carry, piece.total())
-        return total.value, total
+    def reduce(self, piece: Piece, carry: Carry) -> Carry:
+        return plus(carry, piece.sum())
+
+    def decide(self, carry: Carry, steps: Steps) -> Decision:
+        return carry.value
+
+    def merge(self, earlier: Carry, later: Carry, steps: Steps, more: Steps) -> Carry:
+        return earlier.plus(later)
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         return steps
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightedSum(Readout):
+class WeightedSum(Summary):
     """z = sum_t exp(-t / tau) x_t: early steps count more.
 
     Args:
@@ -87,21 +114,26 @@ class WeightedSum(Readout):
     array([1.    , 0.3679])
     """
 
-    tau: float
+    tau: float = field(metadata=number(above=0.0))
 
-    def __post_init__(self) -> None:
-        _door.option(self, "tau", _door.number, above=0.0)
+    def reduce(self, piece: Piece, carry: Carry) -> Carry:
+        return plus(carry, piece.sum(self._weight))
 
-    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        total = added(carry, piece.total(lambda t: namespace(t).exp(-t / self.tau)))
-        return total.value, total
+    def decide(self, carry: Carry, steps: Steps) -> Decision:
+        return carry.value
+
+    def merge(self, earlier: Carry, later: Carry, steps: Steps, more: Steps) -> Carry:
+        return earlier.plus(later.scaled(self._weight(like(steps, later.value))))
+
+    def _weight(self, t: Array) -> Array:
+        return namespace(t).exp(-t / self.tau)
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         return (1 - math.e ** (-steps / self.tau)) / (1 - math.exp(-1 / self.tau))
 
 
 @dataclass(frozen=True)
-class MeanOverTime(Readout):
+class MeanOverTime(Summary):
     """z = sum_t x_t / n: the firing rate, in spikes per step, or the mean membrane.
 
     >>> import numpy
@@ -109,13 +141,18 @@ class MeanOverTime(Readout):
     array([1. , 0.5], dtype=float32)
     """
 
-    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        total = added(carry, piece.total())
-        return total.value / piece.steps, total
+    def reduce(self, piece: Piece, carry: Carry) -> Carry:
+        return plus(carry, piece.sum())
+
+    def decide(self, carry: Carry, steps: Steps) -> Decision:
+        return carry.value / steps
+
+    def merge(self, earlier: Carry, later: Carry, steps: Steps, more: Steps) -> Carry:
+        return earlier.plus(later)
 
 
 @dataclass(frozen=True)
-class Maximum(Readout):
+class Maximum(Summary):
     """z = max_t x_t: the highest membrane potential.
 
     The derivative goes to the first step that reaches the maximum, alone, in every library.
@@ -127,19 +164,27 @@ class Maximum(Readout):
     array([ 0.5, -1. ])
     """
 
-    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        top = _door.dense(piece, self).highest()
-        if carry is not None:
-            xp = namespace(top)
-            top = xp.where((top <= carry) | xp.isnan(carry), carry, top)
-        return top, top
+    def reduce(self, piece: Piece, carry: Carry) -> Carry:
+        top = every_step(piece, self).highest()
+        return top if carry is None else self._higher(carry, top)
+
+    def decide(self, carry: Carry, steps: Steps) -> Decision:
+        return carry
+
+    def merge(self, earlier: Carry, later: Carry, steps: Steps, more: Steps) -> Carry:
+        return self._higher(earlier, later)
+
+    def _higher(self, earlier: Array, later: Array) -> Array:
+        """The first maximum."""
+        xp = namespace(later)
+        return xp.where((later <= earlier) | xp.isnan(earlier), earlier, later)
 
     def rounded(self, z: Array, steps: Steps) -> Array | float:
         return 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogSumExp(Readout):
+class LogSumExp(Summary):
     """z = log(sum_t exp(k x_t) / n) / k: near the maximum for large k, near the mean for small k.
 
     A smooth maximum: the derivative is exp(k x_t) / sum_s exp(k x_s), so that every step has its
@@ -153,39 +198,49 @@ class LogSumExp(Readout):
     array([0.6931, 0.6931])
     """
 
-    sharpness: float = 1.0
+    sharpness: float = field(default=1.0, metadata=number(above=0.0))
 
-    def __post_init__(self) -> None:
-        _door.option(self, "sharpness", _door.number, above=0.0)
-
-    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        piece = _door.dense(piece, self)
-        x, xp = self.sharpness * piece.x, namespace(piece.x)
-        if piece.valid is not None:
-            x = xp.where(piece.valid, x, -xp.inf)
+    def reduce(self, piece: Piece, carry: Carry) -> Carry:
+        piece = every_step(piece, self)
+        x, xp = self.sharpness * piece.masked(piece.raw, -math.inf), namespace(piece.raw)
         top = constant(xp.max(x, axis=0))
-        if carry is not None:
-            before, total = carry
-            top = xp.where(before > top, before, top)
-        level = xp.where(xp.isinf(top), 0, top)
-        new = sum_over_time(xp.exp(x - level), None, piece.decides)
-        if carry is None:
-            total = added(None, new)
-        else:
-            # What has come is scaled down to the new top.
-            fade = xp.exp(xp.where(xp.isinf(before), 0, before - level))
-            total = added(Sum(fade * total.value, fade * total.rest), new)
-        none = total.value == 0
-        z = xp.where(none, -xp.inf, level + xp.log(xp.where(none, 1, total.value)))
-        return (z - xp.log(like(piece.steps, z))) / self.sharpness, (top, total)
+        total = Sum(sum_over_time(xp.exp(x - _finite(top)), piece.decides))
+        return (top, total) if carry is None else self._joined(carry, (top, total))
+
+    def decide(self, carry: Carry, steps: Steps) -> Decision:
+        top, total = carry
+        xp, none = namespace(top), total.value == 0
+        z = xp.where(none, -xp.inf, _finite(top) + xp.log(xp.where(none, 1, total.value)))
+        return (z - xp.log(like(steps, z))) / self.sharpness
+
+    def merge(self, earlier: Carry, later: Carry, steps: Steps, more: Steps) -> Carry:
+        return self._joined(earlier, later)
+
+    def _joined(self, earlier: Carry, later: Carry) -> Carry:
+        """The sums of both, scaled to the higher top."""
+        (before, total), (now, new) = earlier, later
+        top = namespace(now).where(before > now, before, now)
+        return top, total.scaled(_fade(before, top)).plus(new.scaled(_fade(now, top)))
 
     def rounded(self, z: Array, steps: Steps) -> Array | float:
         xp = namespace(z)
         return xp.abs(z) + (1 + 2 * xp.log(like(steps, z))) / self.sharpness
 
 
+def _finite(top: Array) -> Array:
+    """The highest exponent, 0 where it is infinite."""
+    xp = namespace(top)
+    return xp.where(xp.isinf(top), 0, top)
+
+
+def _fade(before: Array, top: Array) -> Array:
+    """What scales exponentials less a top to those less a higher one."""
+    xp = namespace(top)
+    return xp.exp(xp.where(xp.isinf(before), 0, before - _finite(top)))
+
+
 @dataclass(frozen=True)
-class CumulativeSoftmax(Readout):
+class CumulativeSoftmax(Summary):
     """z_c = sum_t softmax(x_t)_c: every step casts one vote, shared among the classes.
 
     Source: A. Bittar and P. Garner, A surrogate gradient spiking baseline for speech command
@@ -196,18 +251,23 @@ class CumulativeSoftmax(Readout):
     array([1., 1.])
     """
 
-    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        piece = _door.dense(piece, self)
+    def reduce(self, piece: Piece, carry: Carry) -> Carry:
+        piece = every_step(piece, self)
         votes = namespace(piece.x).exp(log_softmax(piece.x))
-        total = added(carry, piece.summed(votes))
-        return total.value, total
+        return plus(carry, piece.sum_of(votes))
+
+    def decide(self, carry: Carry, steps: Steps) -> Decision:
+        return carry.value
+
+    def merge(self, earlier: Carry, later: Carry, steps: Steps, more: Steps) -> Carry:
+        return earlier.plus(later)
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         return None
 
 
 @dataclass(frozen=True)
-class LastStep(Readout):
+class LastStep(Summary):
     """z = x_(n-1): the record at the last valid step of each sample.
 
     >>> import numpy
@@ -215,18 +275,22 @@ class LastStep(Readout):
     array([3., 4.])
     """
 
-    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        last = _door.dense(piece, self).last()
-        if carry is not None and piece.present is not None:
-            last = namespace(last).where(piece.present, last, carry)
-        return last, last
+    def reduce(self, piece: Piece, carry: Carry) -> Carry:
+        piece = every_step(piece, self)
+        return piece.last() if carry is None else renewed(carry, piece.last(), piece.present)
+
+    def decide(self, carry: Carry, steps: Steps) -> Decision:
+        return carry
+
+    def merge(self, earlier: Carry, later: Carry, steps: Steps, more: Steps) -> Carry:
+        return renewed(earlier, later, present(more))
 
     def rounded(self, z: Array, steps: Steps) -> Array | float:
         return 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class PeakWindow(Readout):
+class PeakWindow(Summary):
     """z = mean of x_s over `width` valid steps from argmax_t x_t on: the level of a peak.
 
     The window of a neuron begins at its first maximum, and is shorter where the record ends. The
@@ -243,27 +307,27 @@ class PeakWindow(Readout):
     array([3., 3.])
     """
 
-    width: int
+    width: int = field(metadata=integer(low=1))
 
-    def __post_init__(self) -> None:
-        _door.option(self, "width", _door.whole, low=1)
-
-    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        piece = _door.dense(piece, self)
-        u, top, xp = piece.closed(), constant(piece.highest()), namespace(piece.x)
+    def reduce(self, piece: Piece, carry: Carry) -> Carry:
+        piece = every_step(piece, self)
+        u, top, xp = piece.closed(), constant(piece.highest()), namespace(piece.raw)
         none = xp.zeros_like(top)
         highest, total, held = (none - xp.inf, none, none) if carry is None else carry
-        t = xp.astype(numbered(len(u), u), u.dtype)
+        step = numbered(u.shape[0], u)
+        t = xp.astype(step, u.dtype)
         first = like(first_nonzero(xp.astype(u == top, u.dtype)), u)
         new = ~(top <= highest) & ~xp.isnan(highest)
         start = xp.where(new, first, 0)
         total, held = xp.where(new, 0, total), xp.where(new, 0, held)
-        window = (t >= start) & (t < start + self.width - held) & (t < piece.end - piece.start)
-        total = total + sum_over_time(u, window, piece.decides)
+        window = (t >= start) & (t < start + self.width - held) & (step < piece.held)
+        total = total + sum_over_time(xp.where(window, u, 0), piece.decides)
         held = held + xp.sum(xp.astype(window, u.dtype), axis=0)
-        highest = xp.where(new, top, highest)
-        z = xp.where(xp.isnan(highest), xp.nan, total / xp.where(held > 0, held, 1))
-        return z, (highest, total, held)
+        return xp.where(new, top, highest), total, held
+
+    def decide(self, carry: Carry, steps: Steps) -> Decision:
+        (highest, total, held), xp = carry, namespace(carry[0])
+        return xp.where(xp.isnan(highest), xp.nan, total / xp.where(held > 0, held, 1))
 
 
 @dataclass(frozen=True)
@@ -282,4 +346,4 @@ class WholeRecord(Readout):
         return "sequence"
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        return _door.dense(piece, self).closed(), ()
+        return every_step(piece, self).closed(), ()

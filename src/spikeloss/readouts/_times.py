@@ -1,14 +1,37 @@
 """Readouts of spike times."""
 
-from dataclasses import dataclass
-from typing import Literal
+import math
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
-from spikeloss import _door
-from spikeloss._backend import at, constant, first_nonzero, namespace, numbered
-from spikeloss._piece import Piece, Spikes
-from spikeloss._shapes import Array, Carry, Decision, Steps
+from spikeloss.extend import (
+    Array,
+    Carry,
+    Decision,
+    Dense,
+    Piece,
+    Spikes,
+    Steps,
+    at,
+    checks_values,
+    choice,
+    constant,
+    every_step,
+    finite,
+    first_nonzero,
+    flag,
+    integer,
+    like,
+    namespace,
+    number,
+    numbered,
+    present,
+    refuse,
+    renewed,
+    where,
+)
 
-from ._base import Keeps, Readout
+from ._base import Keeps, Summary
 
 Code = Literal["time", "negative", "reciprocal", "exponential"]
 
@@ -21,16 +44,11 @@ LATEST = 80.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Coded(Readout):
+class _Coded(Summary):
     """How spike times are coded."""
 
-    code: Code = "time"
-    unit: float = 1.0
-
-    def __post_init__(self) -> None:
-        names = ("time", "negative", "reciprocal", "exponential")
-        _door.option(self, "code", _door.choice, names)
-        _door.option(self, "unit", _door.number, above=0.0)
+    code: Code = field(default="time", metadata=choice(*get_args(Code)))
+    unit: float = field(default=1.0, metadata=number(above=0.0))
 
     @property
     def smaller_decides(self) -> bool:
@@ -57,54 +75,71 @@ class _Coded(Readout):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Times(_Coded):
+class _Spiking(Summary):
+    """A readout of the first F spikes of every neuron, `count`: times, estimated where needed."""
+
+    def reduce(self, piece: Piece, carry: Carry) -> Carry:
+        finite(piece)
+        _no_times(piece)
+        spikes = piece.spikes(self._spikes)
+        return spikes if carry is None else _first(carry, spikes, piece.present)
+
+    def merge(self, earlier: Carry, later: Carry, steps: Steps, more: Steps) -> Carry:
+        later = Spikes(later.time + like(steps, later.time), later.entry)
+        return _first(earlier, later, present(more))
+
+    @property
+    def _spikes(self) -> int:
+        return 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Times(_Spiking, _Coded):
     """What a spike that does not come counts as."""
 
-    silent_delay: float = 0.0
-    silent_gradient: bool = True
+    silent_delay: float = field(default=0.0, metadata=number(low=0.0))
+    silent_gradient: bool = field(default=True, metadata=flag())
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _door.option(self, "silent_delay", _door.number, low=0.0)
-        _door.option(self, "silent_gradient", _door.flag)
-
-    def _times(self, piece: Piece, carry: Carry, count: int) -> tuple[Decision, Spikes]:
-        """The times (F, *B, N) of the first F spikes, coded, and the spikes themselves."""
-        spikes = _spikes(piece, carry, count)
-        return self._code(self._estimated(spikes, piece.steps)), spikes
-
-    def _estimated(self, spikes: Spikes, steps: Steps) -> Array:
-        """The times, silence counted in, with the derivative of the estimator."""
+    def _times(self, spikes: Spikes, steps: Steps) -> Array:
+        """The times (F, *B, N), coded, silence counted in, with the derivative of the estimator."""
         time, slope = spikes.time, -spikes.entry
         xp = namespace(time)
         silent = time == xp.inf
         time = xp.where(silent, steps - 1 + self.silent_delay, time)
         if not self.silent_gradient:
             slope = xp.where(silent, 0, slope)
-        return time + (slope - constant(slope))
+        return self._code(time + (slope - constant(slope)))
 
 
-def _spikes(piece: Piece, carry: Carry, count: int) -> Spikes:
-    """The first F spikes of every neuron in the piece and before."""
-    _door.spikes(piece)
-    _door.no_times(piece)
-    spikes = piece.spikes(count)
-    return spikes if carry is None else _first(carry, spikes, piece.present)
-
-
-def _first(earlier: Spikes, later: Spikes, present: Array | None) -> Spikes:
-    """The first F of the spikes of two pieces; `present`: samples that have the later one."""
-    xp = namespace(earlier.time)
+def _first(earlier: Spikes, later: Spikes, there: Array | None) -> Spikes:
+    """The first F of the spikes of two pieces; `there`: samples that have the later one."""
+    xp, count = namespace(earlier.time), earlier.time.shape[0]
+    if count == 1:
+        had = earlier.time < xp.inf
+        entry = renewed(earlier.entry, where(had, earlier.entry, later.entry), there)
+        return Spikes(where(had, earlier.time, later.time), entry)
     had = xp.sum(xp.astype(earlier.time < xp.inf, xp.int32), axis=0)
-    k = numbered(len(earlier.time), earlier.time)
+    k = numbered(count, earlier.time)
     index = xp.where(k < had, 0, k - had)
-    entry = at(later.entry, index)
-    if present is not None:
-        entry = xp.where(present, entry, earlier.entry)
+    entry = renewed(earlier.entry, at(later.entry, index), there)
     return Spikes(
         xp.where(k < had, earlier.time, at(later.time, index)),
         xp.where(k < had, earlier.entry, entry),
     )
+
+
+def _no_times(piece: Piece) -> None:
+    """A record (T, N) of numbers above 0 that all differ is one of times (B, N), not of spikes."""
+    if not isinstance(piece, Dense) or piece.part or len(piece.shape) != 2 or piece.shape[0] < 2:
+        return
+    if math.prod(piece.shape) < 4 or not checks_values(piece.raw):
+        return
+    xp = namespace(piece.raw)
+    order = xp.sort(xp.reshape(piece.x, (-1,)))
+    if bool(order[0] > 0) and bool(xp.all(order[1:] != order[:-1])):
+        rule = "spikes (time, neurons), 0 where there is none"
+        fix = "For spike times (batch, neurons) read with readouts.Decided()."
+        refuse("record", rule, "numbers that all differ", fix)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,9 +166,8 @@ class FirstSpike(_Times):
     array([1., 2., 2.], dtype=float32)
     """
 
-    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        times, spikes = self._times(piece, carry, 1)
-        return times[0], spikes
+    def decide(self, carry: Carry, steps: Steps) -> Decision:
+        return self._times(carry, steps)[0, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,22 +186,25 @@ class SpikeTimes(_Times):
            [2., 2.]], dtype=float32)
     """
 
-    count: int = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _door.option(self, "count", _door.whole, low=1, high=MOST)
+    count: int = field(default=1, metadata=integer(low=1, high=MOST))
 
     @property
     def keeps(self) -> Keeps:
         return "spikes"
 
-    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        return self._times(piece, carry, self.count)
+    def axes(self, steps: int) -> tuple[int, ...]:
+        return (self.count,)
+
+    def decide(self, carry: Carry, steps: Steps) -> Decision:
+        return self._times(carry, steps)
+
+    @property
+    def _spikes(self) -> int:
+        return self.count
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftCount(Readout):
+class SoftCount(_Spiking):
     """z = sum_k 1 / (1 + e^(-(n - t_k) / tau)) - a t_1: a count that early spikes weigh more in.
 
     Of the first F spikes of a neuron, and minus `latency` times the first of them; so when a neuron
@@ -188,22 +225,20 @@ class SoftCount(Readout):
     array([0.75], dtype=float32)
     """
 
-    count: int
-    tau: float = 1.0
-    latency: float = 0.0
+    count: int = field(metadata=integer(low=1, high=MOST))
+    tau: float = field(default=1.0, metadata=number(above=0.0))
+    latency: float = field(default=0.0, metadata=number(low=0.0))
 
-    def __post_init__(self) -> None:
-        _door.option(self, "count", _door.whole, low=1, high=MOST)
-        _door.option(self, "tau", _door.number, above=0.0)
-        _door.option(self, "latency", _door.number, low=0.0)
+    def decide(self, carry: Carry, steps: Steps) -> Decision:
+        slope, xp = -carry.entry, namespace(carry.time)
+        silent = carry.time == xp.inf
+        time = xp.where(silent, steps, carry.time) + (slope - constant(slope))
+        each = 1 / (1 + xp.exp((time - steps) / self.tau))
+        return xp.sum(xp.where(silent, 0, each), axis=0) - self.latency * time[0, ...]
 
-    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        spikes = _spikes(piece, carry, self.count)
-        slope, xp = -spikes.entry, namespace(spikes.time)
-        silent = spikes.time == xp.inf
-        time = xp.where(silent, piece.steps, spikes.time) + (slope - constant(slope))
-        each = 1 / (1 + xp.exp((time - piece.steps) / self.tau))
-        return xp.sum(xp.where(silent, 0, each), axis=0) - self.latency * time[0], spikes
+    @property
+    def _spikes(self) -> int:
+        return self.count
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         return None
@@ -228,22 +263,17 @@ class InterpolatedSpike(_Coded):
     array([0.5, 2.5])
     """
 
-    threshold: float = 1.0
-    silent_slope: float = 1.0
+    threshold: float = field(default=1.0, metadata=number(above=0.0))
+    silent_slope: float = field(default=1.0, metadata=number(low=0.0))
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _door.option(self, "threshold", _door.number, above=0.0)
-        _door.option(self, "silent_slope", _door.number, low=0.0)
-
-    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        piece = _door.dense(piece, self)
-        _door.spikes(piece)
-        u, xp = piece.closed(), namespace(piece.x)
-        none = xp.zeros_like(u[0])
+    def reduce(self, piece: Piece, carry: Carry) -> Carry:
+        piece = every_step(piece, self)
+        finite(piece)
+        u, xp = piece.closed(), namespace(piece.raw)
+        none = xp.zeros_like(u[0, ...])
         time, top, last = (none + xp.inf, none - xp.inf, none) if carry is None else carry
         first = first_nonzero(xp.astype(u >= self.threshold, u.dtype))
-        found = first < len(u)
+        found = first < u.shape[0]
         step = xp.where(found, first, 0)
         after = at(u, step)
         before = xp.where(step > 0, at(u, xp.where(step > 0, step - 1, 0)), last)
@@ -251,8 +281,11 @@ class InterpolatedSpike(_Coded):
         here = xp.astype(step + piece.start, u.dtype) - 1 + (self.threshold - before) / rise
         time = xp.where((time < xp.inf) | ~found, time, here)
         highest = piece.highest()
-        top = xp.where(top >= highest, top, highest)
-        last = piece.final(u, last)
+        return time, xp.where(top >= highest, top, highest), piece.final(u, last)
+
+    def decide(self, carry: Carry, steps: Steps) -> Decision:
+        time, top, _ = carry
+        xp = namespace(time)
         crossed = time < xp.inf
-        silent = piece.steps + self.silent_slope * (self.threshold - xp.where(crossed, 0, top))
-        return self._code(xp.where(crossed, time, silent)), (time, top, last)
+        silent = steps + self.silent_slope * (self.threshold - xp.where(crossed, 0, top))
+        return self._code(xp.where(crossed, time, silent))

@@ -1,12 +1,22 @@
 """Readouts that keep time and look back over it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from spikeloss import _door
-from spikeloss._backend import namespace, numbered
-from spikeloss._piece import Piece
-from spikeloss._shapes import Array, Carry, Decision, Steps
+from spikeloss.extend import (
+    Array,
+    Carry,
+    Decision,
+    Piece,
+    Steps,
+    every_step,
+    integer,
+    namespace,
+    number,
+    numbered,
+    optional,
+    refuse,
+)
 
 from ._base import Keeps, Readout
 
@@ -35,26 +45,35 @@ class MovingWindow(_Trace):
     array([[1. , 0.5, 0. ]])
     """
 
-    width: int
-
-    def __post_init__(self) -> None:
-        _door.option(self, "width", _door.whole, low=1)
+    width: int = field(metadata=integer(low=1))
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        piece = _door.dense(piece, self)
-        xp, x, width = namespace(piece.x), piece.closed(), self.width
-        if piece.whole:  # which no window passes
-            width = min(width, len(x))
+        piece = every_step(piece, self)
+        xp, x, width = namespace(piece.raw), piece.closed(), self.width
+        if not piece.part:  # which no window passes
+            width = min(width, x.shape[0])
         elif carry is None:
-            _door.window(width, tuple(x.shape[1:]))
+            _kept_steps(width, piece.shape[1:])
         if carry is None:
-            carry = xp.broadcast_to(xp.zeros_like(x[:1]), (width - 1, *x.shape[1:]))
+            carry = xp.broadcast_to(xp.zeros_like(x[:1, ...]), (width - 1, *x.shape[1:]))
         x = xp.concat([carry, x])
-        total = _window_sums(x, width)[width - 1 :]
+        total = _window_sums(x, width)[width - 1 :, ...]
         held = piece.position + 1
         held = xp.where(held < width, held, width)
         # A step before the first valid one holds nothing, and does not count.
         return piece.opened(total) / xp.where(held > 0, held, 1), piece.latest(x, width - 1)
+
+
+KEPT = 2**28
+"""Numbers that a stream may keep: 1 GiB in float32."""
+
+
+def _kept_steps(width: int, step: tuple[int, ...]) -> None:
+    """A window whose steps a stream can keep."""
+    most = max(KEPT // max(math.prod(step), 1), 1)
+    if width > most:
+        rule = f"at most {most} steps, which a stream of such records keeps"
+        refuse("width", rule, width, f"Choose width <= {most}, or pass the whole record.")
 
 
 def _window_sums(x: Array, width: int) -> Array:
@@ -71,8 +90,8 @@ def _window_sums(x: Array, width: int) -> Array:
 
 def _later(x: Array, steps: int) -> Array:
     """x that many steps later, zeros before."""
-    xp, steps = namespace(x), min(steps, len(x))
-    return xp.concat([xp.zeros_like(x[:steps]), x[: len(x) - steps]])
+    xp, steps = namespace(x), min(steps, x.shape[0])
+    return xp.concat([xp.zeros_like(x[:steps, ...]), x[: x.shape[0] - steps, ...]])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,23 +115,21 @@ class FilteredTrace(_Trace):
     array([[1.  , 0.5 , 1.25]])
     """
 
-    tau: float
-    order: int = 1
-    rise: float | None = None
+    tau: float = field(metadata=number(above=0.0))
+    order: int = field(default=1, metadata=integer(low=1, high=100))
+    rise: float | None = field(default=None, metadata=optional(number(above=0.0)))
 
     def __post_init__(self) -> None:
-        _door.option(self, "tau", _door.number, above=0.0)
-        _door.option(self, "order", _door.whole, low=1, high=100)
+        super().__post_init__()
         if self.rise is not None:
-            _door.option(self, "rise", _door.number, above=0.0)
-            _door.rise(self.rise, self.tau, self.order)
+            _double(self.rise, self.tau, self.order)
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        piece = _door.dense(piece, self)
+        piece = every_step(piece, self)
         x = piece.closed()
         if carry is None:
             filters = self.order if self.rise is None else 2
-            carry = (namespace(x).zeros_like(x[0]),) * filters
+            carry = (namespace(x).zeros_like(x[0, ...]),) * filters
         if self.rise is not None:
             slow, fast = _decayed(x, self.tau, carry[0]), _decayed(x, self.rise, carry[1])
             return piece.opened(slow - fast), tuple(map(piece.final, (slow, fast), carry))
@@ -125,6 +142,15 @@ class FilteredTrace(_Trace):
         return None
 
 
+def _double(rise: float, tau: float, order: int) -> None:
+    """A double exponential has two different time constants and no order."""
+    if rise == tau:
+        fix = "Write order=2 for the alpha function."
+        refuse("rise", "another time than tau", f"{rise:g}", fix)
+    if order != 1:
+        refuse("order", "1 beside rise", order, "Drop order or rise.")
+
+
 _BLOCK = 32
 """Steps of a block, which is filtered in log2 of so many passes."""
 
@@ -134,19 +160,19 @@ def _decayed(x: Array, tau: float, before: Array) -> Array:
 
     Within blocks by sums over 2, 4, 8, ... steps, between them by the same recursion over blocks.
     """
-    xp, steps, size, rest = namespace(x), len(x), _BLOCK, tuple(x.shape[1:])
+    xp, steps, size, rest = namespace(x), x.shape[0], _BLOCK, tuple(x.shape[1:])
     if steps == 1:
         return x + math.exp(-1 / tau) * before
     blocks = -(-steps // size)
     missing = (blocks * size - steps, *rest)
-    y = xp.concat([x, xp.broadcast_to(xp.zeros_like(x[:1]), missing)])
+    y = xp.concat([x, xp.broadcast_to(xp.zeros_like(x[:1, ...]), missing)])
     y, reach = xp.reshape(y, (blocks, size, *rest)), 1
     while reach < size:
-        longer = y[:, reach:] + math.exp(-reach / tau) * y[:, :-reach]
-        y, reach = xp.concat([y[:, :reach], longer], axis=1), 2 * reach
-    ends = before[None]
+        longer = y[:, reach:, ...] + math.exp(-reach / tau) * y[:, :-reach, ...]
+        y, reach = xp.concat([y[:, :reach, ...], longer], axis=1), 2 * reach
+    ends = before[None, ...]
     if blocks > 1:
-        ends = xp.concat([ends, _decayed(y[:, -1], tau / size, before)[:-1]])
+        ends = xp.concat([ends, _decayed(y[:, -1, ...], tau / size, before)[:-1, ...]])
     fading = xp.exp(-(xp.astype(numbered(size, x), x.dtype) + 1) / tau)
-    y = y + fading * ends[:, None]
-    return xp.reshape(y, (blocks * size, *rest))[:steps]
+    y = y + fading * ends[:, None, ...]
+    return xp.reshape(y, (blocks * size, *rest))[:steps, ...]

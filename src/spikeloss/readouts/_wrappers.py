@@ -2,25 +2,39 @@
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from spikeloss import _door
-from spikeloss._backend import as_index, at, like, namespace
-from spikeloss._piece import Piece
-from spikeloss._shapes import Array, Carry, Decision, Steps
+from spikeloss.extend import (
+    Array,
+    Carry,
+    Decision,
+    Piece,
+    Steps,
+    as_index,
+    at,
+    choice,
+    every_step,
+    integer,
+    like,
+    namespace,
+    number,
+    per_neuron,
+    refuse,
+    stage,
+)
 
 from ._base import Keeps, Readout
 
 
 @dataclass(frozen=True)
 class _Wrapper(Readout):
-    """A readout that changes what another one, `of`, says."""
+    """A readout that changes what another one, `of`, says.
 
-    of: Readout
+    What is left to say is how, `change`.
+    """
 
-    def __post_init__(self) -> None:
-        _door.option(self, "of", _door.stage, Readout, "readouts.SumOverTime()")
+    of: Readout = field(metadata=stage(Readout, "readouts.SumOverTime()"))
 
     @property
     def keeps(self) -> Keeps:
@@ -41,6 +55,29 @@ class _Wrapper(Readout):
     @property
     def couples(self) -> bool:
         return self.of.couples
+
+    def entries(self, neurons: int) -> int:
+        return self.of.entries(neurons)
+
+    def axes(self, steps: int) -> tuple[int, ...]:
+        return self.of.axes(steps)
+
+    @abstractmethod
+    def change(self, z: Decision) -> Decision:
+        """The formula."""
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        z, carry = self.of.read(piece, carry)
+        return self.change(z), carry
+
+    def reduce(self, piece: Piece, carry: Carry) -> Carry:
+        return self.of.reduce(piece, carry)
+
+    def decide(self, carry: Carry, steps: Steps) -> Decision:
+        return self.change(self.of.decide(carry, steps))
+
+    def merge(self, earlier: Carry, later: Carry, steps: Steps, more: Steps) -> Carry:
+        return self.of.merge(earlier, later, steps, more)
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         return self.of.full(steps, neurons)
@@ -68,30 +105,30 @@ class Population(_Wrapper):
     array([2., 3.], dtype=float32)
     """
 
-    classes: int
-    pool: Literal["sum", "mean"] = "sum"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _door.option(self, "classes", _door.whole, low=1)
-        _door.option(self, "pool", _door.choice, ("sum", "mean"))
+    classes: int = field(metadata=integer(low=1))
+    pool: Literal["sum", "mean"] = field(default="sum", metadata=choice("sum", "mean"))
 
     @property
     def in_steps(self) -> bool:
         return self.pool == "mean" and self.of.in_steps
 
-    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        size = _door.groups(piece.neurons, self.classes)
-        z, carry = self.of.read(piece, carry)
-        xp = namespace(z)
+    def entries(self, neurons: int) -> int:
+        neurons = self.of.entries(neurons)
+        if neurons % self.classes:
+            rule = f"a divisor of the record's {neurons} neurons"
+            refuse("classes", rule, self.classes, f"Choose a divisor of {neurons}.")
+        return self.classes
+
+    def change(self, z: Decision) -> Decision:
+        xp, size = namespace(z), z.shape[-1] // self.classes
         grouped = xp.reshape(z, (*z.shape[:-1], self.classes, size))
-        return xp.sum(grouped, axis=-1) / (1 if self.pool == "sum" else size), carry
+        return xp.sum(grouped, axis=-1) / (1 if self.pool == "sum" else size)
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         single = self.of.full(steps, neurons)
         if single is None or self.pool == "mean":
             return single
-        return single * _door.groups(neurons, self.classes)
+        return single * (self.of.entries(neurons) // self.classes)
 
 
 @dataclass(frozen=True)
@@ -107,19 +144,14 @@ class Temperature(_Wrapper):
     array([1. , 0.5], dtype=float32)
     """
 
-    scale: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _door.option(self, "scale", _door.number, above=0.0)
+    scale: float = field(metadata=number(above=0.0))
 
     @property
     def in_steps(self) -> bool:
         return False
 
-    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        z, carry = self.of.read(piece, carry)
-        return z / self.scale, carry
+    def change(self, z: Decision) -> Decision:
+        return z / self.scale
 
     def rounded(self, z: Array, steps: Steps) -> Array | float:
         return self.of.rounded(z * self.scale, steps) / self.scale
@@ -145,23 +177,22 @@ class Weighted(_Wrapper):
     array([20.,  2.], dtype=float32)
     """
 
-    weights: float | tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _door.option(self, "weights", _door.neuron_weights)
+    weights: float | tuple[float, ...] = field(metadata=per_neuron())
 
     @property
     def in_steps(self) -> bool:
         return False
 
-    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
-        z, carry = self.of.read(piece, carry)
+    def entries(self, neurons: int) -> int:
+        entries = self.of.entries(neurons)
+        if isinstance(self.weights, tuple) and len(self.weights) != entries:
+            rule, fix = f"{entries} numbers, one per neuron", "Pass one number per neuron."
+            refuse("weights", rule, len(self.weights), fix)
+        return entries
+
+    def change(self, z: Decision) -> Decision:
         weights = self.weights
-        if isinstance(weights, tuple):
-            _door.per_neuron("weights", weights, z.shape[-1])
-            weights = like(weights, z)
-        return weights * z, carry
+        return (like(weights, z) if isinstance(weights, tuple) else weights) * z
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
         single = self.of.full(steps, neurons)
@@ -180,20 +211,40 @@ class _Coupled(_Wrapper):
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
         z, carry = self.of.read(piece, carry)
+        counts = every_step(piece, self).valid if self.keeps == "time" else piece.counts
+        return self._of_batch(z, counts), carry
+
+    def reduce(self, piece: Piece, carry: Carry) -> Carry:
+        carry = self.of.reduce(piece, None if carry is None else carry[0])
+        return carry, piece.counts
+
+    def decide(self, carry: Carry, steps: Steps) -> Decision:
+        return self._of_batch(self.of.decide(carry[0], steps), carry[1])
+
+    def merge(self, earlier: Carry, later: Carry, steps: Steps, more: Steps) -> Carry:
+        every = earlier[1] is None or later[1] is None
+        counts = None if every else earlier[1] | later[1]
+        return self.of.merge(earlier[0], later[0], steps, more), counts
+
+    def change(self, z: Decision) -> Decision:
+        return self._of_batch(z, None)
+
+    def _of_batch(self, z: Decision, counts: Array | None) -> Decision:
+        """What the samples that count say together, for every sample."""
         if 0 in z.shape:
-            return z, carry
-        kept = _door.dense(piece, self).valid if self.keeps == "time" else piece.kept
+            return z
         xp, first = namespace(z), 0 if self.keeps is None else 1
         batch = tuple(z.shape[first:-1])
         rows = (*z.shape[:first], math.prod(batch), z.shape[-1])
-        kept = xp.ones_like(z, dtype=xp.bool) if kept is None else xp.broadcast_to(kept, z.shape)
-        pooled = self._pooled(xp.reshape(z, rows), xp.reshape(kept, rows))
-        pooled = xp.reshape(pooled, (*z.shape[:first], *(1,) * len(batch), z.shape[-1]))
-        return xp.broadcast_to(pooled, z.shape), carry
+        every = xp.ones_like(z, dtype=xp.bool)
+        counts = every if counts is None else xp.broadcast_to(counts, z.shape)
+        row = self._row(xp.reshape(z, rows), xp.reshape(counts, rows))
+        row = xp.reshape(row, (*z.shape[:first], *(1,) * len(batch), z.shape[-1]))
+        return xp.broadcast_to(row, z.shape)
 
     @abstractmethod
-    def _pooled(self, z: Array, kept: Array) -> Array:
-        """One row (..., C) of the samples (..., B, C) that are kept."""
+    def _row(self, z: Array, counts: Array) -> Array:
+        """One row (..., C) of the samples (..., B, C) that count."""
 
 
 @dataclass(frozen=True)
@@ -213,10 +264,10 @@ class BatchMean(_Coupled):
            [1. , 0.5]], dtype=float32)
     """
 
-    def _pooled(self, z: Array, kept: Array) -> Array:
+    def _row(self, z: Array, counts: Array) -> Array:
         xp = namespace(z)
-        count = xp.sum(xp.astype(kept, z.dtype), axis=-2)
-        return xp.sum(xp.where(kept, z, 0), axis=-2) / xp.where(count > 0, count, 1)
+        count = xp.sum(xp.astype(counts, z.dtype), axis=-2)
+        return xp.sum(xp.where(counts, z, 0), axis=-2) / xp.where(count > 0, count, 1)
 
 
 @dataclass(frozen=True)
@@ -239,17 +290,13 @@ class BatchPercentile(_Coupled):
            [3.]], dtype=float32)
     """
 
-    percentile: float = 100.0
+    percentile: float = field(default=100.0, metadata=number(low=0.0, high=100.0))
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _door.option(self, "percentile", _door.number, low=0.0, high=100.0)
-
-    def _pooled(self, z: Array, kept: Array) -> Array:
+    def _row(self, z: Array, counts: Array) -> Array:
         xp = namespace(z)
-        lost = xp.any(kept & xp.isnan(z), axis=-2)
-        z = xp.moveaxis(xp.sort(xp.where(kept, z, xp.inf), axis=-2), (-2,), (0,))
-        count = xp.sum(xp.astype(kept, z.dtype), axis=-2)
+        lost = xp.any(counts & xp.isnan(z), axis=-2)
+        z = xp.moveaxis(xp.sort(xp.where(counts, z, xp.inf), axis=-2), (-2,), (0,))
+        count = xp.sum(xp.astype(counts, z.dtype), axis=-2)
         place = self.percentile / 100 * xp.where(count > 1, count - 1, 0)
         low = xp.floor(place)
         high = xp.where(low + 1 < count, low + 1, low)

@@ -8,7 +8,7 @@ from spikeloss._door import LAYOUT, choice, known
 from spikeloss._shapes import Array, Layout
 from spikeloss.compat._calls import axes, labels, speaks
 from spikeloss.loss import Loss
-from spikeloss.presets._base import pooled
+from spikeloss.presets._base import of_classes
 
 from ._options import NAMES, REDUCTIONS, classes, given
 
@@ -121,4 +121,4 @@ class Pooled(Composed):
 
     def _parts(self) -> dict[str, Any]:
         count = classes(self.population_code, self.num_classes)
-        return {"readout": pooled(self._preset.readout, count)}
+        return {"readout": of_classes(self._preset.readout, count)}

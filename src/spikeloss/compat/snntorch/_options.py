@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from spikeloss._door import flag, refuse, whole
+from spikeloss._door import flag, integer, refuse
 from spikeloss.reductions import Each, Mean, Reduction, Sum
 
 REDUCTIONS: dict[str, Reduction] = {"mean": Mean(), "sum": Sum(), "none": Each()}
@@ -30,4 +30,4 @@ def given(num_classes: int | Literal[False]) -> int:
     if not num_classes:
         fix = "Pass num_classes=10, say, for ten classes."
         refuse("num_classes", "the number of classes", num_classes, fix, ValueError)
-    return whole("num_classes", num_classes, low=1)
+    return integer("num_classes", num_classes, low=1)

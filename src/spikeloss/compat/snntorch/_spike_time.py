@@ -7,7 +7,8 @@ import numpy as np
 
 from spikeloss import readouts
 from spikeloss._backend import arange, constant, is_array, namespace
-from spikeloss._door import array, class_labels, flag, number, open_record, refuse, whole
+from spikeloss._door import array, beside_record, fit_labels, flag, integer, number, refuse
+from spikeloss._open import open_record
 from spikeloss._shapes import Array
 from spikeloss.compat._calls import axes, labels, speaks
 from spikeloss.targets import GivenTime, OnOff, OnOffTime, Target
@@ -120,11 +121,14 @@ class SpikeTime:
     def forward(self, spk_out: Array, targets: Array) -> tuple[Array, Array]:
         """Times of the record and targets, both (B, N) or (F, B, N), in float32 or float64."""
         self.check()
-        reading = self.readout(targets).reading(open_record(spk_out))
+        readout, target = self.readout(targets), self.target()
+        piece = open_record(spk_out)
+        outline, (time, _) = readout.outlined(piece), readout.read(piece, None)
         if not self.target_is_time:
-            targets = class_labels(labels(targets, axes(spk_out) - 2), reading)
-        goal = self.target().encode(targets, reading)
-        time = reading.z
+            targets = labels(targets, axes(spk_out) - 2)
+        targets = beside_record("target", targets, time)
+        check = target.fit(targets, outline)
+        goal = target.encode(targets if check is None else check(targets, outline), outline)
         return self.tolerance_fn(time, goal, self.tolerance) if self.tolerance else time, goal
 
     @speaks(NAMES)
@@ -172,9 +176,9 @@ def _steps(argument: str, steps: Any, many: bool) -> Any:
 
 
 def _on_off(targets: Array, classes: int, on: float, off: float) -> Array:
-    targets, classes = array("targets", targets), whole("num_outputs", classes, low=1)
+    targets, classes = array("targets", targets), integer("num_outputs", classes, low=1)
     targets, xp = labels(targets, axes(targets)), namespace(targets)
     z = xp.astype(arange(classes, targets), xp.float32)
     z = xp.broadcast_to(z, (*targets.shape, classes))  # only its shape, dtype and device matter
-    reading = readouts.Reading(z, None, 1, None)
-    return OnOff(on, off).encode(class_labels(targets, reading), reading)
+    outline, target = readouts.Decided().outline(z), OnOff(on, off)
+    return target.encode(fit_labels(targets, outline)(targets, outline), outline)

@@ -5,7 +5,9 @@ from typing import Any, Literal, Unpack
 
 from spikeloss import presets, readouts
 from spikeloss._backend import namespace
-from spikeloss._door import beside_record, choice, dense, flag, number, open_record, refuse
+from spikeloss._door import beside_record, choice, flag, number, refuse
+from spikeloss._open import open_record
+from spikeloss._piece import every_step
 from spikeloss._shapes import Array, Layout
 from spikeloss.compat._calls import axes, labels, speaks
 from spikeloss.criteria import SquaredError
@@ -237,7 +239,7 @@ class ce_temporal_loss(_Timed):  # noqa: N801
 
 def _of_every_step(targets: Array, record: Array, **layout: Unpack[Layout]) -> Array:
     """Labels (T, *B), or (T) of the whole batch, as labels (T, *B)."""
-    record = dense(open_record(record, **layout), readouts.EveryStep()).x
+    record = every_step(open_record(record, **layout), readouts.EveryStep()).raw
     targets = beside_record("targets", targets, record)
     shape, xp = record.shape[:-1], namespace(record)
     if targets.shape == shape[:1]:

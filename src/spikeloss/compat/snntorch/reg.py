@@ -4,7 +4,9 @@ import math
 from typing import Unpack
 
 from spikeloss._backend import as_array, namespace
-from spikeloss._door import choice, dense, number, open_record
+from spikeloss._door import choice, number
+from spikeloss._open import open_record
+from spikeloss._piece import every_step
 from spikeloss._shapes import Array, Layout
 from spikeloss.compat._calls import speaks
 
@@ -32,7 +34,7 @@ class l1_rate_sparsity:  # noqa: N801
     def __call__(self, spk_out: Array, **layout: Unpack[Layout]) -> Array:
         """The penalty of a record (T, B, N), 0-d."""
         self._check()
-        piece = dense(open_record(spk_out, **layout), self)
+        piece = every_step(open_record(spk_out, **layout), self)
         x, xp = piece.x, namespace(piece.x)
         samples = math.prod(x.shape[1:-1]) if self.per == "sample" else 1
         total = xp.sum(xp.where(x < 0, -x, x))

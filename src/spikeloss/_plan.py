@@ -1,0 +1,266 @@
+"""What is to be computed, and whether it can be: all that does not depend on values.
+
+losses, record, target --plan--> which records to open, what to read of each, what to compare
+
+Shapes, dtypes, libraries and options decide all of it, so that a loss that is called again with
+arrays of the same kind, and a stream, plans once.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from . import _door
+from ._backend import is_array, is_ragged
+from ._door import Check, cut, refuse, said, shape_of
+from ._open import Form, form_of
+from ._shapes import ClassAxis
+from .criteria import Criterion
+from .readouts import Keeps, Readout
+from .records import Events, Packed
+from .reductions import Reduction
+from .targets import Given, Target
+
+WEIGHTS = ("sample_weight", "class_weight")
+
+
+class Composed(Protocol):
+    """A loss: `spikeloss.Loss` is one."""
+
+    @property
+    def readout(self) -> Readout: ...
+    @property
+    def criterion(self) -> Criterion: ...
+    @property
+    def target(self) -> Target: ...
+    @property
+    def reduction(self) -> Reduction: ...
+    @property
+    def class_weight(self) -> Any: ...
+    @property
+    def layers(self) -> Any: ...
+
+
+def composed(loss: Composed) -> None:
+    """Stages that go together, whatever the record is."""
+    _sequence_read(loss.readout, loss.criterion)
+    if loss.target.timed:
+        _times_read(loss.readout)
+    if loss.criterion.targetless:
+        _no_target(loss.target == Given(), loss.class_weight)
+    elif loss.class_weight is not None:
+        _door.class_weighted(loss.criterion, loss.target)
+
+
+def _sequence_read(readout: Readout, criterion: Criterion) -> None:
+    """A criterion that sees all steps at once goes with a readout that keeps them, and only so."""
+    if (readout.keeps == "sequence") == criterion.of_sequence:
+        return
+    name = type(criterion).__name__
+    if criterion.of_sequence:
+        rule, fix = f"readouts.WholeRecord() for {name}", "Write Loss(WholeRecord(), ...)."
+    else:
+        rule, fix = f"a decision or steps for {name}", "Read with readouts.EveryStep()."
+    refuse("readout", rule, type(readout).__name__, fix, TypeError)
+
+
+def _times_read(readout: Readout) -> None:
+    """A target in steps needs a readout of spike times that are coded as times."""
+    if not readout.in_steps:
+        rule = "a readout of spike times in steps, code 'time'"
+        fix = "Read with readouts.FirstSpike() or readouts.SpikeTimes()."
+        refuse("target", rule, cut(repr(readout)), fix, TypeError)
+
+
+def _no_target(given: bool, weights: Any) -> None:
+    """A penalty is of the decision alone."""
+    if not given:
+        refuse("target", "none for a penalty", "a target stage", "Drop target.", TypeError)
+    if weights is not None:
+        fix = "Weigh the penalty itself, as in 0.1 * penalty."
+        refuse("class_weight", "none for a penalty", "weights", fix, TypeError)
+
+
+class Fit(NamedTuple):
+    """What is known of a target that fits a decision."""
+
+    shape: tuple[int, ...]
+    """(S, *B, C) of the decision."""
+    given: Check | None
+    """What is to be checked of what the user gives, and"""
+    encoded: Check
+    """of what it is encoded as."""
+    labels: bool
+    """Whether that is class labels."""
+
+
+class Term(NamedTuple):
+    """A loss of a sum."""
+
+    place: int
+    """Which of all terms it is."""
+    factor: float
+    loss: Composed
+    reading: int
+    """Which of the readings of its record it compares with the target."""
+    keeps: Keeps
+    """What that keeps."""
+    suited: bool
+    """Whether the target looks at decisions."""
+    fit: Fit | None = None
+    """None: the target is yet to be looked at."""
+
+
+class Plan(NamedTuple):
+    """What is to be computed of one record."""
+
+    layer: str | None
+    """Its name, where there are several."""
+    timeless: bool
+    readings: tuple[Readout, ...]
+    """What is to be read of it, each once."""
+    terms: tuple[Term, ...]
+    timed: tuple[bool, ...] = ()
+    """Which of the readings keep time."""
+    form: Form | None = None
+    """Of a dense record its axes and precision."""
+    imitates: bool = False
+    """Whether the target of a term is a record."""
+    at_once: bool = False
+    """Whether a reading needs all steps at once."""
+
+    @property
+    def targeted(self) -> bool:
+        """Whether every term has a target."""
+        return not any(term.loss.criterion.targetless for term in self.terms)
+
+    def reads(self, neurons: int) -> None:
+        """Whether so many neurons can be read."""
+        for readout in self.readings:
+            readout.entries(neurons)
+
+    def fitted(self, fits: dict[int, Fit]) -> "Plan":
+        """The plan, with what is known of the targets of the terms."""
+        return self._replace(terms=tuple(t._replace(fit=fits.get(t.place)) for t in self.terms))
+
+
+class Plans(dict[Any, tuple[Plan, ...]]):
+    """The plans that were made for calls with arrays of some kinds."""
+
+    MOST = 64
+    """Kinds; with further ones it starts anew."""
+
+    def keep(self, key: Any, plans: tuple[Plan, ...]) -> None:
+        """Keep the plans of a call that went well."""
+        if len(self) >= self.MOST:
+            self.clear()
+        self[key] = plans
+
+
+def planned(
+    losses: Sequence[tuple[float, Composed]],
+    record: Any,
+    target: Any = None,
+    *,
+    class_weight: Any = None,
+    time_axis: int = 0,
+    class_axis: ClassAxis = None,
+    lengths: Any = None,
+    valid: Any = None,
+) -> tuple[Plan, ...]:
+    """The plans of a call of a sum of losses, one for each record that it reads."""
+    _door.layout(lengths, valid, {})
+    told = not all(loss.criterion.targetless for _, loss in losses)  # by a target: what axes are
+    if target is not None and not told:
+        _unread(target, record, class_axis, time_axis)
+    for _, loss in losses:
+        weighted = class_weight is not None or loss.class_weight is not None
+        if weighted and not loss.criterion.targetless:
+            _door.class_weighted(loss.criterion, loss.target)
+    grouped: dict[tuple[str | None, bool], tuple[dict[Readout, int], list[Term]]] = {}
+    place = 0
+    for factor, loss in losses:
+        for layer in layers_of(loss, record, several=loss.criterion.targetless):
+            readings, terms = grouped.setdefault((layer, loss.readout.timeless), ({}, []))
+            reading = readings.setdefault(loss.readout, len(readings))
+            terms.append(_term(place, factor, loss, reading))
+            place += 1
+    plans = []
+    for (layer, timeless), (readings, terms) in grouped.items():
+        here = record if layer is None else record[layer]
+        plan = _plan(layer, timeless, readings, terms)
+        if not plan.targeted and not (layer is None and told):
+            _door.layer(here, class_axis, timeless)
+        if is_array(here) and not is_ragged(here):
+            if timeless:
+                _door.no_mask(lengths, valid, "a record without time")
+            plan = plan._replace(form=form_of(here, time_axis, class_axis, timeless))
+        plans.append(plan)
+    return tuple(plans)
+
+
+def of_stream(losses: Sequence[tuple[float, Composed]]) -> Plan:
+    """The plan of a sum of losses of a record that comes in pieces."""
+    readings: dict[Readout, int] = {}
+    terms = []
+    for place, (factor, loss) in enumerate(losses):
+        reading = readings.setdefault(loss.readout, len(readings))
+        terms.append(_term(place, factor, loss, reading))
+    return _plan(None, losses[0][1].readout.timeless, readings, terms)
+
+
+def _term(place: int, factor: float, loss: Composed, reading: int) -> Term:
+    suited = type(loss.target).suits is not Target.suits
+    return Term(place, factor, loss, reading, loss.readout.keeps, suited)
+
+
+def _plan(
+    layer: str | None, timeless: bool, readings: Iterable[Readout], terms: Sequence[Term]
+) -> Plan:
+    imitates = any(term.loss.target.of_record for term in terms)
+    at_once = any(readout.keeps == "sequence" for readout in readings)
+    plan = Plan(layer, timeless, tuple(readings), tuple(terms))
+    timed = tuple(readout.keeps == "time" for readout in plan.readings)
+    return plan._replace(imitates=imitates, at_once=at_once, timed=timed)
+
+
+def of_one(loss: Composed) -> Plan:
+    """The plan of what a loss decides."""
+    return of_stream([(1.0, loss)])
+
+
+def layers_of(loss: Composed, record: Any, *, several: bool) -> tuple[str | None, ...]:
+    """The names of the records of a mapping that a loss reads; of a record that is none, None."""
+    names = loss.layers
+    if not names and not isinstance(record, Mapping):
+        return (None,)
+    if not isinstance(record, Mapping):
+        rule = f"a mapping with the layers {', '.join(names or ())}"
+        refuse("record", rule, said(record), "Pass {name: record}, or drop layers.", TypeError)
+    known = ", ".join(map(repr, record))
+    for name in names or ():
+        if name not in record:
+            refuse("record", f"a mapping with the layer {name!r}", known, "Correct layers.")
+    found = tuple(names or record)
+    if not found:
+        refuse("record", "at least one layer", "an empty mapping", "Pass {name: record}.")
+    if len(found) > 1 and not several:
+        fix = "Choose one, as in loss.replace(layers='output')."
+        refuse("record", "one layer for a loss with a target", known, fix)
+    return found
+
+
+def _unread(target: Any, record: Any, class_axis: Any, time_axis: int) -> None:
+    """A target that a penalty leaves to others is one of the same samples all the same."""
+    if isinstance(target, (Events, Packed)) or is_ragged(target) or is_ragged(record):
+        return
+    rule, fix = "nothing, or the target of the batch, for a penalty", "Drop target."
+    if not is_array(target):
+        if not isinstance(target, (int, float, list, tuple)):
+            refuse("target", rule, said(target), fix, TypeError)
+        return
+    _door.real_kind("target", target)
+    shape = record.shape if is_array(record) or isinstance(record, (Events, Packed)) else ()
+    if class_axis is None and len(shape) == 3:
+        samples = shape[1 if time_axis in (0, -3) else 0]
+        if samples not in tuple(target.shape):
+            refuse("target", rule, f"{shape_of(target)} for {samples} samples", fix)

@@ -1,0 +1,233 @@
+"""Whole records: their value, their parts, and what they decide.
+
+record, target --plan--> what to open, read and compare --engine--> totals of every sample
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from . import _door
+from ._backend import as_array, namespace, signature
+from ._door import refuse
+from ._engine import (
+    Aim,
+    Taken,
+    aimed,
+    compared,
+    evident,
+    finish,
+    reduced,
+    take,
+    times,
+    weighed,
+    with_term,
+)
+from ._open import laid_out, open_like, open_record, open_steps
+from ._piece import Dense, Piece, deciding
+from ._plan import WEIGHTS, Composed, Fit, Plan, Term, layers_of, of_one, planned
+from ._shapes import Array, ClassAxis, Evidence, Layout
+from .parts import Parts, Totals
+from .readouts import Outline, Readout
+from .records import Packed
+
+
+def value(objective: Any, record: Any, target: Any, **options: Any) -> Array:
+    """The loss of a record: the sum of factor times loss."""
+    found, dtype = evaluated(objective, record, target, **options)
+    (term, totals), *others = found
+    total = reduced(term, totals)
+    for term, totals in others:
+        total = with_term(total, reduced(term, totals))
+    return as_array(total, dtype)
+
+
+def parts(objective: Any, record: Any, target: Any, **options: Any) -> Parts:
+    """The numerator and the denominator of every term."""
+    for _, loss in objective.losses:
+        _decomposes(loss)
+    found, _ = evaluated(objective, record, target, **options)
+    numerators, denominators = [], []
+    for term, totals in found:
+        over, under = term.loss.reduction.parts(totals)
+        over = times(term.factor, over)
+        numerators.append(as_array(over, over.dtype))
+        denominators.append(None if under is None else as_array(under, under.dtype))
+    return Parts(tuple(numerators), tuple(denominators))
+
+
+def _decomposes(loss: Composed) -> None:
+    """A loss of which parts of a batch add up to those of the batch."""
+    coupled = [loss.criterion] if loss.criterion.couples else []
+    stage: Any = loss.readout
+    while stage is not None and stage.couples:
+        stage, coupled = getattr(stage, "of", None), [*coupled, stage]
+    if coupled:
+        rule = "a loss that looks at each sample by itself"
+        got = f"{type(coupled[-1]).__name__}, which compares samples"
+        refuse("loss", rule, got, "Call it on the whole batch.", TypeError)
+
+
+def evaluated(
+    objective: Any,
+    record: Any,
+    target: Any = None,
+    *,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    lengths: Any = None,
+    valid: Any = None,
+    time_axis: int = 0,
+    class_axis: ClassAxis = None,
+    **unknown: Any,
+) -> tuple[list[tuple[Term, Totals]], Any]:
+    """Every term with its totals, and the dtype of the result."""
+    if unknown:
+        _door.known("a loss", unknown, (*_door.LAYOUT, *WEIGHTS))
+    layout: Layout = {
+        "lengths": lengths,
+        "valid": valid,
+        "time_axis": time_axis,
+        "class_axis": class_axis,
+    }
+    key = signature(record, target, lengths, valid, sample_weight, class_weight)
+    plans = None
+    if key is not None:
+        key = (key, time_axis, class_axis)
+        try:
+            plans = objective.plans.get(key)
+        except TypeError:  # an axis that cannot be hashed is none
+            key = None
+    known = plans is not None
+    if plans is None:
+        plans = planned(objective.losses, record, target, class_weight=class_weight, **layout)
+    found: list[tuple[Term, Totals]] = []
+    fits: dict[int, Fit] = {}
+    for plan in plans:
+        here = record if plan.layer is None else record[plan.layer]
+        weights = sample_weight, class_weight
+        totals, dtype = _evaluated(plan, here, target, layout, *weights, fits, known)
+        found += zip(plan.terms, totals, strict=True)
+    if key is not None and not known:
+        objective.plans.keep(key, tuple(plan.fitted(fits) for plan in plans))
+    if len(plans) > 1:
+        found.sort(key=lambda each: each[0].place)
+    return found, dtype
+
+
+def _evaluated(
+    plan: Plan,
+    record: Any,
+    target: Any,
+    layout: Layout,
+    sample_weight: Any,
+    class_weight: Any,
+    fits: dict[int, Fit],
+    known: bool,
+) -> tuple[list[Totals], Any]:
+    """The totals of the terms of one record, and the dtype of the result."""
+    whole, pieces = opened(plan, record, layout)
+    if not known:
+        plan.reads(whole.neurons)
+    if pieces is not None:
+        return _of_pieces(plan, whole, pieces, target, sample_weight, class_weight), whole.dtype
+    decisions = [readout.read(whole, None)[0] for readout in plan.readings]
+    imitated = None
+    if plan.imitates:
+        other = open_like(target, whole, plan.timeless, **layout)
+        imitated = [readout.read(other, None)[0] for readout in plan.readings]
+    found = []
+    for term in plan.terms:
+        readout, fit, given = plan.readings[term.reading], term.fit, target
+        if imitated is not None and term.loss.target.of_record:
+            given = imitated[term.reading]
+        outline = readout.outlined(whole) if fit is None else Outline(readout, fit.shape, whole)
+        aim, fit = aimed(term.loss, outline, given, class_weight, fit)
+        if fit is not None and not known:
+            fits[term.place] = fit
+        totals = compared(term, whole, decisions[term.reading], aim)
+        found.append(weighed(totals, sample_weight, whole))
+    return found, whole.dtype
+
+
+def _of_pieces(
+    plan: Plan,
+    whole: Piece,
+    pieces: Iterator[Piece],
+    target: Any,
+    sample_weight: Any,
+    class_weight: Any,
+) -> list[Totals]:
+    """The totals of the terms of a record that is read piece by piece."""
+    aims: dict[int, Aim] = {}
+
+    def aim_of(term: Term, readout: Readout, piece: Piece, y: Any) -> Aim:
+        """Of all steps at once, which then come with the pieces."""
+        if term.place not in aims:
+            outline = readout.outlined(whole)
+            aims[term.place], _ = aimed(term.loss, outline, target, class_weight)
+        return aims[term.place].during(readout.outlined(piece))
+
+    taken = Taken((), ())
+    for i, piece in enumerate(pieces):
+        taken = take(plan, taken if i else None, piece, aim_of, steps=whole.steps)
+    return finish(plan, taken, whole, aim_of, sample_weight)
+
+
+def opened(plan: Plan, record: Any, layout: Layout) -> tuple[Piece, Iterator[Piece] | None]:
+    """A record as one piece, and the pieces in which it is to be read; None: at once."""
+    if isinstance(record, Packed) and not plan.imitates and not plan.at_once:
+        return _unpacked(record, layout)
+    form = plan.form
+    if form is None:
+        return open_record(record, timeless=plan.timeless, **layout), None
+    x = record if form.as_it_is else laid_out(record, form)
+    if layout["lengths"] is None and layout["valid"] is None:
+        return Dense(x, form.dtype), None
+    return open_steps(x, form.dtype, layout["lengths"], layout["valid"]), None
+
+
+def _unpacked(record: Packed, layout: Layout) -> tuple[Dense, Iterator[Dense]]:
+    """A record of bits as a piece of its shape, without its entries, and as pieces with them."""
+    _door.layout(layout["lengths"], layout["valid"], {})
+    _door.usual_axes(layout["time_axis"], layout["class_axis"], "a packed record")
+    xp = namespace(record.bits)
+    none = xp.zeros_like(record.bits[:1, ...], dtype=xp.float32)
+    blank = xp.broadcast_to(none, record.shape)
+    whole = open_steps(blank, xp.float32, layout["lengths"], layout["valid"])
+
+    def pieces() -> Iterator[Dense]:
+        time, start = 0, 0
+        for chunk in record.pieces():
+            x = xp.astype(chunk, xp.float32)
+            mask = None if whole.mask is None else whole.mask[time : time + chunk.shape[0], ...]
+            at: Any = {"time": time, "start": start, "lengths": whole.lengths, "mask": mask}
+            piece = Dense(x, xp.float32, **at, part=True)
+            yield piece
+            time, start = time + chunk.shape[0], piece.end
+
+    return whole, pieces()
+
+
+# What a record decides
+
+
+def evidence(loss: Composed, record: Any, **layout: Any) -> tuple[Evidence, Array, Piece]:
+    """The evidence, who is not silent (*B), and the piece that ends the record."""
+    (layer,) = layers_of(loss, record, several=False)
+    record = record if layer is None else record[layer]
+    plan, fired = of_one(loss), None
+    taken: Any = None
+    _door.known("the layout", layout, _door.LAYOUT)
+    whole, pieces = opened(plan, record, {**_USUAL, **layout})  # type: ignore[typeddict-item]
+    plan.reads(whole.neurons)
+    for piece in (deciding(whole),) if pieces is None else pieces:  # those of bits are exact
+        taken = take(plan, taken, piece, _aimless, decides=True)
+        fired = piece.fired(fired)
+    return evident(plan, taken, whole), namespace(fired).any(fired, axis=-1), whole
+
+
+_USUAL: Layout = {"lengths": None, "valid": None, "time_axis": 0, "class_axis": None}
+
+
+def _aimless(term: Term, readout: Readout, piece: Piece, y: Any) -> None:
+    return None
