@@ -136,6 +136,16 @@ def test_what_is_exact_ties_only_when_equal(library: Library) -> None:
 
 
 @slow_in_jax
+def test_masked_chunks_tie_as_whole_ones_do(library: Library) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(70, 256, 2)) * 10.0 ** rng.integers(-3, 6, (70, 256, 2))
+    x[..., 0] = x[rng.permutation(70), :, 1]  # the same numbers, most of which cancel
+    stream, valid = Loss(SumOverTime(), CrossEntropy()).stream(), np.ones((70, 256), dtype=bool)
+    stream.steps(library.array(x.astype(np.float32)), valid=library.array(valid))
+    assert not library.to_numpy(stream.predict()).any()
+
+
+@slow_in_jax
 def test_infinite_evidence(library: Library) -> None:
     z = library.array(np.array([[-np.inf, 3.0, 3.0], [1.0, np.inf, np.inf]]), "float32")
     assert Loss(Decided(), CrossEntropy()).predict(z).tolist() == [1, 1]

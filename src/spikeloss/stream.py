@@ -262,8 +262,9 @@ class Fold:
             self.plan.reads(events.neurons)
             return events
         if valid is not None:
-            return open_steps(x, known.form.dtype, None, valid, **place)
-        piece = Dense(x, known.form.dtype, lengths=known.lengths, **place)
+            piece = open_steps(x, known.form.dtype, None, valid, **place)
+        else:
+            piece = Dense(x, known.form.dtype, lengths=known.lengths, **place)
         return piece if known.exact else deciding(piece)
 
     def _imitated(
