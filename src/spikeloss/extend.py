@@ -29,11 +29,12 @@ Arrays of any library; the derivative is the same in all:
     select(valid, x, fill)            x where it is valid, else that number
     at(x, step)                       x[step] over the first axis, a step for each neuron
     first_nonzero(x)                  min{t: x_t != 0} over the first axis, T where there is none
+    spike_time(x)                     the same as a time with the derivative -1 there, or T - 1
     absolute(x)                       |x|, its derivative 0 at 0
     power(x, exponent)                x, or x * x
     squared_difference(z, y, valid)   (z - y)^2, 0 where it is not valid
     log_softmax(z)                    z_c - log sum_k exp z_k over the last axis
-    surprise(z, label)                -log softmax(z)_label
+    surprise(z, label, valid)         -log softmax(z)_label, 0 where it is not valid
     by_class(label, C, x, on, off)    on where the class is the label, else off, in the dtype of x
     entries(x, label)                 x_label, of a vector
     as_index(label)                   integers in the dtype that the library indexes with
@@ -119,6 +120,7 @@ from ._backend import (
     power,
     product,
     select,
+    spike_time,
     squared_difference,
     squared_distances,
     sum_of_all,
@@ -239,6 +241,7 @@ __all__ = [
     "select",
     "shape_of",
     "span",
+    "spike_time",
     "squared_difference",
     "squared_distances",
     "stage",

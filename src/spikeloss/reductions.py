@@ -57,8 +57,7 @@ class Mean(Reduction):
     def reduce(self, totals: Totals) -> Array:
         value, weight, number = totals.value, totals.weight, totals.number
         if isinstance(number, int) and (weight is None or self.over == "samples"):
-            mean = mean_of_all(value)  # in one operation what takes two by parts
-            return mean if number == 1 else mean / number
+            return mean_of_all(value, number)  # in one division what takes two by parts
         return divided(*self.parts(totals))
 
     def parts(self, totals: Totals) -> tuple[Array, Array]:

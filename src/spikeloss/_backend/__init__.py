@@ -9,6 +9,7 @@ file and one more table row.
 
 import math
 import os
+import sys
 from typing import Any
 
 from spikeloss._shapes import Array
@@ -118,6 +119,12 @@ def concrete(x: Array) -> bool:
     return _OF[type(x)].concrete(x)
 
 
+def compiling() -> bool:
+    """Whether a compiler of a library reads this code rather than runs it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and bool(torch.compiler.is_compiling())
+
+
 def checks_values(*arrays: Array) -> bool:
     """Whether the values of the arrays are to be checked.
 
@@ -215,9 +222,9 @@ def or_nonzero(known: Array, x: Array) -> Array:
     return _OF[type(x)].or_nonzero(known, x)
 
 
-def mean_of_all(x: Array) -> Array:
-    """The mean of all entries, 0-d; nan where there is none."""
-    return _OF[type(x)].mean_of_all(x) if 0 not in x.shape else sum_of_all(x) / math.nan
+def mean_of_all(x: Array, parts: int = 1) -> Array:
+    """The mean of all entries, each a sum of so many parts, 0-d; nan where there is none."""
+    return _OF[type(x)].mean_of_all(x, parts) if 0 not in x.shape else sum_of_all(x) / math.nan
 
 
 def begun(x: Array) -> tuple[Array, Array | None]:
@@ -297,9 +304,12 @@ def as_index(label: Array) -> Array:
     return _OF[type(label)].index(label)
 
 
-def surprise(z: Array, label: Array) -> Array:
-    """-log softmax(z)_label, keeping the last axis; `label` broadcasts against z.shape[:-1]."""
-    return _OF[type(z)].surprise(z, label)
+def surprise(z: Array, label: Array, valid: Array | None = None) -> Array:
+    """-log softmax(z)_label, keeping the last axis; `label` broadcasts against z.shape[:-1].
+
+    0 for a row that is not valid, whatever z holds there.
+    """
+    return _OF[type(z)].surprise(z, label, valid)
 
 
 def at(x: Array, step: Array) -> Array:
@@ -366,3 +376,11 @@ def first_nonzero(x: Array) -> Array:
 def maximum(x: Array) -> Array:
     """max_t x_t over the first axis; the derivative goes to the first step that reaches it."""
     return _OF[type(x)].maximum(x)
+
+
+def spike_time(x: Array, negative: bool = False) -> Array:
+    """t = min{t: x_t != 0} over the first axis, T - 1 where there is none, or -t.
+
+    (T, *S) to (*S), in the dtype of x; dt/dx is -1 at that step and 0 elsewhere.
+    """
+    return _OF[type(x)].spike_time(x, negative)

@@ -122,7 +122,11 @@ class Library:
         label = label[..., None]
         on, off = self.like(on, like, like.dtype), self.like(off, like, like.dtype)
         y = xp.where(label == self.arange(classes, like), on, off)
-        return y if self.concrete(label) else xp.where(known[..., None], y, xp.nan)
+        return y if self.concrete(label) else self.spoiled(y, label, known[..., None])
+
+    def spoiled(self, y: Array, label: Array, known: Array) -> Array:
+        """y, nan where a label is not known to be a class."""
+        return self.xp.where(known, y, self.xp.nan)
 
     # What a call may be planned for
 
@@ -146,8 +150,9 @@ class Library:
     def or_nonzero(self, known: Array, x: Array) -> Array:
         return known | (x != 0)
 
-    def mean_of_all(self, x: Array) -> Array:
-        return self.xp.mean(x)
+    def mean_of_all(self, x: Array, parts: int) -> Array:
+        mean = self.xp.mean(x)
+        return mean if parts == 1 else mean / parts
 
     def begun(self, x: Array) -> tuple[Array, Array | None]:
         """A sum that is to go on, and what it lost."""
@@ -248,7 +253,10 @@ class Library:
         shifted = z - xp.max(z, axis=-1, keepdims=True)
         return shifted - xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
 
-    def surprise(self, z: Array, label: Array) -> Array:
+    def surprise(self, z: Array, label: Array, valid: Array | None) -> Array:
+        if valid is not None:
+            value = self.surprise(self.select(valid, z, 0.0), label, None)
+            return self.xp.where(valid, value, 0)
         label = self.xp.broadcast_to(label[..., None], (*z.shape[:-1], 1))
         return -self.xp.take_along_axis(self.log_softmax(z), label, axis=-1)
 
@@ -308,3 +316,12 @@ class Library:
         t = xp.arange(steps, dtype=xp.int32, device=self.place(x))
         t = xp.reshape(t, (steps,) + (1,) * (x.ndim - 1))
         return xp.min(xp.where(x != 0, t, steps), axis=0)
+
+    def spike_time(self, x: Array, negative: bool) -> Array:
+        xp, last = self.xp, x.shape[0] - 1
+        step = self.first_nonzero(x)
+        step = xp.where(step < last, step, last)
+        entry = self.at(x, step[None, ...])[0, ...]
+        time = xp.astype(-step if negative else step, x.dtype)
+        slope = entry if negative else -entry
+        return time + (slope - self.constant(slope))

@@ -43,7 +43,7 @@ Check: TypeAlias = Callable[[Array, Any], Array]
 # Class labels
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen, as compilers lose the fields of such values that they see made
 class Labels:
     """Class indices from 0 to `classes` - 1, or `ignore`."""
 
@@ -122,7 +122,7 @@ def fit_labels(
 # Numbers
 
 
-@dataclass(frozen=True)
+@dataclass
 class Numbers:
     """Numbers, of which those that exist lie from 0 to `end`, if that is given."""
 

@@ -23,6 +23,7 @@ from spikeloss.extend import (
     optional,
     power,
     refuse,
+    select,
     span,
     surprise,
 )
@@ -54,6 +55,7 @@ class CrossEntropy(Criterion):
     label_smoothing: float = field(default=0.0, metadata=number(low=0.0, high=1.0))
     ignore_index: int | None = field(default=None, metadata=optional(integer()))
     of_labels: ClassVar[bool] = True
+    masks: ClassVar[bool] = True
 
     def fit(self, y: Array, outline: Outline) -> Check:
         return fit_class_target(y, outline, self.ignore_index)
@@ -66,30 +68,37 @@ class CrossEntropy(Criterion):
         label: Labels | None = None,
         class_weight: Array | None = None,
     ) -> Totals:
-        z, smoothing, classes = reading.z, self.label_smoothing, reading.z.shape[-1]
+        z, valid, smoothing = reading.z, reading.valid, self.label_smoothing
         if y is not label and kind(y) == "float":
-            return Totals(_expected((1 - smoothing) * y + smoothing / classes, z, class_weight))
+            q = (1 - smoothing) * y + smoothing / z.shape[-1]
+            return Totals(_expected(q, z, class_weight, valid))
         counts = None
         if self.ignore_index is not None:
             known = y != self.ignore_index
             y, counts = namespace(y).where(known, y, 0), known[..., None]
-        value, weight = surprise(z, y), None
+            valid = None if valid is None else valid & counts
+        value, weight = surprise(z, y, valid), None
         if class_weight is not None:
             weight = entries(class_weight, y[..., None])
             value = value * weight
         if smoothing:
-            uniform = namespace(z).full_like(z, 1 / classes)
-            value = (1 - smoothing) * value + smoothing * _expected(uniform, z, class_weight)
+            uniform = namespace(z).full_like(z, 1 / z.shape[-1])
+            spread = _expected(uniform, z, class_weight, valid)
+            value = (1 - smoothing) * value + smoothing * spread
         return Totals(value, weight, 1 if counts is None else counts)
 
 
-def _expected(q: Array, z: Array, class_weight: Array | None) -> Array:
-    """-sum_c q_c w_c log softmax(z)_c; a class with q_c = 0 costs nothing, however unlikely."""
-    xp, log_p = namespace(z), log_softmax(z)
+def _expected(q: Array, z: Array, class_weight: Array | None, valid: Array | None) -> Array:
+    """-sum_c q_c w_c log softmax(z)_c; a class with q_c = 0 costs nothing, however unlikely.
+
+    0 for a row that is not valid, whatever z holds there.
+    """
+    xp, log_p = namespace(z), log_softmax(z if valid is None else select(valid, z))
     if class_weight is not None:
         q = q * class_weight
     log_p = xp.where((q == 0) & (log_p == -xp.inf), 0, log_p)
-    return -xp.sum(q * log_p, axis=-1, keepdims=True)
+    value = -xp.sum(q * log_p, axis=-1, keepdims=True)
+    return value if valid is None else xp.where(valid, value, 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,8 @@ from spikeloss.extend import (
     SHARES,
     Array,
     Check,
+    Labels,
+    Totals,
     choice,
     fit_numbers,
     flag,
@@ -55,17 +57,33 @@ class SquaredError(Weighed):
     def needs_steps(self) -> bool:
         return bool(self.steps_power)
 
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Totals:
+        by = power(reading.steps, self.steps_power) if self.steps_power else 1
+        if class_weight is None and isinstance(by, int) and reading.keeps != "time":
+            return Totals(self._square(reading, y), None, by)  # one division, with that of a mean
+        return super().elements(reading, y, label=label, class_weight=class_weight)
+
     def each(self, reading: Reading, y: Array) -> Array:
+        value = self._square(reading, y)
+        return value / power(reading.steps, self.steps_power) if self.steps_power else value
+
+    def _square(self, reading: Reading, y: Array) -> Array:
+        """The elements before they are divided by a power of n."""
         z, valid, xp = reading.z, reading.valid, namespace(reading.z)
         if self.delta is None and not self.tolerance:
-            value = squared_difference(z, y, valid)
-        else:
-            error = z - y if valid is None else select(valid, z - y, 0.0)
-            value, size = error * error, xp.abs(error)
-            if self.delta is not None:
-                value = xp.where(size <= self.delta, value, self.delta * (2 * size - self.delta))
-            value = xp.where(size < self.tolerance, 0, value)
-        return value / power(reading.steps, self.steps_power) if self.steps_power else value
+            return squared_difference(z, y, valid)
+        error = z - y if valid is None else select(valid, z - y, 0.0)
+        value, size = error * error, xp.abs(error)
+        if self.delta is not None:
+            value = xp.where(size <= self.delta, value, self.delta * (2 * size - self.delta))
+        return xp.where(size < self.tolerance, 0, value)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ from spikeloss.extend import (
     present,
     refuse,
     renewed,
+    spike_time,
     where,
 )
 
@@ -65,7 +66,7 @@ class _Coded(Summary):
         return 0.0
 
     def _code(self, time: Array) -> Decision:
-        time = time / self.unit
+        time = time if self.unit == 1 else time / self.unit
         if self.code == "exponential":
             xp = namespace(time)
             return -xp.exp(xp.where(time < LATEST, time, LATEST))
@@ -166,8 +167,29 @@ class FirstSpike(_Times):
     array([1., 2., 2.], dtype=float32)
     """
 
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        time = self._at_once(piece) if carry is None else None
+        return super().read(piece, carry) if time is None else (time, None)
+
     def decide(self, carry: Carry, steps: Steps) -> Decision:
         return self._times(carry, steps)[0, ...]
+
+    def _at_once(self, piece: Piece) -> Decision | None:
+        """The decision about a whole record, after which nothing comes, in few operations.
+
+        None where silence has a time or a derivative of its own, or lengths differ.
+        """
+        if not isinstance(piece, Dense) or piece.part or not isinstance(piece.end, int):
+            return None
+        if self.silent_delay or not self.silent_gradient or 0 in piece.shape:
+            return None
+        finite(piece)
+        _no_times(piece)
+        negative = self.code == "negative"
+        time = spike_time(piece.raw, negative)
+        if negative:
+            return time if self.unit == 1 else time / self.unit
+        return self._code(time)
 
 
 @dataclass(frozen=True, kw_only=True)
