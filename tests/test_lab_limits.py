@@ -466,7 +466,7 @@ def test_the_source_distribution_names_its_files_from_the_root():
     """A pattern without a slash takes along every file of that name, wherever it is."""
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
     assert options["targets"]["sdist"]["include"] == [
-        "/src", "/tests", "/README.md", "/CHANGELOG.md", "/LICENSE",
+        "/src", "/tests", "/hatch_build.py", "/README.md", "/CHANGELOG.md", "/LICENSE",
     ]  # fmt: skip
 
 
