@@ -2,24 +2,35 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+CORE := src/spikeloss/_kernels
+# A file of the tests stays in one worker.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: compare test slow check format docs bench clean
+.PHONY: compare test slow composed sanitize check format docs bench bench-fresh bench-gpu clean
 
-compare: .venv/lab ## train the same network once per objective, and compare
+compare: .venv/lab .venv/core ## train the same network once per objective, and compare
 	$(BIN)/spikeloss compare
 
-test: .venv/dev ## the tests, but not the slow ones; a file stays in one worker
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
+test: .venv/dev .venv/core ## the tests, but not the slow ones
+	$(PYTEST) -m 'not slow'
 
-slow: .venv/dev ## whole programs, and what compiles for long
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+slow: .venv/dev .venv/core ## whole programs, and what compiles for long
+	$(PYTEST) -m slow
 
-check: .venv/dev ## format, lint, types, tests, slow tests, docs: what CI runs
+composed: .venv/dev ## the tests without the native core, but not the slow ones
+	SPIKELOSS_KERNELS=off $(PYTEST) -m 'not slow'
+
+sanitize: .venv/dev ## the native core under the sanitizers of memory and of undefined behaviour
+	PYTHON=$(BIN)/python tests/sanitize.sh
+
+check: .venv/dev .venv/core ## format, lint, types, tests with and without the core, docs: for CI
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(MAKE) test
-	$(MAKE) slow
+	SPIKELOSS_KERNELS=require $(MAKE) test
+	SPIKELOSS_KERNELS=require $(MAKE) slow
+	$(MAKE) composed
+	$(MAKE) sanitize
 	$(MAKE) docs
 
 format: .venv/dev ## put the code in the house's form
@@ -29,11 +40,18 @@ format: .venv/dev ## put the code in the house's form
 docs: .venv/dev ## the pages, in docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-bench: .venv/dev ## speed against snnTorch and by hand, into benchmarks/results
-	OMP_WAIT_POLICY=passive $(BIN)/python benchmarks/speed.py
-	OMP_WAIT_POLICY=passive $(BIN)/python benchmarks/records.py
-	OMP_WAIT_POLICY=passive $(BIN)/python benchmarks/seam.py; missed=$$?; \
+bench: .venv/dev .venv/core ## speed against the peers and against a copy, into benchmarks/results and docs/speed.md
+	$(BIN)/python benchmarks/speed.py --threads 1
+	$(BIN)/python benchmarks/speed.py --threads 2
+	$(BIN)/python benchmarks/records.py
+	$(BIN)/python benchmarks/seam.py; missed=$$?; \
 	$(BIN)/python benchmarks/report.py && exit $$missed
+
+bench-gpu: ## speed on a CUDA device, with the torch of $(PYTHON), into benchmarks/results
+	PYTHONPATH=src $(PYTHON) benchmarks/gpu.py
+
+bench-fresh: .venv/dev ## whether the committed rows are as old as the code that they measure
+	$(BIN)/python benchmarks/report.py --check
 
 clean: ## remove what the targets made, but not the results of runs
 	rm -rf .venv docs/_build docs/api .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -41,10 +59,14 @@ clean: ## remove what the targets made, but not the results of runs
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/lab: pyproject.toml constraints.txt | .venv/bin/python
+.venv/core: $(wildcard $(CORE)/core/*) $(CORE)/build.py | .venv/bin/python
+	-$(BIN)/python $(CORE)/build.py
+	touch $@
+
+.venv/lab: pyproject.toml constraints.txt hatch_build.py | .venv/bin/python
 	$(PIP) --editable '.[lab]'
 	touch $@
 
-.venv/dev: pyproject.toml constraints.txt | .venv/bin/python
+.venv/dev: pyproject.toml constraints.txt hatch_build.py | .venv/bin/python
 	$(PIP) --editable '.[dev]'
 	touch $@

@@ -376,10 +376,10 @@ def test_a_wrong_shape_is_seen() -> None:
     right = {"piece": piece, "return": (x, ())}
     found, seen = wrong_shapes("EveryStep.read", hints, right, known)
     assert not found
-    assert seen == 6  # both parts of what is returned, x, values, valid, held and end
+    assert seen == 7  # both parts of what is returned, raw, x, valid, held and end
     wrong: list[tuple[dict[str, Any], int]] = [
         ({"return": (x[0], ())}, 1),
-        ({"piece": piece.replaced(raw=np.zeros((5, 7, 6)), lengths=None)}, 1),
+        ({"piece": piece.replaced(source=np.zeros((5, 7, 6)), lengths=None)}, 1),
     ]
     for values, least in wrong:
         found, _ = wrong_shapes("EveryStep.read", hints, values, known)
@@ -394,6 +394,7 @@ LIBRARIES = {
 }
 ALLOWED = {
     "_backend",
+    "_kernels",
     "compat",
     "lab",
     "cli.py",
@@ -427,11 +428,19 @@ def test_only_the_backend_knows_the_libraries() -> None:
         "_numpy_like": set(),
         "_numpy": {"array_api_compat"},
         "_torch": {"torch", "array_api_compat"},
+        "_torch_functions": {"torch"},
         "_jax": {"jax"},
         "_strict": {"array_api_strict", "numpy"},
     }
     found = {path.stem: path for path in (SOURCE / "_backend").glob("*.py")}
     assert {name: imported(path) & LIBRARIES for name, path in found.items()} == known
+
+
+def test_of_the_kernels_only_what_binds_them_knows_a_library() -> None:
+    for path in (SOURCE / "_kernels").glob("*.py"):
+        library = path.stem.split("_")[1] if path.stem.startswith("_") else ""
+        own = {library, "numpy"} if library in ("torch", "jax", "numpy") else set()
+        assert imported(path) & LIBRARIES <= own, path.name
 
 
 # The imports of the package among themselves

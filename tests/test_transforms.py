@@ -414,6 +414,7 @@ def operators(loss: Loss, record: Any, target: Any, **options: Any) -> list[str]
 @pytest.mark.parametrize("checks", ["off", "auto"])
 def test_torch_operators_are_seen(checks: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPIKELOSS_CHECKS", checks)
+    monkeypatch.setenv("SPIKELOSS_KERNELS", "off")
     record, target, _ = arguments(case("ce_rate()"), TORCH)
     names = operators(case("ce_rate()").loss, record, target)
     assert bool(WAITING & set(names)) is (checks == "auto")  # labels are read to be checked
@@ -423,6 +424,7 @@ def test_torch_operators_are_seen(checks: str, monkeypatch: pytest.MonkeyPatch) 
 @every_case
 def test_torch_never_waits_and_never_loops(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPIKELOSS_CHECKS", "off")
+    monkeypatch.setenv("SPIKELOSS_KERNELS", "off")
     counts = []
     case = weightless(case)
     for times in (1, 2):

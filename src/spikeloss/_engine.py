@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from . import _door
-from ._backend import arange, kind, namespace, select
+from ._backend import arange, kind, namespace
 from ._door import refuse
 from ._judge import judged
 from ._piece import Piece, every_step
@@ -124,23 +124,26 @@ def _every_step(
     return Read(carry, left, total), (z, y)
 
 
-def compared(term: Term, piece: Piece, z: Array, aim: Aim, steps: Steps | None = None) -> Totals:
-    """The totals of the elements of a decision: of every sample, or of every step of a piece."""
-    loss, valid = term.loss, None
-    criterion = loss.criterion
-    if term.keeps == "time":
-        valid = every_step(piece, loss.readout).valid
-        if valid is not None and not criterion.masks:
-            z = select(valid, z)
-    elif term.suited:
-        loss.target.suits(z, loss.readout, piece)
+def compared(
+    term: Term, piece: Piece, z: Array | None, aim: Aim, steps: Steps | None = None
+) -> Totals:
+    """The totals of the elements of a decision: of every sample, or of every step of a piece.
+
+    `z`: None for a term that compares the record itself.
+    """
+    loss, criterion = term.loss, term.stages.criterion
     n: Steps = 1
     if term.keeps != "time" or criterion.needs_steps:
         n = piece.steps if steps is None else steps
-    reading = Reading(z, term.keeps, n, valid)
-    found = criterion.elements(reading, aim.y, label=aim.label, class_weight=aim.class_weight)
     if term.keeps == "time":
-        return found.over_time(valid, dropped=criterion.masks)
+        dense = every_step(piece, loss.readout)
+        return criterion.over_time(
+            dense, z, aim.y, steps=n, label=aim.label, class_weight=aim.class_weight
+        )
+    if term.suited:
+        loss.target.suits(z, loss.readout, piece)
+    reading = Reading(z, term.keeps, n)
+    found = criterion.elements(reading, aim.y, label=aim.label, class_weight=aim.class_weight)
     if piece.counts is None:
         return found
     number = found.number
@@ -167,12 +170,12 @@ def weighed(totals: Totals, sample_weight: Any, piece: Piece) -> Totals:
     if sample_weight is None:
         return totals
     batch = tuple(piece.shape[1:-1])
-    return totals.weighed(_door.sample_weights(sample_weight, batch, piece.raw))
+    return totals.weighed(_door.sample_weights(sample_weight, batch, piece.like))
 
 
 def decided(readout: Readout, carry: Carry, end: Piece) -> Array:
     """The decision about a record that ends with a piece, in the precision of the record."""
-    z, dtype = readout.decide(carry, end.steps), end.raw.dtype
+    z, dtype = readout.decide(carry, end.steps), end.precision
     return z if z.dtype == dtype else namespace(z).astype(z, dtype)
 
 
@@ -250,5 +253,5 @@ def evident(plan: Plan, taken: Taken, end: Piece, place: int = 0) -> Evidence:
     if read.total is None:
         z = decided(readout, read.carry, end)
     else:
-        z = namespace(end.raw).astype(read.total.value / end.steps, end.raw.dtype, copy=False)
+        z = namespace(end.like).astype(read.total.value / end.steps, end.precision, copy=False)
     return judged(term.loss, z, end.steps)

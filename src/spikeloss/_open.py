@@ -36,10 +36,14 @@ def form_of(x: Array, time_axis: int, class_axis: ClassAxis, timeless: bool) -> 
 
 
 def laid_out(x: Array, form: Form) -> Record:
-    """The record (T, *B, N) in the precision of the computation; a single step of what has none."""
+    """The record (T, *B, N), in the dtype that it has; a single step of what has no time."""
     x = unwrap(x) if form.wrapped else x
-    x = x if form.cast is None else namespace(x).astype(x, form.cast)
     return x if form.axes is None else _door.moved(x, form.axes)
+
+
+def computed_in(x: Record, form: Form) -> Record:
+    """What is laid out, in the precision of the computation."""
+    return x if form.cast is None else namespace(x).astype(x, form.cast)
 
 
 def open_record(
@@ -67,7 +71,7 @@ def open_record(
     form = form_of(record, time_axis, class_axis, timeless)
     if timeless:
         _door.no_mask(lengths, valid, "a record without time")
-    return open_steps(laid_out(record, form), form.dtype, lengths, valid)
+    return open_steps(laid_out(record, form), form.dtype, lengths, valid, cast=form.cast)
 
 
 def open_steps(
@@ -76,6 +80,7 @@ def open_steps(
     lengths: Any = None,
     valid: Any = None,
     *,
+    cast: Any = None,
     time: Any = 0,
     start: Steps = 0,
     part: bool = False,
@@ -84,20 +89,19 @@ def open_steps(
     shape = tuple(x.shape)
     if valid is not None:
         mask = _door.fitting_mask(valid, shape[:-1], x)[..., None]
-        piece = Dense(x, dtype, time=time, start=start, mask=mask, part=part)
+        piece = Dense(x, dtype, cast=cast, time=time, start=start, mask=mask, part=part)
         if not part:
             _door.not_empty(piece.held)
         return piece
     if lengths is not None:
-        lengths = _door.fitting_lengths(lengths, shape[1:-1], x, shape)
-        lengths = _door.held_lengths(lengths, None if part else shape[0])[..., None]
-    return Dense(x, dtype, time=time, start=start, lengths=lengths, part=part)
+        lengths = _door.held_lengths(lengths, shape, x, part=part)
+    return Dense(x, dtype, cast=cast, time=time, start=start, lengths=lengths, part=part)
 
 
 def open_like(target: Any, piece: Piece, timeless: bool, **layout: Any) -> Piece:
     """A record to imitate, in the layout of the record that `piece` is."""
     if not isinstance(target, (Events, Packed)) and not is_ragged(target):
-        target = _door.imitated(target, piece.values, len(piece.shape))
+        target = _door.imitated(target, piece.like, len(piece.shape))
     other = open_record(target, timeless=timeless, **layout)
     _door.like_record(other.shape, piece.shape)
     return other
@@ -129,8 +133,7 @@ def open_events(
         inside = inside & mask[step, sample]
         t = t + xp.astype(seen[step, sample] - 1 - step, t.dtype)
     elif lengths is not None:
-        lengths = _door.fitting_lengths(lengths, tuple(batch), amplitude, shape)
-        lengths = _door.held_lengths(lengths, None if part else steps)[..., None]
+        lengths = _door.held_lengths(lengths, tuple(shape), amplitude, part=part)
         left = lengths - time
         inside = inside & (t < xp.astype(xp.reshape(left, (-1,)), t.dtype)[sample])
         held = xp.clip(left, 0, steps)

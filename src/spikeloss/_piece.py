@@ -50,8 +50,9 @@ class Dense:
     """Steps of a record that has an entry for every one.
 
     Args:
-        raw: (t, *B, N) float32 or float64, as it came: what is not valid may be anything.
+        source: (t, *B, N) as it came: what is not valid may be anything.
         dtype: of the result.
+        cast: the dtype of the computation, where that of the source is another.
         time: steps of the record before the piece.
         start: valid steps of each sample before the piece.
         lengths: (*B, 1) the valid steps of the record, or None.
@@ -62,9 +63,10 @@ class Dense:
 
     def __init__(
         self,
-        raw: Record,
+        source: Record,
         dtype: Any,
         *,
+        cast: Any = None,
         time: Any = 0,
         start: Steps = 0,
         lengths: Array | None = None,
@@ -72,21 +74,30 @@ class Dense:
         part: bool = False,
         decides: bool = False,
     ) -> None:
-        self.raw, self.dtype, self.time, self.start = raw, dtype, time, start
+        self.source, self.dtype, self.time, self.start = source, dtype, time, start
         self.lengths, self.mask, self.part, self.decides = lengths, mask, part, decides
+        self.cast = cast
+        if cast is None:
+            self.raw = source
         if lengths is None and mask is None:  # what stands below, for a record of which all exists
-            self.valid, self.x, self.held = None, raw, raw.shape[0]
+            self.valid, self.held = None, source.shape[0]
+            if cast is None:
+                self.x = source
             self.end = end = start + self.held
             if isinstance(end, int):
                 self.steps, self.counts = end or 1, None
 
     def replaced(self, **changes: Any) -> "Dense":
         """A piece with other parts."""
-        known = ("time", "start", "lengths", "mask", "part", "decides")
-        given = {name: getattr(self, name) for name in ("raw", "dtype", *known)} | changes
-        return Dense(given.pop("raw"), given.pop("dtype"), **given)
+        known = ("source", "dtype", "cast", "time", "start", "lengths", "mask", "part", "decides")
+        return Dense(**{name: getattr(self, name) for name in known} | changes)
 
     # What there is
+
+    @once
+    def raw(self) -> Record:
+        """(t, *B, N) the record as it came, in the precision of the computation."""
+        return namespace(self.source).astype(self.source, self.cast)
 
     @property
     def values(self) -> Array:
@@ -94,21 +105,33 @@ class Dense:
         return self.raw
 
     @property
+    def like(self) -> Array:
+        """What stands for the record where only its library, device and precision matter."""
+        if self.cast is None:
+            return self.source
+        return namespace(self.source).astype(self.source[:1, ...], self.cast)
+
+    @property
+    def precision(self) -> Any:
+        """The dtype of the computation."""
+        return self.source.dtype if self.cast is None else self.cast
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """(t, *B, N)"""
-        return tuple(self.raw.shape)
+        return tuple(self.source.shape)
 
     @property
     def neurons(self) -> int:
         """N."""
-        return int(self.raw.shape[-1])
+        return int(self.source.shape[-1])
 
     @once
     def valid(self) -> Valid | None:
         """(t, *B, 1): the steps that exist; None: all."""
         if self.mask is not None or self.lengths is None:
             return self.mask
-        return numbered(self.raw.shape[0], self.raw) + self.time < self.lengths
+        return numbered(self.source.shape[0], self.source) + self.time < self.lengths
 
     @once
     def x(self) -> Record:
@@ -122,7 +145,7 @@ class Dense:
     @once
     def held(self) -> Steps:
         """(*B, 1) valid steps of the piece."""
-        count = self.raw.shape[0]
+        count = self.source.shape[0]
         if self.mask is not None:
             xp = namespace(self.mask)
             return xp.sum(xp.astype(self.mask, xp.int32), axis=0)
@@ -140,7 +163,7 @@ class Dense:
     @once
     def steps(self) -> Steps:
         """What stands for n in the formulas: the valid steps so far, 1 where there are none."""
-        return at_least_one(self.end, self.raw.dtype)
+        return at_least_one(self.end, self.precision)
 
     @once
     def counts(self) -> Array | None:
@@ -306,9 +329,14 @@ class Sparse(NamedTuple):
         return self.amplitude
 
     @property
-    def raw(self) -> Array:
+    def like(self) -> Array:
         """What stands for the record where only its library, device and precision matter."""
         return self.amplitude
+
+    @property
+    def precision(self) -> Any:
+        """The dtype of the computation."""
+        return self.amplitude.dtype
 
     @property
     def neurons(self) -> int:

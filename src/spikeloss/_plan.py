@@ -6,21 +6,24 @@ Shapes, dtypes, libraries and options decide all of it, so that a loss that is c
 arrays of the same kind, and a stream, plans once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from . import _door
 from ._backend import is_array, is_ragged
+from ._choice import Choice, Stages, mode
 from ._door import Check, cut, refuse, said, shape_of
 from ._open import Form, form_of
 from ._shapes import ClassAxis
 from .criteria import Criterion
-from .readouts import Keeps, Readout
+from .readouts import EveryStep, Keeps, Readout
 from .records import Events, Packed
 from .reductions import Reduction
 from .targets import Given, Target
 
 WEIGHTS = ("sample_weight", "class_weight")
+
+COMPOSED = Choice()
 
 
 class Composed(Protocol):
@@ -38,6 +41,8 @@ class Composed(Protocol):
     def class_weight(self) -> Any: ...
     @property
     def layers(self) -> Any: ...
+    @property
+    def fast(self) -> Stages | str: ...
 
 
 def composed(loss: Composed) -> None:
@@ -106,6 +111,10 @@ class Term(NamedTuple):
     """What that keeps."""
     suited: bool
     """Whether the target looks at decisions."""
+    stages: Stages
+    """Those of the loss, or others that compute the same by a kernel."""
+    direct: bool = False
+    """Whether it compares the record itself."""
     fit: Fit | None = None
     """None: the target is yet to be looked at."""
 
@@ -166,6 +175,7 @@ def planned(
     class_axis: ClassAxis = None,
     lengths: Any = None,
     valid: Any = None,
+    choice: Choice = COMPOSED,
 ) -> tuple[Plan, ...]:
     """The plans of a call of a sum of losses, one for each record that it reads."""
     _door.layout(lengths, valid, {})
@@ -182,12 +192,12 @@ def planned(
         for layer in layers_of(loss, record, several=loss.criterion.targetless):
             readings, terms = grouped.setdefault((layer, loss.readout.timeless), ({}, []))
             reading = readings.setdefault(loss.readout, len(readings))
-            terms.append(_term(place, factor, loss, reading))
+            terms.append(_term(place, factor, loss, reading, choice))
             place += 1
     plans = []
-    for (layer, timeless), (readings, terms) in grouped.items():
+    for (layer, timeless), (_, terms) in grouped.items():
         here = record if layer is None else record[layer]
-        plan = _plan(layer, timeless, readings, terms)
+        plan = _plan(layer, timeless, terms)
         if not plan.targeted and not (layer is None and told):
             _door.layer(here, class_axis, timeless)
         if is_array(here) and not is_ragged(here):
@@ -200,25 +210,26 @@ def planned(
 
 def of_stream(losses: Sequence[tuple[float, Composed]]) -> Plan:
     """The plan of a sum of losses of a record that comes in pieces."""
+    choice = Choice(mode())
     readings: dict[Readout, int] = {}
     terms = []
     for place, (factor, loss) in enumerate(losses):
         reading = readings.setdefault(loss.readout, len(readings))
-        terms.append(_term(place, factor, loss, reading))
-    return _plan(None, losses[0][1].readout.timeless, readings, terms)
+        terms.append(_term(place, factor, loss, reading, choice))
+    return _plan(None, losses[0][1].readout.timeless, terms)
 
 
-def _term(place: int, factor: float, loss: Composed, reading: int) -> Term:
-    suited = type(loss.target).suits is not Target.suits
-    return Term(place, factor, loss, reading, loss.readout.keeps, suited)
+def _term(place: int, factor: float, loss: Composed, reading: int, choice: Choice) -> Term:
+    suited, stages = type(loss.target).suits is not Target.suits, choice.of(loss)
+    direct = isinstance(loss.readout, EveryStep)
+    return Term(place, factor, loss, reading, loss.readout.keeps, suited, stages, direct)
 
 
-def _plan(
-    layer: str | None, timeless: bool, readings: Iterable[Readout], terms: Sequence[Term]
-) -> Plan:
+def _plan(layer: str | None, timeless: bool, terms: Sequence[Term]) -> Plan:
     imitates = any(term.loss.target.of_record for term in terms)
-    at_once = any(readout.keeps == "sequence" for readout in readings)
-    plan = Plan(layer, timeless, tuple(readings), tuple(terms))
+    readings = {term.reading: term.stages.readout for term in reversed(terms)}
+    plan = Plan(layer, timeless, tuple(readings[i] for i in range(len(readings))), tuple(terms))
+    at_once = any(readout.keeps == "sequence" for readout in plan.readings)
     timed = tuple(readout.keeps == "time" for readout in plan.readings)
     return plan._replace(imitates=imitates, at_once=at_once, timed=timed)
 

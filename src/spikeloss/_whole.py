@@ -8,6 +8,7 @@ from typing import Any
 
 from . import _door
 from ._backend import as_array, namespace, signature
+from ._choice import Choice, mode, state
 from ._door import refuse
 from ._engine import (
     Aim,
@@ -41,6 +42,14 @@ def value(objective: Any, record: Any, target: Any, **options: Any) -> Array:
     return as_array(total, dtype)
 
 
+def explained(objective: Any, record: Any, target: Any, **options: Any) -> str:
+    """What runs for a record, in words."""
+    said: list[str] = []
+    choice = Choice(mode(), said.append)
+    evaluated(objective, record, target, choice, **options)
+    return "\n".join((f"SPIKELOSS_KERNELS={choice.mode}, {state()}", *dict.fromkeys(said)))
+
+
 def parts(objective: Any, record: Any, target: Any, **options: Any) -> Parts:
     """The numerator and the denominator of every term."""
     for _, loss in objective.losses:
@@ -71,6 +80,8 @@ def evaluated(
     objective: Any,
     record: Any,
     target: Any = None,
+    choice: Choice | None = None,
+    /,
     *,
     sample_weight: Any = None,
     class_weight: Any = None,
@@ -89,17 +100,20 @@ def evaluated(
         "time_axis": time_axis,
         "class_axis": class_axis,
     }
-    key = signature(record, target, lengths, valid, sample_weight, class_weight)
-    plans = None
+    made, key, plans = choice, None, None
+    if made is None:
+        made = Choice(mode())
+        key = signature(record, target, lengths, valid, sample_weight, class_weight)
     if key is not None:
-        key = (key, time_axis, class_axis)
+        key = (key, time_axis, class_axis, made)
         try:
             plans = objective.plans.get(key)
         except TypeError:  # an axis that cannot be hashed is none
             key = None
     known = plans is not None
     if plans is None:
-        plans = planned(objective.losses, record, target, class_weight=class_weight, **layout)
+        options: Any = {"class_weight": class_weight, "choice": made, **layout}
+        plans = planned(objective.losses, record, target, **options)
     found: list[tuple[Term, Totals]] = []
     fits: dict[int, Fit] = {}
     for plan in plans:
@@ -130,23 +144,43 @@ def _evaluated(
         plan.reads(whole.neurons)
     if pieces is not None:
         return _of_pieces(plan, whole, pieces, target, sample_weight, class_weight), whole.dtype
-    decisions = [readout.read(whole, None)[0] for readout in plan.readings]
+    decided = _Decisions(plan, whole)
     imitated = None
     if plan.imitates:
-        other = open_like(target, whole, plan.timeless, **layout)
-        imitated = [readout.read(other, None)[0] for readout in plan.readings]
+        imitated = _Decisions(plan, open_like(target, whole, plan.timeless, **layout))
     found = []
     for term in plan.terms:
+        both = term.stages.both
+        if both is not None and imitated is not None:
+            at_once = both.totals(whole, imitated.piece)
+            if at_once is not None:
+                found.append(weighed(at_once, sample_weight, whole))
+                continue
         readout, fit, given = plan.readings[term.reading], term.fit, target
         if imitated is not None and term.loss.target.of_record:
-            given = imitated[term.reading]
+            given = imitated.of(term.reading)
         outline = readout.outlined(whole) if fit is None else Outline(readout, fit.shape, whole)
         aim, fit = aimed(term.loss, outline, given, class_weight, fit)
         if fit is not None and not known:
             fits[term.place] = fit
-        totals = compared(term, whole, decisions[term.reading], aim)
+        z = None if term.direct else decided.of(term.reading)
+        totals = compared(term, whole, z, aim)
         found.append(weighed(totals, sample_weight, whole))
     return found, whole.dtype
+
+
+class _Decisions:
+    """What readings decide about a record, each read when it is asked for."""
+
+    def __init__(self, plan: Plan, piece: Piece) -> None:
+        self.readings, self.piece = plan.readings, piece
+        self.found: list[Any] = [None] * len(plan.readings)
+
+    def of(self, reading: int) -> Array:
+        """The decision of one of them."""
+        if self.found[reading] is None:
+            self.found[reading] = self.readings[reading].read(self.piece, None)[0]
+        return self.found[reading]
 
 
 def _of_pieces(
@@ -182,8 +216,8 @@ def opened(plan: Plan, record: Any, layout: Layout) -> tuple[Piece, Iterator[Pie
         return open_record(record, timeless=plan.timeless, **layout), None
     x = record if form.as_it_is else laid_out(record, form)
     if layout["lengths"] is None and layout["valid"] is None:
-        return Dense(x, form.dtype), None
-    return open_steps(x, form.dtype, layout["lengths"], layout["valid"]), None
+        return Dense(x, form.dtype, cast=form.cast), None
+    return open_steps(x, form.dtype, layout["lengths"], layout["valid"], cast=form.cast), None
 
 
 def _unpacked(record: Packed, layout: Layout) -> tuple[Dense, Iterator[Dense]]:

@@ -11,7 +11,8 @@ from typing import Any, Literal, NoReturn, Self, Unpack, get_args
 
 from . import _door, _whole
 from . import _shapes as shapes
-from ._backend import is_array
+from ._backend import compiling, is_array
+from ._choice import Stages, fast_of
 from ._door import cut, refuse, said
 from ._judge import classes, share
 from ._once import once
@@ -96,6 +97,18 @@ class _Objective(Checked):
         """
         return _whole.parts(self, record, target, **options)
 
+    def explain(
+        self,
+        record: shapes.Record | Mapping[str, shapes.Record],
+        target: Array | None = None,
+        **options: Any,
+    ) -> str:
+        """What reduces a record over time: a native kernel, or the composed form, and why.
+
+        The loss is computed once. Arguments as for a call.
+        """
+        return _whole.explained(self, record, target, **options)
+
     def fold(
         self,
         target: Array | None = None,
@@ -174,6 +187,13 @@ class Loss(_Objective):
     def __post_init__(self) -> None:
         super().__post_init__()
         composed(self)
+        if not compiling():
+            self.fast  # noqa: B018  # as a compiler cannot look into how it is made
+
+    @once
+    def fast(self) -> Stages | str:
+        """The stages with kernels in them, or why there are none."""
+        return fast_of(self)
 
     def __call__(
         self,

@@ -29,9 +29,9 @@ from ._backend import arange, as_array, concrete, is_array, kind, namespace, sig
 from ._engine import NOWHERE, Aim, aimed, evident, finish, reduced, take, with_term
 from ._judge import classes, share
 from ._once import once
-from ._open import Form, form_of, laid_out, open_events, open_steps
+from ._open import Form, computed_in, form_of, laid_out, open_events, open_steps
 from ._piece import Dense, Piece, deciding
-from ._plan import Composed, Plan, Term, of_stream
+from ._plan import Composed, Plan, Plans, Term, of_stream
 from ._shapes import Array, ClassAxis, Classes, Evidence, Record
 from ._shapes import Loss as Value
 from ._state import (
@@ -207,7 +207,7 @@ class Fold:
         aim_of = partial(self._aim, {} if known is None else known.aims, target)
         taken = take(self.plan, before, piece, aim_of, other=other, steps=steps, decides=True)
         if state is None:
-            like = namespace(piece.raw).astype(piece.raw[:0, ...], piece.dtype)
+            like = namespace(piece.like).astype(piece.like[:0, ...], piece.dtype)
             like = x.nothing()[:0, ...] if isinstance(x, Events) else like
             return State(like, 0, x.shape[0], piece.end, piece.fired(), begun(taken))
         time, fired = state.time + x.shape[0], piece.fired(state.fired)
@@ -225,9 +225,11 @@ class Fold:
         if known is None:
             known = self._kind(x, single)
             if key is not None:
+                if len(self._kinds) >= Plans.MOST:  # of chunks of ever other sizes
+                    self._kinds.clear()
                 self._kinds[key, single] = known
         x = x[None, ...] if single else x
-        x = x if known.form.as_it_is else laid_out(x, known.form)
+        x = x if known.form.as_it_is else computed_in(laid_out(x, known.form), known.form)
         if state is not None and (found is None or state.like.shape[1:] != known.shape):
             goes_on(x, state.like)
         return x, known
@@ -243,9 +245,7 @@ class Fold:
         x, lengths = laid_out(x, form), self.lengths
         self.plan.reads(x.shape[-1])
         if lengths is not None:
-            shape = tuple(x.shape)
-            lengths = _door.fitting_lengths(lengths, shape[1:-1], x, shape)
-            lengths = _door.held_lengths(lengths, None)[..., None]
+            lengths = _door.held_lengths(lengths, tuple(x.shape), x, part=True)
         return Kind(form, x.shape[1:], lengths, exact or x.shape[0] == 1, {})
 
     def _one_layer(self, x: Any) -> None:
@@ -273,7 +273,7 @@ class Fold:
         """The steps of a target that is a record, laid out as those of the record."""
         if not isinstance(target, Events):
             axes = len(piece.shape) - single
-            target = _door.imitated(target, piece.values, axes)
+            target = _door.imitated(target, piece.like, axes)
         x, known = self._laid_out(target, state, single=single)
         other = self._piece(state, x, known, valid)
         _door.like_record(other.shape, piece.shape)

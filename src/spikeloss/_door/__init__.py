@@ -8,7 +8,6 @@ with one caller stands beside it.
 from ._array import array, beside_record, precision, real_kind
 from ._layout import (
     Axes,
-    fitting_lengths,
     fitting_mask,
     held_lengths,
     layout,
@@ -69,7 +68,6 @@ __all__ = [
     "fit_class_target",
     "fit_labels",
     "fit_numbers",
-    "fitting_lengths",
     "fitting_mask",
     "flag",
     "held_lengths",

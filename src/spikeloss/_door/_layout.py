@@ -121,7 +121,7 @@ def _axis(argument: str, axis: int, shape: tuple[int, ...]) -> int:
     return axis % count
 
 
-def fitting_lengths(
+def _fitting_lengths(
     lengths: Any, batch: tuple[int, ...], x: Array, shape: tuple[int, ...]
 ) -> Array:
     """Lengths (*B), integers beside a record of that shape; they are not read."""
@@ -138,16 +138,19 @@ def fitting_lengths(
     return lengths
 
 
-def held_lengths(lengths: Array, steps: int | None) -> Array:
-    """Lengths that hold, from 1 to `steps` if that is known, in the dtype of indices."""
-    lengths = as_index(lengths)
+def held_lengths(lengths: Any, shape: tuple[int, ...], x: Array, *, part: bool) -> Array:
+    """Lengths (*B, 1) of a record of that shape, or of which that is a part, as indices.
+
+    They hold from 1 to its steps, of a part at least 1.
+    """
+    lengths = as_index(_fitting_lengths(lengths, shape[1:-1], x, shape))
     if checks_values(lengths) and 0 not in lengths.shape:
         low, high = extent(lengths)
-        if low < 1 or (steps is not None and high > steps):
-            rule = "values of at least 1" if steps is None else f"values from 1 to {steps}"
-            fix = "Drop the empty samples." if low < 1 else f"Cut them to {steps}."
+        if low < 1 or (not part and high > shape[0]):
+            rule = "values of at least 1" if part else f"values from 1 to {shape[0]}"
+            fix = "Drop the empty samples." if low < 1 else f"Cut them to {shape[0]}."
             refuse("lengths", rule, span(low, high), fix)
-    return lengths
+    return lengths[..., None]
 
 
 def fitting_mask(valid: Any, shape: tuple[int, ...], x: Array) -> Array:

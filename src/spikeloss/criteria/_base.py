@@ -7,7 +7,9 @@ from spikeloss.extend import (
     Array,
     Check,
     Checked,
+    Dense,
     Labels,
+    Steps,
     Totals,
     by_class,
     entries,
@@ -15,6 +17,7 @@ from spikeloss.extend import (
     fit_numbers,
     namespace,
     no_labels,
+    select,
 )
 from spikeloss.readouts import Outline, Reading
 
@@ -56,6 +59,27 @@ class Criterion(Checked):
         class_weight: Array | None = None,
     ) -> Totals:
         """The formula. `label`: the class labels behind `y`, where there are any."""
+
+    def over_time(
+        self,
+        piece: Dense,
+        z: Array | None,
+        y: Array,
+        *,
+        steps: Steps = 1,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Totals:
+        """The reduction over time: the totals of every sample of the decisions at all steps.
+
+        `z`: (T, *B, C); None: the record itself. `steps`: n, where elements depend on it.
+        """
+        z, valid = piece.raw if z is None else z, piece.valid
+        if valid is not None and not self.masks:
+            z = select(valid, z)
+        reading = Reading(z, "time", steps, valid)
+        found = self.elements(reading, y, label=label, class_weight=class_weight)
+        return found.over_time(valid, dropped=self.masks)
 
     @property
     def needs_steps(self) -> bool:

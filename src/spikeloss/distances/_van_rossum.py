@@ -94,7 +94,7 @@ def _difference(a: Any, b: Any, readout: FilteredTrace, layout: Layout) -> tuple
         rule = f"the shape of a, {tuple(first.x.shape)} with time first"
         _door.refuse("b", rule, shape_of(second.x), "Pass two records of one shape.")
     dtype = namespace(first.x).result_type(first.dtype, second.dtype)
-    return first.replaced(raw=first.x - second.x), dtype
+    return first.replaced(source=first.x - second.x, cast=None), dtype
 
 
 def van_rossum_times(

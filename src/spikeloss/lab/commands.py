@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from spikeloss.presets import catalogue
 
-from . import console, options, score, summary
+from . import console, doctor, options, score, summary
 from .data import load
 from .describe import details, overview
 from .environment import about
@@ -111,6 +111,16 @@ def show(name: options.Name, as_json: options.AsJson = False) -> None:
         _print_json(known)
     else:
         console.show_details(known)
+
+
+@app.command("doctor")
+def doctor_(as_json: options.AsJson = False) -> None:
+    """Say what is installed here, and what runs: libraries, native kernels, switches."""
+    known = doctor.facts()
+    if as_json:
+        _print_json(known)
+    else:
+        console.show_facts(known)
 
 
 @app.command("score")

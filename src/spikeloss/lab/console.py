@@ -37,6 +37,14 @@ def _row(table: Table, *values: str) -> None:
     table.add_row(Text(name, style="cyan"), *(Text(value) for value in others))
 
 
+def show_facts(known: dict[str, str]) -> None:
+    """What is known, each on a row."""
+    table = _table("what", "found", words=2)
+    for name, value in known.items():
+        _row(table, name, value)
+    Console().print(table)
+
+
 def show_overview(presets: Sequence[dict[str, str]]) -> None:
     """`spikeloss list`."""
     columns = ("name", "reads", "formula", "source")

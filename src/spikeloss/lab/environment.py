@@ -14,10 +14,11 @@ PACKAGES = ("spikeloss", "torch", "snntorch", "scikit-learn", "numpy")
 def versions(data: str = "digits") -> dict[str, str]:
     """The versions of Python and of the packages that numbers on a data set depend on."""
     packages = (*PACKAGES, *source(data).packages)
-    return {"python": platform.python_version()} | {name: _version(name) for name in packages}
+    return {"python": platform.python_version()} | {name: version_of(name) for name in packages}
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """The version of a package."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -69,7 +69,7 @@ def firing_rates(record: shapes.Record, **layout: Unpack[Layout]) -> Array:
     xp, (*batch, neurons), steps = namespace(counts), counts.shape, piece.end
     total = xp.sum(xp.reshape(counts, (-1, neurons)), axis=0)
     steps = steps * math.prod(batch) if isinstance(steps, int) else xp.sum(steps)
-    total = xp.astype(total, piece.raw.dtype)
+    total = xp.astype(total, piece.precision)
     return of_one(total, like(steps, total)).value()
 
 

@@ -42,7 +42,7 @@ class Outline(NamedTuple):
     @property
     def like(self) -> Array:
         """An array with the library, device and precision of the decision."""
-        return self.piece.raw
+        return self.piece.like
 
     @property
     def batch(self) -> tuple[int, ...]:
