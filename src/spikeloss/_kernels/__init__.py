@@ -18,7 +18,7 @@ from .stages import Kernel, Outputs, of_criterion, of_readout
 
 __all__ = ["Kernel", "available", "of_criterion", "of_readout", "run", "why_not"]
 
-_BINDINGS = {"torch": "_torch", "numpy": "_numpy"}
+_BINDINGS = {"torch": "_torch", "numpy": "_numpy", "jax": "_jax"}
 """The module that calls the core with arrays of a library."""
 
 _LOADED: dict[str, Any] = {}
