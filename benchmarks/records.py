@@ -10,20 +10,18 @@ results/records-<device>.csv, and tables of them to results/records.md.
 import argparse
 import csv
 import json
-import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
 import numpy as np
-import speed
+import rows as files
+import timing
 import torch
 
 from spikeloss import presets
@@ -114,26 +112,14 @@ def by_density(seconds: float) -> Iterator[Row]:
             for form, (record, _) in forms.items():
                 torch.testing.assert_close(loss(record, labels), value)
                 calls[form] = partial(loss, record, labels)
-            for form, spent in _minima(calls, seconds).items():
+            for form, spent in timing.minima(calls, seconds).items():
                 yield {
                     "what": objective,
                     "form": form,
                     "density": density,
-                    "milliseconds": round(1e3 * spent, 3),
+                    "milliseconds": round(spent, 3),
                     "megabytes": round(forms[form][1] / 2**20, 2),
                 }
-
-
-def _minima(calls: dict[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
-    """The shortest time of each call, in turns."""
-    best = dict.fromkeys(calls, float("inf"))
-    until = perf_counter() + seconds * len(calls)
-    while perf_counter() < until or float("inf") in best.values():
-        for name, call in calls.items():
-            start = perf_counter()
-            call()
-            best[name] = min(best[name], perf_counter() - start)
-    return best
 
 
 # ---- results
@@ -188,19 +174,19 @@ def page(rows: list[Row]) -> str:
 
 
 def run(
-    folder: Path = speed.RESULTS,
+    folder: Path = files.RESULTS,
     lengths: tuple[int, ...] = LENGTHS,
     seconds: float = 0.5,
 ) -> Path:
     """Measure all of it; the file of rows."""
     torch.set_num_threads(1)
-    common = speed.here(1)
+    common = files.about(1)
     about = {"date": common.date, "device": common.device, "versions": common.versions}
     rows = []
     for row in (*over_time(lengths), *by_density(seconds)):
         print(row, flush=True)
         rows.append(about | row)
-    path = speed.path_of(common, folder, "records")
+    path = files.path_of(common, folder, "records")
     folder.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -215,7 +201,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--alone", nargs=3, help=argparse.SUPPRESS)
-    parser.add_argument("--results", type=Path, default=speed.RESULTS, help="folder of the file")
+    parser.add_argument("--results", type=Path, default=files.RESULTS, help="folder of the file")
     options = parser.parse_args()
     if options.alone:
         objective, chunk, steps = options.alone

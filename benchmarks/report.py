@@ -1,284 +1,233 @@
-"""Turn the rows that `speed.py` wrote into tables and plots, and judge them.
+"""Turn the rows that `speed.py` wrote into a page with pictures, and judge them.
 
-    python benchmarks/report.py    # after benchmarks/speed.py
+    python benchmarks/report.py             # after benchmarks/speed.py
+    python benchmarks/report.py --check     # which rows are older than the code
 
-Writes results/README.md and one picture per file of results. Ends with status 1 if an objective is
-slower, against snnTorch on the same machine in the same run, than `BOUNDS` allows.
+Writes docs/speed.md and docs/images/speed-*.png. Rows that are older than the code that they
+measure are not reported. Ends with status 1 if a goal is missed, or if there are such rows.
 """
 
-import csv
+import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
+import goals
+import peers
+import plots
+import rows
+from goals import OURS, UNIFORM
+from objectives import LARGE, MIDDLE, OBJECTIVES, SMALL, THIN, WIDE, Size
+from rows import Row
+from timing import GRADIENT, VALUE
 
-matplotlib.use("Agg")
-
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-RESULTS = Path(__file__).parent / "results"
-FORWARD, BOTH = "forward", "forward+backward"
-OURS, PEER = "spikeloss", "snntorch"
-JUDGED = "minimum"
-
-LOOPED, VECTORISED = 5.0, 0.8
-"""At least so many times faster than snnTorch where it loops over steps; nowhere slower than 1.25
-times its time where it does not."""
-BOUNDS = {
-    "ce_rate": LOOPED,
-    "ce_count": VECTORISED,
-    "ce_max_membrane": VECTORISED,
-    "mse_count": VECTORISED,
-    "mse_membrane": LOOPED,
-    "mse_temporal": LOOPED,
-    "ce_temporal": LOOPED,
-}
-
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"  # told apart by every eye, with the markers
-
-Size = tuple[int, int, int]
-NAMES = {"torch": "PyTorch", "jax": "JAX, under jit"}
-
-
-class Measured(NamedTuple):
-    """One number of a file of results."""
-
-    library: str
-    objective: str
-    implementation: str
-    size: Size
-    work: str
-    statistic: str
-    milliseconds: float
-    clones: float
-    peer: str
-    times_faster: float | None
+DOCS = rows.ROOT / "docs"
+SHORT = {peers.HAND: "by hand", peers.SPIKINGJELLY: "SpikingJelly, by hand", UNIFORM: "lengths"}
 
 
 class Results(NamedTuple):
-    """A file of results."""
+    """A file of rows that are as old as the code."""
 
     path: Path
-    device: str
-    setup: str
-    rows: list[Measured]
-
-    def find(self, **wanted: object) -> list[Measured]:
-        """The rows with these values, in the order of the file."""
-        return [row for row in self.rows if all(getattr(row, k) == v for k, v in wanted.items())]
+    rows: list[Row]
 
 
-def read(path: Path) -> Results:
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    first = rows[0]
-    threads = "one thread" if first["threads"] == "1" else f"{first['threads']} threads"
-    setup = (
-        f"{threads}, {first['dtype']}, value checks {first['checks']}; {first['versions']}; "
-        f"measured on {first['date']}"
-    )
-    return Results(path, first["device"], setup, [_measured(row) for row in rows])
+def fresh(folder: Path) -> tuple[list[Results], list[str]]:
+    """The files that can be reported, and a line on each that cannot."""
+    found, old = [], []
+    for path, read in rows.files(folder):
+        if left := rows.stale(read):
+            commits = ", ".join(sorted({row.commit for row in left}))
+            old.append(
+                f"{path.name}: {len(left)} of {len(read)} rows were measured at commit {commits}; "
+                "code has changed since. Run `make bench` on that machine, or delete the file."
+            )
+        else:
+            found.append(Results(path, read))
+    return found, old
 
 
-def _measured(row: dict[str, str]) -> Measured:
-    return Measured(
-        library=row["library"],
-        objective=row["objective"],
-        implementation=row["implementation"],
-        size=(int(row["steps"]), int(row["batch"]), int(row["neurons"])),
-        work=row["work"],
-        statistic=row["statistic"],
-        milliseconds=float(row["milliseconds"]),
-        clones=float(row["clones"]),
-        peer=row["peer"],
-        times_faster=float(row["times_faster"]) if row["times_faster"] else None,
-    )
+# ---- the page
 
 
-# ---- the bounds
+HEAD = """# Speed
 
+Written by `benchmarks/report.py` from the rows in `benchmarks/results`; do not edit by hand. `make
+bench` measures anew.
 
-def judged(results: Results) -> Iterator[tuple[Measured, float]]:
-    """Every measurement that has a bound, with the bound."""
-    for row in results.find(library="torch", implementation=OURS, statistic=JUDGED, peer=PEER):
-        if row.objective in BOUNDS and row.times_faster is not None:
-            yield row, BOUNDS[row.objective]
+```{{speed-age}}
+```
 
+Times are the shortest of one call as a user makes it, input checks included, in float32. All
+computations of an objective at a size take turns in one process, with copies of the record between
+them: `record.clone()`, what any loss that writes a gradient must at least do. The gradient is
+`torch.autograd.grad` or `jax.value_and_grad`. Before the clock started, all gave the same value and
+the same gradient.
 
-def broken(results: Results) -> list[str]:
-    """What is slower than its bound, in words."""
-    return [
-        f"{row.objective} {row.size} {row.work}: {row.times_faster:.2f} times as fast as {PEER}, "
-        f"expected at least {bound:g}"
-        for row, bound in judged(results)
-        if row.times_faster is not None and row.times_faster < bound
-    ]
-
-
-# ---- tables
-
-
-def page(all_results: Sequence[Results]) -> str:
-    parts = [_HEAD]
-    for results in all_results:
-        parts.append(f"## {results.device}\n\n{_sentence(results.setup)}\n")
-        parts.append(f"![Times in units of a copy of the record]({_picture(results).name})\n")
-        parts.append(_verdict(results))
-        for library in ("torch", "jax"):
-            for work in (BOTH, FORWARD):
-                rows = results.find(library=library, work=work, implementation=OURS)
-                if rows:
-                    parts.append(
-                        f"### {NAMES[library]}, {work}\n\n{_table(results, library, work)}\n"
-                    )
-    return "\n".join(parts)
-
-
-_HEAD = f"""# Speed
-
-Written by `benchmarks/report.py` from the files beside it; do not edit by hand. Measure anew with
-`make bench`.
-
-Times are milliseconds of one call as a user makes it, input checks included, in one process that
-takes turns between ours, the peer's and a copy of the record into fresh memory (`record.clone()`,
-the yardstick of what any loss must at least do). The backward pass is `torch.autograd.grad` or
-`jax.value_and_grad`. Values and gradients of ours and the peer's were equal before the clock
-started. Sizes are (steps, samples, output neurons); for `cross_entropy`, which has no time axis,
-the record is steps x samples rows of logits. Each time is the {JUDGED} over the repeats, with
-the median in brackets; "times faster" is the peer's {JUDGED} divided by ours.
+- *kernel* is the loss as it runs by default, *composed* with `SPIKELOSS_KERNELS=off`, *compiled*
+  composed under `torch.compile`; in JAX all but composed are under `jax.jit`.
+- *snntorch* is its class of the same name, *by hand* a few lines of PyTorch, *SpikingJelly, by
+  hand* what its documentation describes, *optax* its loss after a readout by hand.
+- Sizes are steps, samples, output neurons; of populations also classes. `cross_entropy` has no
+  time: as many rows of logits as steps times samples. *lengths* are drawn uniformly from 1 to all
+  steps.
+- A star: one call took so long that it was timed once.
 """
 
 
-def _verdict(results: Results) -> str:
-    wrong, count = broken(results), sum(1 for _ in judged(results))
-    rule = (
-        f"Bounds: {LOOPED:g} times faster where snnTorch loops over steps, nowhere slower than "
-        f"{1 / VECTORISED:g} times its time."
+def page(found: Sequence[Results]) -> str:
+    devices = dict.fromkeys(result.rows[0].device for result in found)
+    parts = [HEAD.replace("{{", "{").replace("}}", "}")]
+    for device in devices:
+        here = [result for result in found if result.rows[0].device == device]
+        parts.append(f"## {device}\n")
+        parts += [_goals(result) for result in here]
+        shown = max(here, key=lambda result: result.rows[0].threads)
+        parts.append(_pictures(shown))
+        parts += [_tables(result) for result in here]
+    return "\n".join(parts)
+
+
+def _setup(row: Row) -> str:
+    return f"{_threads(row)}; {row.versions}; commit {row.commit}, {row.date}."
+
+
+def _threads(row: Row) -> str:
+    return "One thread" if row.threads == 1 else f"{row.threads} threads"
+
+
+def _goals(result: Results) -> str:
+    first = result.rows[0]
+    used = sorted({row.kernel for row in result.rows if row.provider == OURS})
+    return (
+        f"### Goals, {_threads(first).lower()}\n\n{_setup(first)} Kernels used: {', '.join(used)}."
+        f"\n\n{goals.table(goals.judge(result.rows))}"
     )
-    if not wrong:
-        return f"{rule} All {count} hold.\n"
-    listed = "\n".join(f"- {line}" for line in wrong)
-    return f"{rule} {len(wrong)} of {count} are broken:\n\n{listed}\n"
 
 
-def _table(results: Results, library: str, work: str) -> str:
-    here = results.find(library=library, work=work)
-    others = list(dict.fromkeys(r.implementation for r in here if r.implementation != OURS))
-    head = ["objective", "size", f"{OURS} (ms)", *(f"{name} (ms)" for name in others)]
-    lines = [[*head, "times faster", "copies"]]
-    for row in results.find(library=library, work=work, implementation=OURS, statistic=JUDGED):
-        times = [_time(here, row, name) for name in (OURS, *others)]
-        faster = "" if row.times_faster is None else f"{row.times_faster:.3g}"
-        size = ", ".join(map(str, row.size))
-        lines.append([f"`{row.objective}`", size, *times, faster, f"{row.clones:.3g}"])
-    lines.insert(1, ["---", "---", *["---:"] * (len(lines[0]) - 2)])
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+ALT = {
+    "size": "Milliseconds against megabytes of the record, by objective and provider",
+    "copies": "Time in units of a copy of the record, by objective and provider",
+    "growth": "Milliseconds as steps, samples and neurons grow, by objective",
+}
+CAPTIONS = {
+    "size": "Time against size",
+    "copies": "In copies of the record",
+    "growth": "As steps, samples and neurons grow",
+}
 
 
-def _time(rows: Iterable[Measured], like: Measured, implementation: str) -> str:
-    found = {
-        row.statistic: row.milliseconds
-        for row in rows
-        if (row.objective, row.size, row.implementation)
-        == (like.objective, like.size, implementation)
-    }
-    return f"{found[JUDGED]:.3g} ({found['median']:.3g})" if found else ""
+def _pictures(result: Results) -> str:
+    parts = []
+    for kind, caption in CAPTIONS.items():
+        parts.append(f"### {caption}\n\nPyTorch, {_threads(result.rows[0]).lower()}.\n")
+        for theme in plots.THEMES:
+            name = _picture(result, kind, theme)
+            parts.append(
+                f"```{{image}} images/{name}\n:alt: {ALT[kind]}\n:width: 600px\n"
+                f":class: only-{theme}\n```\n"
+            )
+    return "\n".join(parts)
 
 
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + "."
+def _picture(result: Results, kind: str, theme: str) -> str:
+    return f"{result.path.stem}-{kind}-{theme}.png"
 
 
-# ---- pictures
+TABLES: Sequence[tuple[str, str, Sequence[Size]]] = (
+    ("torch", GRADIENT, (SMALL, MIDDLE, LARGE, THIN, WIDE)),
+    ("torch", VALUE, (SMALL, MIDDLE, LARGE)),
+    ("jax", GRADIENT, (SMALL, MIDDLE)),
+    ("numpy", VALUE, (MIDDLE,)),
+)
+NAMES = {"torch": "PyTorch", "jax": "JAX", "numpy": "NumPy"}
 
 
-def _picture(results: Results) -> Path:
-    return results.path.with_suffix(".png")
+def _tables(result: Results) -> str:
+    parts = [
+        f"### Milliseconds, {_threads(result.rows[0]).lower()}\n\nEvery size, and medians: "
+        f"`benchmarks/results/{result.path.name}`.\n"
+    ]
+    for library, mode, sizes in TABLES:
+        for size in sizes:
+            here = [r for r in result.rows if (r.library, r.mode, r.size) == (library, mode, size)]
+            if here:
+                at = goals.size_of(here[0])
+                parts.append(f"#### {NAMES[library]}, {mode}, ({at})\n\n{_table(here)}")
+    return "\n".join(parts)
 
 
-def plot(results: Results) -> Figure:
-    """Ours and the peer's in units of a copy of the record: a row per pass, a column per size."""
-    rows = results.find(library="torch", statistic=JUDGED)
-    sizes = list(dict.fromkeys(row.size for row in rows))
-    objectives = list(dict.fromkeys(row.objective for row in rows))
-    height = 1.6 + 0.62 * len(objectives)
-    figure, axes = plt.subplots(
-        2, len(sizes), figsize=(1.5 + 3.0 * len(sizes), height), sharex=True, sharey=True,
-        squeeze=False, layout="constrained",
-    )  # fmt: skip
-    for line, work in zip(axes, (BOTH, FORWARD), strict=True):
-        for axis, size in zip(line, sizes, strict=True):
-            _panel(axis, [r for r in rows if (r.work, r.size) == (work, size)], objectives)
-            axis.set_title(f"{work}, {size}", fontsize=9)
-    axes[0][0].set_ylim(len(objectives) - 0.4, -0.6)
-    figure.supxlabel("time in units of a copy of the record (left is faster)", fontsize=10)
-    figure.legend(
-        *axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False
-    )
-    setup = f"{results.device}; {results.setup}. Sizes are (steps, samples, neurons)."
-    figure.text(0.0, -0.01, _wrapped(setup, 46 * len(sizes)), fontsize=7.5, va="top", wrap=False)
-    return figure
+def _table(here: Sequence[Row]) -> str:
+    columns = dict.fromkeys((row.provider, row.lengths) for row in here)
+    head = [", ".join(SHORT.get(word, word) for word in column if word) for column in columns]
+    lines = [["objective", *head, "copy"], ["---", *["---:"] * (len(head) + 1)]]
+    for name in OBJECTIVES:
+        found = {(row.provider, row.lengths): row for row in here if row.objective == name}
+        if found:
+            copy = next(iter(found.values())).copy_fresh
+            cells = [_time(found.get(column)) for column in columns]
+            lines.append([f"`{name}`", *cells, f"{copy:.3g}"])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def _panel(axis: Axes, rows: Sequence[Measured], objectives: Sequence[str]) -> None:
-    axis.set_xscale("log")
-    axis.axvline(1.0, color=GREY, linewidth=1.0, linestyle=":", label="copy of the record")
-    ours = {row.objective: row for row in rows if row.implementation == OURS}
-    others = {row.objective: row for row in rows if row.implementation == _peer_of(ours, row)}
-    for place, objective in enumerate(objectives):
-        pair = [found[objective].clones for found in (ours, others) if objective in found]
-        axis.plot(pair, [place] * len(pair), color=GREY, linewidth=1.2, zorder=1)
-        faster = ours[objective].times_faster
-        if faster is not None:
-            axis.annotate(
-                f"x {faster:.2g}" if faster < 10 else f"x {faster:.0f}",
-                (max(pair), place), xytext=(7, 0), textcoords="offset points",
-                va="center", fontsize=7.5,
-            )  # fmt: skip
-    for found, colour, marker, name in (
-        (others, ORANGE, "s", f"{PEER} (cross_entropy: torch)"),
-        (ours, BLUE, "o", OURS),
-    ):
-        places = [objectives.index(name) for name in found]
-        clones = [row.clones for row in found.values()]
-        axis.scatter(clones, places, c=colour, marker=marker, s=28, zorder=2, label=name)
-    axis.set_yticks(range(len(objectives)), objectives, fontsize=8)
-    axis.tick_params(axis="x", labelsize=8)
-    axis.margins(x=0.12)
-    axis.spines[["top", "right"]].set_visible(False)
-
-
-def _peer_of(ours: dict[str, Measured], row: Measured) -> str:
-    return ours[row.objective].peer if row.objective in ours else ""
-
-
-def _wrapped(text: str, width: int) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(text, width))
+def _time(row: Row | None) -> str:
+    return "" if row is None else f"{row.minimum:.3g}" + r"\*" * (row.repeats == 1)
 
 
 # ---- all of it
 
 
-def main(folder: Path = RESULTS) -> int:
-    """Write the page and the pictures; 0 if every bound holds, else 1."""
-    all_results = [read(path) for path in sorted(folder.glob("speed-*.csv"))]
-    if not all_results:
-        raise SystemExit(f"{folder} holds no results. Run benchmarks/speed.py first.")
-    for results in all_results:
-        figure = plot(results)
-        figure.savefig(_picture(results), dpi=150, bbox_inches="tight")
-        plt.close(figure)
-    (folder / "README.md").write_text(page(all_results))
-    wrong = [f"{results.path.name}: {line}" for results in all_results for line in broken(results)]
-    print("\n".join(wrong) or "Every bound holds.")
-    return 1 if wrong else 0
+def check(folder: Path) -> int:
+    """0 if no row is older than the code, else 1."""
+    _, old = fresh(folder)
+    print("\n".join(old) or "No row is older than the code that it measures.")
+    return int(bool(old))
+
+
+def write(folder: Path = rows.RESULTS, docs: Path = DOCS) -> int:
+    """The page and its pictures; 0 if every goal is met and no row is old, else 1."""
+    found, old = fresh(folder)
+    print("\n".join(old))
+    if not found:
+        print(f"{folder} holds no rows that can be reported. Run benchmarks/speed.py first.")
+        return 1
+    (docs / "images").mkdir(parents=True, exist_ok=True)
+    for stray in (docs / "images").glob("speed-*.png"):
+        stray.unlink()
+    for result in _pictured(found):
+        for kind, draw in plots.PICTURES.items():
+            for theme, colours in plots.THEMES.items():
+                picture = docs / "images" / _picture(result, kind, theme)
+                picture.write_bytes(draw(result.rows, colours))
+    (docs / "speed.md").write_text(page(found))
+    verdicts = []
+    for result in found:
+        judged = goals.judge(result.rows)
+        print(f"{result.path.name}\n\n{goals.table(judged)}")
+        verdicts += judged
+    return int(bool(old or goals.missed(verdicts)))
+
+
+def _pictured(found: Iterable[Results]) -> list[Results]:
+    """Of every device the results with the most threads."""
+    best: dict[str, Results] = {}
+    for result in found:
+        first = result.rows[0]
+        if first.device not in best or best[first.device].rows[0].threads < first.threads:
+            best[first.device] = result
+    return list(best.values())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="only say which rows are old")
+    parser.add_argument("--results", type=Path, default=rows.RESULTS, help="folder of the rows")
+    options = parser.parse_args()
+    return check(options.results) if options.check else write(options.results)
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(Path, sys.argv[1:])))
+    sys.exit(main())

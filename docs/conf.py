@@ -19,6 +19,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "docstrings",
     "preset_gallery",
+    "speed_age",
 ]
 exclude_patterns = ["_build", "_ext"]
 default_role = "py:obj"
