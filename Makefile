@@ -18,7 +18,7 @@ slow: .venv/dev .venv/core ## whole programs, and what compiles for long
 	$(PYTEST) -m slow
 
 composed: .venv/dev ## the tests without the native core, but not the slow ones
-	SPIKELOSS_KERNELS=off $(PYTEST) -m 'not slow'
+	SPIKELOSS_KERNELS=off $(PYTEST) -m 'not slow' --ignore-glob='*/test_kernels*' --ignore-glob='*/test_core*'
 
 sanitize: .venv/dev ## the native core under the sanitizers of memory and of undefined behaviour
 	PYTHON=$(BIN)/python tests/sanitize.sh

@@ -466,19 +466,26 @@ def _back_cpu(
 
 # The operators
 
-_OF_TORCH: Any = torch.library  # whose functions here are not typed
-_LIBRARY = _OF_TORCH.Library("spikeloss", "DEF")
-_LIBRARY.define("run(Tensor x, Tensor? y, Tensor? lengths, str op, float[] options) -> Tensor[]")
-_LIBRARY.define(
-    "back(Tensor x, Tensor? y, Tensor? lengths, Tensor?[] up, Tensor[] kept, str op, "
-    "float[] options) -> Tensor"
-)
-_run, _back = torch.ops.spikeloss.run.default, torch.ops.spikeloss.back.default
 
-_LIBRARY.impl("run", _forward, "CPU")
-_LIBRARY.impl("back", _back_cpu, "CPU")
-_LIBRARY.impl("run", _run_autograd, "AutogradCPU")
-_LIBRARY.impl("back", _back_autograd, "AutogradCPU")
+def _defined() -> None:
+    """Define them, once in a process: they outlive this module, if it is imported anew."""
+    torch_library: Any = torch.library  # whose functions here are not typed
+    operators: Any = torch.ops.spikeloss
+    if hasattr(operators, "run"):
+        return
+    library = torch_library.Library("spikeloss", "DEF")
+    given = "Tensor x, Tensor? y, Tensor? lengths"
+    library.define(f"run({given}, str op, float[] options) -> Tensor[]")
+    library.define(f"back({given}, Tensor?[] up, Tensor[] kept, str op, float[] options) -> Tensor")
+    library.impl("run", _forward, "CPU")
+    library.impl("back", _back_cpu, "CPU")
+    library.impl("run", _run_autograd, "AutogradCPU")
+    library.impl("back", _back_autograd, "AutogradCPU")
+    torch_library.register_fake("spikeloss::run", _run_fake, lib=library)
+    torch_library.register_fake("spikeloss::back", _back_fake, lib=library)
+    torch_library.register_vmap("spikeloss::run", _run_vmap, lib=library)
+    torch_library.register_vmap("spikeloss::back", _back_vmap, lib=library)
+    operators.library = library  # whose end would be theirs
 
 
 def _run_fake(x: Tensor, y: Any, lengths: Any, op: str, options: list[float]) -> list[Tensor]:
@@ -539,10 +546,8 @@ def _back_vmap(
     return grad, 1
 
 
-_OF_TORCH.register_fake("spikeloss::run", _run_fake, lib=_LIBRARY)
-_OF_TORCH.register_fake("spikeloss::back", _back_fake, lib=_LIBRARY)
-_OF_TORCH.register_vmap("spikeloss::run", _run_vmap, lib=_LIBRARY)
-_OF_TORCH.register_vmap("spikeloss::back", _back_vmap, lib=_LIBRARY)
+_defined()
+_run, _back = torch.ops.spikeloss.run.default, torch.ops.spikeloss.back.default
 
 # What the engine calls
 
