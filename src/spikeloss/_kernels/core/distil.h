@@ -34,7 +34,7 @@ static double F(distil_gaps)(const R *x, const R *y, int64_t n, R sum, R shift, 
             F(set)(g + at, F(pick)(some | never, gap, F(all)((R)NAN)), l);
             part += l < LANES ? F(only)(F(some)(l), q_c * gap) : q_c * gap;
         });
-        mean += (double)F(sum_of)(part);
+        mean += (double)F(total)(part);
     }
     return mean;
 }
@@ -48,9 +48,9 @@ static F(pair) F(distil_pair)(const R *x, const R *y, int64_t n, R heat, R *q, R
     SL_ALONG(n, {
         V gap = F(get)(x + k, l) - F(get)(y + k, l);
         const VI here = l < LANES ? F(some)(l) : F(all_i)(-1);
-        most = F(larger_of)(F(pick)(here & (F(get)(q + k, l) > 0), gap, most), most);
+        most = F(larger)(F(pick)(here & (F(get)(q + k, l) > 0), gap, most), most);
     });
-    const R shift = F(top)(most), sum = (R)(of.y_sum + 1);
+    const R shift = F(highest)(most), sum = (R)(of.y_sum + 1);
     const R mean = (R)F(distil_gaps)(x, y, n, sum, shift, cold, q, g);
     double s = 0;
     for (int64_t from = 0; from < n; from += SL_PIECE) {
@@ -67,9 +67,9 @@ static F(pair) F(distil_pair)(const R *x, const R *y, int64_t n, R heat, R *q, R
             far += l < LANES ? F(only)(F(some)(l), one) : one;
             part += l < LANES ? F(only)(F(some)(l), term) : term;
         });
-        s += (double)F(sum_of)(part);
+        s += (double)F(total)(part);
     }
-    of.near = !(F(sum_of)(far) > 0);
+    of.near = !(F(total)(far) > 0);
     of.s = (R)s;
     return of;
 }
@@ -99,7 +99,7 @@ static double F(distil_sample)(const F(sl_tile) *s, int64_t j) {
     for (int64_t i = 0; i < F(sl_steps_of)(s, j); i++)
         total += F(distil_value)(F(sl_x)(s, i, j), F(sl_y)(s, i, j), s->n, heat, s->more, near + i);
     for (int64_t i = 0; i < deep; i += LANES)
-        logs += (double)F(sum_of)(F(log1p)(F(load)(near + i)));
+        logs += (double)F(total)(F(log1p)(F(load)(near + i)));
     return total + (double)heat * (double)heat * logs;
 }
 

@@ -139,11 +139,11 @@ INLINE void flat_add(flat_work *w, const flat_item *item) {
     if (g < 0) {
         V loss = {0};
         const V others = flat_others(w, item, &loss);
-        w->total[~g] += (double)F(sum_of)(loss + F(log1p)(others));
+        w->total[~g] += (double)F(total)(loss + F(log1p)(others));
         return;
     }
     const V others = flat_others(w, item, w->sum + g);
-    const V odds = w->odds[g] + F(fma)(w->odds[g], others, others);
+    const V odds = w->odds[g] + F(fused)(w->odds[g], others, others);
     const __m512 most = _mm512_set1_ps(1e20f); /* times SL_FAR is in range still */
     w->odds[g] = odds;
     if (!_mm512_cmp_ps_mask((__m512)odds, most, _CMP_NLT_UQ)) return;

@@ -26,20 +26,6 @@ static const float sl_roots[32] = { /* 2^(i / 32) */
     } while (0)
 #endif
 
-INLINE V F(fma)(V a, V b, V c) {
-#if defined(__AVX512F__) && SL_DOUBLE
-    return (V)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
-#elif defined(__AVX512F__)
-    return (V)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-#elif defined(__FMA__) && SL_DOUBLE
-    return (V)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
-#elif defined(__FMA__)
-    return (V)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-#else
-    return a * b + c;
-#endif
-}
-
 INLINE V F(get)(const R *p, int64_t l) { return l == LANES ? F(load)(p) : F(load_n)(p, l); }
 INLINE void F(set)(R *p, V v, int64_t l) {
     if (l == LANES) F(store)(p, v);
@@ -54,38 +40,6 @@ INLINE VI F(lane)(void) {
 INLINE VI F(some)(int64_t l) { return F(lane)() < F(all_i)((I)l); }
 INLINE V F(only)(VI mask, V v) { return (V)((VI)v & mask); }
 INLINE V F(size)(V v) { return (V)((VI)v & ~(VI)F(all)(-(R)0)); }
-/* The sum of the lanes; the largest of those that are numbers, -inf if none is */
-INLINE R F(sum_of)(V v) {
-#if defined(__AVX512F__) && SL_DOUBLE
-    return _mm512_reduce_add_pd((__m512d)v);
-#elif defined(__AVX512F__)
-    return _mm512_reduce_add_ps((__m512)v);
-#else
-    return F(total)(v);
-#endif
-}
-INLINE R F(top)(V v) {
-#if defined(__AVX512F__) && SL_DOUBLE
-    return _mm512_reduce_max_pd((__m512d)v);
-#elif defined(__AVX512F__)
-    return _mm512_reduce_max_ps((__m512)v);
-#else
-    R most = v[0];
-    for (int64_t i = 1; i < LANES; i++) most = v[i] > most ? v[i] : most;
-    return most;
-#endif
-}
-/* The larger; b where a is nan */
-INLINE V F(larger_of)(V a, V b) {
-#if defined(__AVX512F__) && SL_DOUBLE
-    return (V)_mm512_max_pd((__m512d)a, (__m512d)b);
-#elif defined(__AVX512F__)
-    return (V)_mm512_max_ps((__m512)a, (__m512)b);
-#else
-    return F(pick)(a > b, a, b);
-#endif
-}
-
 #undef SL_LOWEST
 #undef SL_HIGHEST
 #undef SL_ROUND
@@ -107,22 +61,22 @@ INLINE V F(larger_of)(V a, V b) {
 
 /* e^x of x from SL_LOWEST to SL_HIGHEST; nan of nan */
 INLINE V F(exp_in)(V x) {
-    const V t = F(fma)(x, F(all)((R)1.4426950408889634074), F(all)(SL_ROUND)), n = t - SL_ROUND;
+    const V t = F(fused)(x, F(all)((R)1.4426950408889634074), F(all)(SL_ROUND)), n = t - SL_ROUND;
 #if SL_DOUBLE
     static const R of[] = {1 / 6227020800.0, 1 / 479001600.0, 1 / 39916800.0, 1 / 3628800.0,
                            1 / 362880.0,     1 / 40320.0,     1 / 5040.0,     1 / 720.0,
                            1 / 120.0,        1 / 24.0,        1 / 6.0,        0.5};
-    V r = F(fma)(n, F(all)(-6.93147180369123816490e-01), x);
-    r = F(fma)(n, F(all)(-1.90821492927058770002e-10), r);
+    V r = F(fused)(n, F(all)(-6.93147180369123816490e-01), x);
+    r = F(fused)(n, F(all)(-1.90821492927058770002e-10), r);
 #else
     static const R of[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
                            4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
-    V r = F(fma)(n, F(all)(-0.693359375f), x);
-    r = F(fma)(n, F(all)(2.12194440e-4f), r);
+    V r = F(fused)(n, F(all)(-0.693359375f), x);
+    r = F(fused)(n, F(all)(2.12194440e-4f), r);
 #endif
     V p = F(all)(of[0]);
-    for (int i = 1; i < (int)(sizeof of / sizeof *of); i++) p = F(fma)(p, r, F(all)(of[i]));
-    p = F(fma)(p, r * r, r) + 1;
+    for (int i = 1; i < (int)(sizeof of / sizeof *of); i++) p = F(fused)(p, r, F(all)(of[i]));
+    p = F(fused)(p, r * r, r) + 1;
     return (V)((VI)p + ((VI)t << SL_MANTISSA));
 }
 
@@ -133,9 +87,9 @@ INLINE V F(exp_free)(V x) {
     return F(exp_in)(x);
 #else
     /* 2^(n / 32) from a table, and a parabola for what is left, 0.011 at most */
-    const V t = F(fma)(x, F(all)(1.44269504f), F(all)(0x1.8p18f)), n = t - 0x1.8p18f;
-    const V r = F(fma)(n, F(all)(-0.693147182f), x);
-    const V p = F(fma)(F(fma)(r, F(all)(0.5f), F(all)(1.0000147f)), r, F(all)(1));
+    const V t = F(fused)(x, F(all)(1.44269504f), F(all)(0x1.8p18f)), n = t - 0x1.8p18f;
+    const V r = F(fused)(n, F(all)(-0.693147182f), x);
+    const V p = F(fused)(F(fused)(r, F(all)(0.5f), F(all)(1.0000147f)), r, F(all)(1));
     const __m512 root = _mm512_permutex2var_ps(_mm512_loadu_ps(sl_roots), (__m512i)t,
                                                _mm512_loadu_ps(sl_roots + 16));
     return (V)_mm512_scalef_ps((__m512)((V)root * p), (__m512)n);
@@ -195,19 +149,19 @@ INLINE V F(log_near)(V f, V n, V rest) {
                            6.666666666666735130e-01};
     const V s = f / (f + 2), z = s * s, square = f * f * (R)0.5;
     V p = F(all)(of[0]);
-    for (int i = 1; i < 7; i++) p = F(fma)(p, z, F(all)(of[i]));
-    const V low = F(fma)(n, F(all)(1.90821492927058770002e-10), rest);
-    return F(fma)(n, F(all)(6.93147180369123816490e-01),
-                  f - (square - F(fma)(s, F(fma)(p, z, square), low)));
+    for (int i = 1; i < 7; i++) p = F(fused)(p, z, F(all)(of[i]));
+    const V low = F(fused)(n, F(all)(1.90821492927058770002e-10), rest);
+    return F(fused)(n, F(all)(6.93147180369123816490e-01),
+                  f - (square - F(fused)(s, F(fused)(p, z, square), low)));
 #else
     static const R of[] = {7.0376836292e-2f,  -1.1514610310e-1f, 1.1676998740e-1f,
                            -1.2420140846e-1f, 1.4249322787e-1f,  -1.6668057665e-1f,
                            2.0000714765e-1f,  -2.4999993993e-1f, 3.3333331174e-1f};
     const V z = f * f;
     V p = F(all)(of[0]);
-    for (int i = 1; i < 9; i++) p = F(fma)(p, f, F(all)(of[i]));
-    p = F(fma)(p, f * z, F(fma)(n, F(all)(-2.12194440e-4f), rest));
-    return F(fma)(n, F(all)(0.693359375f), f + F(fma)(z, F(all)(-0.5f), p));
+    for (int i = 1; i < 9; i++) p = F(fused)(p, f, F(all)(of[i]));
+    p = F(fused)(p, f * z, F(fused)(n, F(all)(-2.12194440e-4f), rest));
+    return F(fused)(n, F(all)(0.693359375f), f + F(fused)(z, F(all)(-0.5f), p));
 #endif
 }
 
@@ -233,6 +187,6 @@ INLINE V F(beyond_line)(V x) {
     const VI small = F(size)(x) < 1;
     const V near = F(only)(small, x);
     V series = F(all)(1);
-    for (int k = SL_SERIES; k > 2; k--) series = F(fma)(near * ((R)1 / (R)k), series, F(all)(1));
+    for (int k = SL_SERIES; k > 2; k--) series = F(fused)(near * ((R)1 / (R)k), series, F(all)(1));
     return F(pick)(small, near * near * (R)0.5 * series, F(exp_near)(x) - 1 - x);
 }

@@ -43,7 +43,7 @@ INLINE V F(sl_slope)(int op, V x, V y, F(sl_options) o) {
 /* prod_i (1 + e^-|a_i|) - 1, with its digits: the sum of logarithms needs one of them in the end */
 INLINE V F(sl_odds)(V odds, V x, F(sl_options) o) {
     const V e = F(exp_below)(-F(size)((x - o.b) * o.a));
-    return odds + F(fma)(odds, e, e);
+    return odds + F(fused)(odds, e, e);
 }
 
 /* sum_i value(x_i, y_i) of vectors side by side, all steps of a tile, onto their totals */

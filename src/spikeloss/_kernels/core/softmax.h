@@ -25,8 +25,8 @@ INLINE double F(ce_others)(const R *x, int64_t n, int64_t y, R *e, double *line)
             if (line) far += d;
             sum += term;
         });
-        others += (double)F(sum_of)(sum);
-        if (line) *line += (double)F(sum_of)(far);
+        others += (double)F(total)(sum);
+        if (line) *line += (double)F(total)(far);
     }
     return others;
 }
@@ -37,9 +37,9 @@ INLINE R F(row_top)(const R *x, int64_t n) {
     SL_ALONG(n, {
         V v = F(get)(x + k, l);
         if (l < LANES) v = F(pick)(F(some)(l), v, most);
-        most = F(larger_of)(v, most);
+        most = F(larger)(v, most);
     });
-    return F(top)(most);
+    return F(highest)(most);
 }
 
 /* sum_c e^(scale (x_c - m)) - 1, m the maximum, without loss where the others are small; into `e`
@@ -58,8 +58,8 @@ INLINE double F(row_sum)(const R *x, int64_t n, R m, R scale, R *e) {
             rest += F(only)((d != 0) & here, term);
             count += F(only)((d == 0) & here, F(all)(1));
         });
-        sum += (double)F(sum_of)(rest);
-        tops += (double)F(sum_of)(count);
+        sum += (double)F(total)(rest);
+        tops += (double)F(total)(count);
     }
     return sum + tops;
 }
@@ -199,7 +199,7 @@ INLINE F(soft_parts) F(soft_row)(const R *x, const R *q, int64_t n, R smooth, R 
         SL_ALONG(many, {
             const V d = F(get)(x + from + k, l) - top, term = F(exp_below)(d);
             const VI here = l < LANES ? F(some)(l) : F(all_i)(-1);
-            V share = F(fma)(F(get)(q + from + k, l), keep, flat);
+            V share = F(fused)(F(get)(q + from + k, l), keep, flat);
             if (l < LANES) share = F(only)(here, share);
             if (e) F(set)(e + from + k, term, l);
             far -= F(only)(share != 0, share * d);
@@ -207,9 +207,9 @@ INLINE F(soft_parts) F(soft_row)(const R *x, const R *q, int64_t n, R smooth, R 
             rest += F(only)((d != 0) & here, term);
             count += F(only)((d == 0) & here, F(all)(1));
         });
-        of.far += (double)F(sum_of)(far);
-        of.mass += (double)F(sum_of)(mass);
-        of.rest += (double)F(sum_of)(rest) + (double)F(sum_of)(count);
+        of.far += (double)F(total)(far);
+        of.mass += (double)F(total)(mass);
+        of.rest += (double)F(total)(rest) + (double)F(total)(count);
     }
     return of;
 }
@@ -226,7 +226,7 @@ static double F(soft_sample)(const F(sl_tile) *s, int64_t j) {
         rest[i] = (R)of.rest, mass[i] = (R)of.mass, total += of.far;
     }
     for (int64_t i = 0; i < deep; i += LANES)
-        total += (double)F(sum_of)(F(load)(mass + i) * F(log1p)(F(load)(rest + i)));
+        total += (double)F(total)(F(load)(mass + i) * F(log1p)(F(load)(rest + i)));
     return total;
 }
 
@@ -236,8 +236,8 @@ static void F(soft_back)(const R *x, const R *q, int64_t n, R up, R smooth, R *r
     const V scale = F(all)((R)(of.mass / (of.rest + 1))), ups = F(all)(up);
     const V flat = F(all)(smooth / (R)n), keep = F(all)(1 - smooth);
     SL_ALONG(n, {
-        const V share = F(fma)(F(get)(q + k, l), keep, flat);
-        F(set)(grad + k, ups * F(fma)(F(get)(grad + k, l), scale, -share), l);
+        const V share = F(fused)(F(get)(q + k, l), keep, flat);
+        F(set)(grad + k, ups * F(fused)(F(get)(grad + k, l), scale, -share), l);
     });
 }
 

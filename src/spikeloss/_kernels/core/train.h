@@ -31,8 +31,8 @@ INLINE void F(train_columns)(int same, const F(sl_tile) *s, const R *x, const R 
             const V t = same ? given[v] : F(get)(of, l);
             __builtin_prefetch(from + SL_ABREAST * LANES);
             if (!same) __builtin_prefetch(of + SL_ABREAST * LANES);
-            z[v] = F(fma)(w->decay, z[v], F(get)(from, l) - t);
-            sum[v] = F(fma)(z[v], z[v], sum[v]);
+            z[v] = F(fused)(w->decay, z[v], F(get)(from, l) - t);
+            sum[v] = F(fused)(z[v], z[v], sum[v]);
         }
     for (int64_t v = 0; v < many; v++) {
         const int64_t at = k + v * LANES, l = sl_least(LANES, lanes - v * LANES);
@@ -51,7 +51,7 @@ INLINE void F(train_keep)(int same, const F(sl_tile) *s, const R *x, const R *y,
         R *to = w->rows + i * w->row;
         SL_ALONG(width, {
             const V e = F(get)(x_i + k, l) - F(get)(y_i + k, l);
-            const V z = F(fma)(w->decay, F(get)(state + k, l), e);
+            const V z = F(fused)(w->decay, F(get)(state + k, l), e);
             __builtin_prefetch(x_i + k + x_ahead);
             if (!same) __builtin_prefetch(y_i + k + y_ahead);
             __builtin_prefetch(to + k + w->row, 1);
@@ -128,7 +128,7 @@ INLINE void F(train_sweep)(const F(sl_tile) *s, int64_t j, int64_t width, R deca
         R *to = grad + i * s->grad.time;
         SL_ALONG(width, {
             const V scale = up ? F(get)(up + k, l) * 2 : F(all)(0);
-            const V g = F(fma)(a, F(get)(state + k, l), scale * F(get)(z + k, l));
+            const V g = F(fused)(a, F(get)(state + k, l), scale * F(get)(z + k, l));
             F(set)(to + k, g, l);
             F(set)(state + k, g, l);
         });
