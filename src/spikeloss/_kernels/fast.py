@@ -113,8 +113,7 @@ class _Reduced:
     def _reduced(self, piece: Piece, carry: Carry) -> Carry:
         """What is carried on, by the kernel; None: the composed form is to say."""
         kernel = self.chosen(piece, carry)
-        if self.told is not None:
-            _tell(self, kernel)
+        _tell(self, kernel)
         if isinstance(kernel, str):
             return None
         return kernel.carry(run(kernel, piece))  # type: ignore[arg-type]

@@ -1,10 +1,6 @@
 /* The kernels as a foreign function of XLA on the CPU: a call frame becomes an sl_call. */
-#define _DEFAULT_SOURCE
 #include <stdlib.h>
 #include <string.h>
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
 
 #include "xla.h"
 
@@ -79,19 +75,6 @@ static int target(const xla_buffer *b, int64_t which, const sl_call *c, sl_array
     return 1;
 }
 
-/* XLA takes an array beyond 32 MB from the system anew in every call. In pages of 2 MB that costs
- * 500 times fewer faults, which take longer than the kernel does. */
-static void in_huge_pages(const xla_buffer *b, size_t entry) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    const uintptr_t page = (uintptr_t)1 << 21, from = (uintptr_t)b->data;
-    const uintptr_t bytes = entry * (uintptr_t)(b->dims[0] * b->dims[1] * b->dims[2]);
-    const uintptr_t start = (from + page - 1) & ~(page - 1), end = (from + bytes) & ~(page - 1);
-    if (bytes >= page << 4 && end > start) (void)madvise((void *)start, end - start, MADV_HUGEPAGE);
-#else
-    (void)b, (void)entry;
-#endif
-}
-
 /* Labels as the kernels read them: those of 32 bits are copied, and the copy is to be freed. */
 static int64_t *widened(const xla_buffer *b, sl_array *y) {
     int64_t many = 1;
@@ -130,11 +113,7 @@ static const char *fill(const xla_frame *f, const int64_t *how, sl_call *c) {
         for (int i = 0; i < 3; i++)
             if (how[HOW_UP] >> i & 1) c->up[i] = in[next++]->data;
     if (in_grad ? f->results.many != 1 : f->results.many > 4) return "spikeloss: the results";
-    if (in_grad) {
-        if (!like_record(to[0], how, &c->grad)) return "spikeloss: the gradient";
-        in_huge_pages(to[0], c->grad.type == SL_F64 ? 8 : c->grad.type == SL_F32 ? 4 : 2);
-        return NULL;
-    }
+    if (in_grad) return like_record(to[0], how, &c->grad) ? NULL : "spikeloss: the gradient";
     for (int i = 0; i < f->results.many; i++) c->out[i] = to[i]->data;
     return NULL;
 }
