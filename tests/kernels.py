@@ -182,7 +182,7 @@ def kernels(mode: str | None) -> Iterator[None]:
     before, small = os.environ.pop("SPIKELOSS_KERNELS", None), torch_binding.SMALL
     if mode is not None:
         os.environ["SPIKELOSS_KERNELS"] = mode
-    torch_binding.SMALL = 0  # where the time of a call is all that counts PyTorch is as fast
+    torch_binding.SMALL = {}  # where the time of a call is all that counts PyTorch is as fast
     try:
         yield
     finally:

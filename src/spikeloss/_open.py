@@ -91,11 +91,13 @@ def open_steps(
         mask = _door.fitting_mask(valid, shape[:-1], x)[..., None]
         piece = Dense(x, dtype, cast=cast, time=time, start=start, mask=mask, part=part)
         if not part:
-            _door.not_empty(piece.held)
+            piece.full = _door.not_empty(piece.held)
         return piece
+    full = False
     if lengths is not None:
-        lengths = _door.held_lengths(lengths, shape, x, part=part)
-    return Dense(x, dtype, cast=cast, time=time, start=start, lengths=lengths, part=part)
+        lengths, checked = _door.held_lengths(lengths, shape, x, part=part)
+        full = checked and not part
+    return Dense(x, dtype, cast=cast, time=time, start=start, lengths=lengths, part=part, full=full)
 
 
 def open_like(target: Any, piece: Piece, timeless: bool, **layout: Any) -> Piece:
@@ -133,7 +135,7 @@ def open_events(
         inside = inside & mask[step, sample]
         t = t + xp.astype(seen[step, sample] - 1 - step, t.dtype)
     elif lengths is not None:
-        lengths = _door.held_lengths(lengths, tuple(shape), amplitude, part=part)
+        lengths, _ = _door.held_lengths(lengths, tuple(shape), amplitude, part=part)
         left = lengths - time
         inside = inside & (t < xp.astype(xp.reshape(left, (-1,)), t.dtype)[sample])
         held = xp.clip(left, 0, steps)

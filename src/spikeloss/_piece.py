@@ -58,6 +58,7 @@ class Dense:
         lengths: (*B, 1) the valid steps of the record, or None.
         mask: (t, *B, 1) in their place, where others may come between valid steps, or None.
         part: whether it is some steps of a record, and not all.
+        full: whether every sample is known to have a valid step, and lengths to fit the steps.
         decides: whether sums over time are compared with each other, and so are exact.
     """
 
@@ -72,10 +73,12 @@ class Dense:
         lengths: Array | None = None,
         mask: Valid | None = None,
         part: bool = False,
+        full: bool = False,
         decides: bool = False,
     ) -> None:
         self.source, self.dtype, self.time, self.start = source, dtype, time, start
         self.lengths, self.mask, self.part, self.decides = lengths, mask, part, decides
+        self.full = full or (lengths is None and mask is None)
         self.cast = cast
         if cast is None:
             self.raw = source
@@ -89,8 +92,7 @@ class Dense:
 
     def replaced(self, **changes: Any) -> "Dense":
         """A piece with other parts."""
-        known = ("source", "dtype", "cast", "time", "start", "lengths", "mask", "part", "decides")
-        return Dense(**{name: getattr(self, name) for name in known} | changes)
+        return Dense(**{name: getattr(self, name) for name in _GIVEN} | changes)
 
     # What there is
 
@@ -151,6 +153,8 @@ class Dense:
             return xp.sum(xp.astype(self.mask, xp.int32), axis=0)
         if self.lengths is None:
             return count
+        if self.full:
+            return self.lengths
         left, xp = self.lengths - self.time, namespace(self.lengths)
         left = xp.where(left < count, left, count)
         return xp.where(left > 0, left, 0) if self.part else left
@@ -163,17 +167,17 @@ class Dense:
     @once
     def steps(self) -> Steps:
         """What stands for n in the formulas: the valid steps so far, 1 where there are none."""
-        return at_least_one(self.end, self.precision)
+        return at_least_one(self.end, self.precision, self.full)
 
     @once
     def counts(self) -> Array | None:
         """(*B, 1): the samples that have a valid step; None: all."""
-        return None if isinstance(self.end, int) else self.end > 0
+        return None if self.full else present(self.end)
 
     @property
     def present(self) -> Array | None:
         """(*B, 1): the samples that have a valid step in this piece; None: all."""
-        return present(self.held)
+        return None if self.full else present(self.held)
 
     @property
     def gaps(self) -> bool:
@@ -207,7 +211,7 @@ class Dense:
             return self.raw[-1, ...]
         xp = namespace(self.raw)
         last = at(self.raw, xp.broadcast_to(self._last, self.raw.shape[1:]))
-        return xp.where(self.present, last, 0)
+        return last if self.present is None else xp.where(self.present, last, 0)
 
     def fired(self, before: Array | None = None) -> Array:
         """(*B, N): whether any entry of a neuron is not zero, here or before."""
@@ -286,7 +290,7 @@ class Dense:
             return held - 1
         xp = namespace(self.raw)
         if self.mask is None:
-            return xp.where(held > 0, held - 1, 0)
+            return held - 1 if self.full else xp.where(held > 0, held - 1, 0)
         return xp.max(xp.where(self.mask, numbered(self.raw.shape[0], self.raw), 0), axis=0)
 
     @once
@@ -301,6 +305,9 @@ class Dense:
             return event + self.start
         before = namespace(self.raw).broadcast_to(self._before, self.raw.shape)
         return at(before, event) + self.start
+
+
+_GIVEN = ("source", "dtype", "cast", "time", "start", "lengths", "mask", "part", "full", "decides")
 
 
 class Sparse(NamedTuple):
@@ -356,7 +363,7 @@ class Sparse(NamedTuple):
     @property
     def counts(self) -> Array | None:
         """(*B, 1): the samples that have a valid step; None: all."""
-        return None if isinstance(self.end, int) else self.end > 0
+        return present(self.end)
 
     @property
     def present(self) -> Array | None:
@@ -451,9 +458,9 @@ def _previous(x: Array) -> Array:
     return namespace(x).concat([x[: min(count, 1)] - 1, x[: max(count - 1, 0)]])
 
 
-def at_least_one(count: Steps, dtype: Any) -> Steps:
-    """Valid steps, 1 where there are none."""
+def at_least_one(count: Steps, dtype: Any, known: bool = False) -> Steps:
+    """Valid steps, 1 where there are none; `known`: there are some everywhere."""
     if isinstance(count, int):
         return max(count, 1)
     xp = namespace(count)
-    return xp.astype(xp.where(count > 0, count, 1), dtype)
+    return xp.astype(count if known else xp.where(count > 0, count, 1), dtype)

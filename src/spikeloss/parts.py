@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ._backend import added, as_array, begun, namespace
 from ._door import refuse
-from ._shapes import Array, Valid
+from ._shapes import Array, Steps, Valid
 from ._sums import sum_over_time
 
 
@@ -29,12 +29,20 @@ class Totals(NamedTuple):
     """(S, *B, 1): how many elements count, integers or bools."""
     rest: tuple[Array | None, Array | None] = (None, None)
     """What value and weight lost by rounding so far, where more is to be added; None: nothing."""
+    full: bool = False
+    """Whether the number is known to be at least 1 everywhere."""
 
-    def over_time(self, valid: Valid | None, dropped: bool = False) -> "Totals":
-        """The sums over the steps, the first axis, that are valid; `dropped`: others are 0."""
+    def over_time(
+        self, valid: Valid | None, held: Steps, *, full: bool = False, dropped: bool = False
+    ) -> "Totals":
+        """The sums over the steps, the first axis, that are valid, so many of each sample.
+
+        `full`: every sample is known to have one; `dropped`: elements of other steps are 0.
+        """
         value, weight, number = self.value, self.weight, self.number
         xp, steps = namespace(value), value.shape[0]
-        counts = both(None if isinstance(number, int) else number, valid)
+        every = isinstance(number, int)
+        counts = both(None if every else number, valid)
         if weight is not None:
             weight = xp.broadcast_to(weight, (*value.shape[:-1], 1))
         if counts is None:
@@ -45,7 +53,8 @@ class Totals(NamedTuple):
             weight = sum_over_time(xp.where(counts, weight, 0))
         if not dropped or valid is None:
             value = xp.where(counts, value, 0)
-        return Totals(sum_over_time(value), weight, xp.sum(xp.astype(counts, xp.int32), axis=0))
+        number = held if every else xp.sum(xp.astype(counts, xp.int32), axis=0)
+        return Totals(sum_over_time(value), weight, number, full=full and every)
 
     def plus(self, other: "Totals") -> "Totals":
         """The totals of the elements of both."""
@@ -66,7 +75,7 @@ class Totals(NamedTuple):
         weight, number = self.weight, self.number
         if weight is None:
             weight = number if isinstance(number, int) else namespace(by).astype(number, by.dtype)
-        return Totals(self.value * by, weight * by, number)
+        return Totals(self.value * by, weight * by, number, full=self.full)
 
     def mean(self) -> tuple[Array, Array | None, Array | None]:
         """The means of w l and of w of every sample, and which of them count; None: all."""
@@ -78,8 +87,9 @@ class Totals(NamedTuple):
         xp = namespace(value)
         if number.dtype == xp.bool:
             return value, weight, number
-        counts = number > 0
-        number = xp.astype(xp.where(counts, number, 1), value.dtype)
+        full = self.full is True  # as what a state carries is traced
+        counts = None if full else number > 0
+        number = xp.astype(number if full else xp.where(counts, number, 1), value.dtype)
         return value / number, None if weight is None else weight / number, counts
 
 

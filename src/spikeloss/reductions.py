@@ -56,8 +56,11 @@ class Mean(Reduction):
 
     def reduce(self, totals: Totals) -> Array:
         value, weight, number = totals.value, totals.weight, totals.number
-        if isinstance(number, int) and (weight is None or self.over == "samples"):
-            return mean_of_all(value, number)  # in one division what takes two by parts
+        if weight is None or self.over == "samples":
+            if isinstance(number, int):
+                return mean_of_all(value, number)  # in one division what takes two by parts
+            if totals.full is True:
+                return mean_of_all(totals.mean()[0], 1)
         return divided(*self.parts(totals))
 
     def parts(self, totals: Totals) -> tuple[Array, Array]:

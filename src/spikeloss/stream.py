@@ -245,7 +245,7 @@ class Fold:
         x, lengths = laid_out(x, form), self.lengths
         self.plan.reads(x.shape[-1])
         if lengths is not None:
-            lengths = _door.held_lengths(lengths, tuple(x.shape), x, part=True)
+            lengths, _ = _door.held_lengths(lengths, tuple(x.shape), x, part=True)
         return Kind(form, x.shape[1:], lengths, exact or x.shape[0] == 1, {})
 
     def _one_layer(self, x: Any) -> None:

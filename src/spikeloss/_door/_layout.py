@@ -138,19 +138,22 @@ def _fitting_lengths(
     return lengths
 
 
-def held_lengths(lengths: Any, shape: tuple[int, ...], x: Array, *, part: bool) -> Array:
+def held_lengths(
+    lengths: Any, shape: tuple[int, ...], x: Array, *, part: bool
+) -> tuple[Array, bool]:
     """Lengths (*B, 1) of a record of that shape, or of which that is a part, as indices.
 
-    They hold from 1 to its steps, of a part at least 1.
+    They hold from 1 to its steps, of a part at least 1; and whether that is known.
     """
     lengths = as_index(_fitting_lengths(lengths, shape[1:-1], x, shape))
-    if checks_values(lengths) and 0 not in lengths.shape:
+    checked = checks_values(lengths)
+    if checked and 0 not in lengths.shape:
         low, high = extent(lengths)
         if low < 1 or (not part and high > shape[0]):
             rule = "values of at least 1" if part else f"values from 1 to {shape[0]}"
             fix = "Drop the empty samples." if low < 1 else f"Cut them to {shape[0]}."
             refuse("lengths", rule, span(low, high), fix)
-    return lengths[..., None]
+    return lengths[..., None], checked
 
 
 def fitting_mask(valid: Any, shape: tuple[int, ...], x: Array) -> Array:
@@ -170,10 +173,12 @@ def fitting_mask(valid: Any, shape: tuple[int, ...], x: Array) -> Array:
     return valid
 
 
-def not_empty(count: Array) -> None:
-    """At least one valid step of every sample."""
-    if 0 not in count.shape and checks_values(count) and extent(count)[0] < 1:
+def not_empty(count: Array) -> bool:
+    """At least one valid step of every sample; whether that is known."""
+    checked = checks_values(count)
+    if checked and 0 not in count.shape and extent(count)[0] < 1:
         refuse("valid", "a valid step in every sample", "none in some", "Drop the empty samples.")
+    return checked
 
 
 def layout(lengths: Any, valid: Any, unknown: Mapping[str, Any]) -> None:

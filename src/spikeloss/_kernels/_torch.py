@@ -38,8 +38,9 @@ from .native import (
 from .outputs import GIVES, KEEPS_TIME, PICK, dtypes, flat, flat_strides, shape_of
 from .stages import Kernel, Options
 
-SMALL = 50_000
-"""Entries of records of which an operation of PyTorch takes less time than the call of a kernel."""
+SMALL = {"se": 50_000, "sum": 50_000, "max": 20_000, "highest": 1_000_000}
+"""Entries of records of which an operation of PyTorch takes less time than the call of a kernel;
+"highest": of a maximum without a derivative, for which nobody asks where it is."""
 
 LARGE = 2**25
 """Bytes from which on memory comes from the system, and goes back to it."""
@@ -561,7 +562,9 @@ def as_fast(op: str, options: Options, x: Tensor) -> bool:
     """Whether PyTorch itself is as fast on a record without lengths."""
     if op == "last" or (op == "sum" and not options[0]):
         return True
-    return op in ("se", "sum") and x.numel() < SMALL
+    if op == "max" and not (x.requires_grad and torch.is_grad_enabled()):
+        op = "highest"
+    return x.numel() < SMALL.get(op, 0)
 
 
 def why_not(x: Tensor, y: Tensor | None = None) -> str | None:

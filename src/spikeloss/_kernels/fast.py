@@ -178,16 +178,16 @@ class _Compared:
             options: Any = {"steps": steps, "label": label, "class_weight": class_weight}
             return super().over_time(piece, z, y, **options)  # type: ignore[misc,no-any-return]
         value, *counted = run(kernel, piece, y, z)
-        number: Any = piece.held
+        number, full = piece.held, piece.full
         if kernel.op == "ce" and kernel.options[1]:
-            number = counted[0]
+            number, full = counted[0], False
         if isinstance(self, SquaredError) and self.steps_power:
             value = value / power(steps, self.steps_power)
         if class_weight is None:
-            return Totals(value, None, number)
+            return Totals(value, None, number, full=full)
         weight, xp = entries(class_weight, _known(self, label)[..., None]), namespace(value)
         many = number if isinstance(number, int) else xp.astype(number, class_weight.dtype)
-        return Totals(value * weight, weight * many, number)
+        return Totals(value * weight, weight * many, number, full=full)
 
     def chosen(
         self,
@@ -237,7 +237,8 @@ class _Both(NamedTuple):
         _tell(self, self.kernel if refusal is None else refusal)
         if refusal is not None:
             return None
-        return Totals(run(self.kernel, piece, other.source)[0], None, piece.held)
+        value = run(self.kernel, piece, other.source)[0]
+        return Totals(value, None, piece.held, full=piece.full)
 
 
 def _made(stage: type, how: type) -> Any:

@@ -79,7 +79,7 @@ class Criterion(Checked):
             z = select(valid, z)
         reading = Reading(z, "time", steps, valid)
         found = self.elements(reading, y, label=label, class_weight=class_weight)
-        return found.over_time(valid, dropped=self.masks)
+        return found.over_time(valid, piece.held, full=piece.full, dropped=self.masks)
 
     @property
     def needs_steps(self) -> bool:
