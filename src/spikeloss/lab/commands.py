@@ -22,13 +22,12 @@ from .errors import InputError, TrainingError, printable
 from .files import check_writable, create, dumps
 from .limits import MEMORY, SMALLER, check_memory
 from .objectives import Objective, defaults, find
-from .recipe import Comparison, Recipe
+from .recipe import Comparison, Recipe, load_recipe, recipe_from
 from .recording import read
 from .store import Folder
 
 LAB = ("torch", "snntorch", "sklearn", "matplotlib", "jinja2")
 WORKERS = min(4, os.cpu_count() or 1)
-DEFAULT = Recipe()
 UsageError: Any = typer.BadParameter.__base__  # typer has no public name for it
 
 
@@ -159,16 +158,11 @@ def score_(
 
 
 @app.command()
+@options.takes_recipe
 def train(
     objective: Annotated[str, typer.Option("--objective", metavar="NAME", help="What to train.")],
+    given: dict[str, Any],
     seed: options.Seed = 0,
-    epochs: options.Epochs = None,
-    steps: options.Steps = None,
-    hidden: options.Hidden = DEFAULT.hidden,
-    batch_size: options.BatchSize = DEFAULT.batch_size,
-    learning_rate: options.LearningRate = DEFAULT.learning_rate,
-    beta: options.Beta = DEFAULT.beta,
-    data: options.Data = DEFAULT.data,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Save the result as JSON.")
     ] = None,
@@ -178,10 +172,7 @@ def train(
     _need_lab("train")
     if out is not None:
         _check_new(out)
-    recipe = Recipe.of(
-        data, epochs, steps,
-        hidden=hidden, batch_size=batch_size, learning_rate=learning_rate, beta=beta,
-    )  # fmt: skip
+    recipe = recipe_from(given)
     (chosen,) = _chosen([objective], recipe)
     _check([chosen], recipe)
     from .training import fit
@@ -198,7 +189,13 @@ def train(
 
 
 @app.command()
+@options.takes_recipe
 def compare(
+    given: dict[str, Any],
+    recipe: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RECIPE.toml]", help="A file that says the options."),
+    ] = None,
     objective: Annotated[
         list[str] | None,
         typer.Option(
@@ -211,14 +208,7 @@ def compare(
     every: Annotated[
         bool, typer.Option("--all", help="Compare every objective that can learn the data.")
     ] = False,
-    seeds: options.Seeds = 3,
-    epochs: options.Epochs = None,
-    steps: options.Steps = None,
-    hidden: options.Hidden = DEFAULT.hidden,
-    batch_size: options.BatchSize = DEFAULT.batch_size,
-    learning_rate: options.LearningRate = DEFAULT.learning_rate,
-    beta: options.Beta = DEFAULT.beta,
-    data: options.Data = DEFAULT.data,
+    seeds: options.Seeds = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="FOLDER", help="Where runs and report are kept.")
     ] = Path("runs/compare"),
@@ -227,23 +217,23 @@ def compare(
 ) -> None:
     """Train the same network once per objective and seed, and say which objective does what.
 
-    Interrupt it at any time: the same command continues where it stopped.
+    Interrupt it at any time: the same command continues where it stopped. With other objectives,
+    or more seeds, it adds these to what is there.
     """
     _need_lab("compare")
     from .crew import hired
     from .report import publish
 
-    recipe = Recipe.of(
-        data, epochs, steps,
-        hidden=hidden, batch_size=batch_size, learning_rate=learning_rate, beta=beta,
-    )  # fmt: skip
-    chosen = _every(recipe) if every else []
+    said, top = ({}, {}) if recipe is None else load_recipe(recipe)
+    wanted = recipe_from(said | given)
+    chosen = _every(wanted) if every else []
     if objective or not every:
-        chosen += _chosen(objective or defaults(), recipe)
+        chosen += _chosen(objective or top.get("objectives") or defaults(), wanted)
     names = dict.fromkeys(found.spelling for found in chosen)
-    _check(chosen, recipe, min(workers, seeds * len(names)))
-    comparison = Comparison(recipe, tuple(names), seeds)
-    folder = Folder.open(out, comparison)
+    seeds = seeds or top.get("seeds", 3)
+    _check(chosen, wanted, min(workers, seeds * len(names)))
+    folder = Folder.open(out, Comparison(wanted, tuple(names), seeds))
+    comparison = folder.comparison
     try:
         missing = len(folder.missing())
         with hired(folder, workers) as crew, console.progress(comparison, missing) as watch:
@@ -264,7 +254,7 @@ def compare(
 def _chosen(texts: Sequence[str], recipe: Recipe) -> list[Objective]:
     """The objectives that the texts spell, if they can learn the data."""
     chosen = [find(text) for text in texts]
-    classes = load(recipe.data, recipe.steps).classes
+    classes = load(recipe.of_data()).classes
     for objective in chosen:
         objective.check(recipe.steps, classes)
     return chosen
@@ -288,7 +278,7 @@ def _check_new(out: Path) -> None:
 
 def _every(recipe: Recipe) -> list[Objective]:
     """Every objective that can learn the data."""
-    classes, chosen = load(recipe.data, recipe.steps).classes, []
+    classes, chosen = load(recipe.of_data()).classes, []
     for objective in map(find, catalogue()):
         with suppress(InputError):
             objective.check(recipe.steps, classes)

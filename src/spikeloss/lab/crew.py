@@ -167,7 +167,8 @@ def _work(pipe: Connection, folder: Folder) -> None:
             name, seed = run = pipe.recv()
             doing = f"{name}, seed {seed}"
             watch = partial(_tell, pipe, run)
-            folder.save(fit(folder.comparison.recipe, find(name), seed, watch=watch))
+            known: Any = {"watch": watch, "checkpoint": folder.checkpoint(*run)}
+            folder.save(fit(folder.comparison.recipe, find(name), seed, **known))
             pipe.send(None)
     except (InputError, TrainingError) as wrong:
         pipe.send(TrainingError(str(wrong)))

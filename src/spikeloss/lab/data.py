@@ -7,6 +7,7 @@ data set is its description in reports.
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,17 +18,45 @@ from .errors import InputError
 Frames = NDArray[Any]
 
 
-class Split(NamedTuple):
-    """Samples: inputs (S, B, features), labels (B,) and lengths (B,); all NumPy or all torch."""
+@dataclass(frozen=True)
+class DataRecipe:
+    """What a recipe says of the data."""
+
+    source: str = "digits"
+    steps: int | None = None
+    encoding: str | None = None
+    folder: str | None = None
+    test: str | None = None
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+class Batch(NamedTuple):
+    """Inputs (S, B, features), labels (B,) and lengths (B,)."""
 
     inputs: Any
     labels: Any
     lengths: Any = None
 
-    def take(self, index: Any) -> "Split":
+
+class Split(NamedTuple):
+    """Samples: inputs (S, B, features), labels (B,) and lengths (B,)."""
+
+    inputs: Any
+    labels: Any
+    lengths: Any = None
+
+    @property
+    def features(self) -> int:
+        """F."""
+        return int(self.inputs.shape[-1])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: Any) -> Batch:
         """The samples at `index`."""
         lengths = None if self.lengths is None else self.lengths[index]
-        return Split(self.inputs[:, index], self.labels[index], lengths)
+        return Batch(self.inputs[:, index], self.labels[index], lengths)
 
 
 class Dataset(NamedTuple):
@@ -172,6 +201,7 @@ def source(name: str) -> Source:
     return DATASETS[name]
 
 
-def load(name: str, steps: int) -> Dataset:
-    """The data set called `name`, for records of `steps` steps."""
-    return source(name).build(steps)
+def load(recipe: DataRecipe) -> Dataset:
+    """The data of a recipe."""
+    own = source(recipe.source)
+    return own.build(recipe.steps or own.steps)

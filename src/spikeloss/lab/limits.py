@@ -36,9 +36,9 @@ def check_memory(recipe: Recipe, workers: int) -> None:
 
 def _least(recipe: Recipe) -> int:
     """Bytes that one training takes at least."""
-    data = load(recipe.data, recipe.steps)
-    features, tested = data.test.inputs.shape[-1], len(data.test.labels)
-    batch = min(recipe.batch_size, len(data.train.labels))
+    data = load(recipe.of_data())
+    features, tested = data.test.features, len(data.test)
+    batch = min(recipe.batch_size, len(data.train))
     weights: int = recipe.hidden * (features + data.classes)
     activity = recipe.steps * (recipe.hidden + 2 * data.classes) * max(8 * batch, 3 * tested)
     return 4 * (4 * weights + activity)

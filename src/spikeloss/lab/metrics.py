@@ -3,6 +3,7 @@
 They count as `spikeloss.metrics` does, in exact integers.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +38,12 @@ def silent_fraction(
     """The share of pairs of a sample and a neuron without a single spike."""
     counts = fired(_piece(spikes, lengths, valid))
     return float(1 - np.count_nonzero(counts) / counts.size)
+
+
+def spikes_per_sample(layers: Sequence[Numbers], lengths: Numbers | None = None) -> float:
+    """Spikes of all neurons of some layers at valid steps, averaged over samples."""
+    counts = [fired(_piece(layer, lengths, None)).sum(axis=-1) for layer in layers]
+    return float(np.sum(counts, axis=0).mean())
 
 
 def decision_steps(loss: Any, record: Numbers, lengths: Numbers | None = None) -> Numbers:

@@ -1,48 +1,136 @@
-"""The network that every objective trains: inputs (S, B, features) -> activity (T, B, N)."""
+"""The networks in PyTorch that a recipe names: inputs (S, B, features) -> activity (T, B, N).
 
-from typing import NamedTuple
+S is 1 for inputs that stay the same at every step. `feedforward` is ours; `package.module:factory`
+is the user's: `factory(features=, classes=, steps=, **options)` gives a `torch.nn.Module`, which is
+called with inputs (T, B, features) and gives what `spikeloss.lab.activity` says.
+"""
+
+from typing import Any
 
 import snntorch as snn
 import torch
 from snntorch import surrogate
 from torch import Tensor, nn
 
+from spikeloss._door._words import cut
 
-class Activity(NamedTuple):
-    """What the network did: spikes of both layers, membrane potential of the output layer."""
+from .activity import Activity
+from .errors import InputError
+from .imports import imported, names_code
+from .recipe import Recipe
 
-    hidden: Tensor
-    spikes: Tensor
-    membrane: Tensor
+MODELS = ("feedforward",)
 
-    def record(self, reads: str) -> Tensor:
-        """What an objective that reads `reads` is given; one that reads either gets the spikes."""
-        return self.membrane if reads == "membrane" else self.spikes
+
+def built(recipe: Recipe, features: int, classes: int) -> nn.Module:
+    """The network of a recipe, its weights drawn from PyTorch's generator."""
+    if recipe.model in MODELS:
+        return Network(recipe, features, classes)
+    if not names_code(recipe.model):
+        rule = f"{' or '.join(MODELS)}, or package.module:factory"
+        raise InputError("--model", rule, repr(cut(recipe.model)), "Name one of these.")
+    factory, options = imported(recipe.model, "--model"), dict(recipe.model_options)
+    try:
+        network = factory(features=features, classes=classes, steps=recipe.steps, **options)
+    except Exception as wrong:
+        rule = "a factory that takes features, classes, steps and its options by name"
+        got = f"{recipe.model} ({type(wrong).__name__}: {cut(str(wrong))})"
+        raise InputError("--model", rule, got, "Correct the factory.") from wrong
+    if not isinstance(network, nn.Module):
+        rule, got = "a factory that gives a torch.nn.Module", type(network).__name__
+        raise InputError("--model", rule, got, "Return the module, not its class.")
+    return Whole(network, recipe.steps)
+
+
+class Whole(nn.Module):
+    """A user's network, which is given inputs of all steps."""
+
+    def __init__(self, inner: nn.Module, steps: int) -> None:
+        super().__init__()
+        self.inner, self.steps = inner, steps
+
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+        """What it gives, by name."""
+        if inputs.shape[0] == 1:
+            inputs = inputs.expand(self.steps, -1, -1)
+        return Activity.of(self.inner(inputs)).records
 
 
 class Network(nn.Module):
-    """Two dense layers of leaky integrate-and-fire neurons, u_t = beta u_t-1 + W x_t - s_t-1.
+    """Dense layers of leaky integrate-and-fire neurons, u_t = beta u_t-1 + W x_t - s_t-1.
 
     A neuron spikes (s_t = 1) where its membrane potential u_t passes 1, and is reset by subtraction
     one step later: both the spikes and the membrane potential of the output layer are records to
-    learn from, as in snnTorch's tutorials. Backward, a spike has the derivative of an arctangent.
+    learn from, as in snnTorch's tutorials. Backward, a spike has the derivative of a surrogate.
+
+    Options of a recipe: `layers` hidden ones of `hidden` neurons; "synaptic" neurons, whose current
+    is filtered first, i_t = alpha i_t-1 + W x_t; `recurrent` hidden layers, of which spikes come
+    back a step later through weights of their own; `learn_decay`, alpha and beta of every layer
+    as weights; a `readout` "membrane", which never spikes: u_t = beta u_t-1 + W x_t; a `population`
+    of so many output neurons for each class.
     """
 
-    def __init__(self, features: int, hidden: int, classes: int, steps: int, beta: float) -> None:
+    def __init__(self, recipe: Recipe, features: int, classes: int) -> None:
         super().__init__()
-        self.steps = steps
-        self.into_hidden = nn.Linear(features, hidden)
-        self.into_output = nn.Linear(hidden, classes)
-        self.hidden = snn.Leaky(beta=beta, spike_grad=surrogate.atan())
-        self.output = snn.Leaky(beta=beta, spike_grad=surrogate.atan())
+        self.steps, self.spikes = recipe.steps, recipe.readout == "spiking"
+        outputs = classes * recipe.population
+        sizes = [features, *[recipe.hidden] * recipe.layers, outputs]
+        self.into = nn.ModuleList(map(nn.Linear, sizes[:-1], sizes[1:]))
+        self.back = nn.ModuleList(
+            nn.Linear(recipe.hidden, recipe.hidden, bias=False)
+            for _ in range(recipe.layers if recipe.recurrent else 0)
+        )
+        self.neurons = nn.ModuleList(_neuron(recipe) for _ in sizes[1:-1])
+        self.output = _neuron(recipe, resets=self.spikes)
 
-    def forward(self, inputs: Tensor) -> Activity:
-        """Simulate `steps` steps from rest."""
-        currents = self.into_hidden(inputs).expand(self.steps, -1, -1)
-        hidden_u, output_u = self.hidden.reset_mem(), self.output.reset_mem()
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Simulate all steps from rest."""
+        currents = self.into[0](inputs).expand(self.steps, -1, -1)
+        states = [_rest(neuron) for neuron in (*self.neurons, self.output)]
+        spikes: list[Any] = [None] * len(self.neurons)
         trace = []
         for current in currents:
-            hidden, hidden_u = self.hidden(current, hidden_u)
-            spikes, output_u = self.output(self.into_output(hidden), output_u)
-            trace.append((hidden, spikes, output_u))
-        return Activity(*(torch.stack(layer) for layer in zip(*trace, strict=True)))
+            for i, neuron in enumerate(self.neurons):
+                x = current if i == 0 else self.into[i](spikes[i - 1])
+                if len(self.back) and spikes[i] is not None:
+                    x = x + self.back[i](spikes[i])
+                out, *states[i] = neuron(x, *states[i])
+                spikes[i] = out.to(current.dtype)  # which snnTorch gives in float32
+            out, *states[-1] = self.output(self.into[-1](spikes[-1]), *states[-1])
+            trace.append((*spikes, out.to(current.dtype), states[-1][-1]))
+        layers = [torch.stack(layer) for layer in zip(*trace, strict=True)]
+        named = dict(zip(hidden_names(len(self.neurons)), layers[:-2], strict=True))
+        return named | ({"output": layers[-2]} if self.spikes else {}) | {"membrane": layers[-1]}
+
+
+def hidden_names(layers: int) -> tuple[str, ...]:
+    """The names of hidden layers: "hidden", or "hidden1", "hidden2", ..."""
+    return ("hidden",) if layers == 1 else tuple(f"hidden{i}" for i in range(1, layers + 1))
+
+
+def _neuron(recipe: Recipe, *, resets: bool = True) -> Any:
+    """A layer of neurons."""
+    known: dict[str, Any] = {
+        "beta": recipe.beta,
+        "spike_grad": _surrogate(recipe),
+        "learn_beta": recipe.learn_decay,
+        "reset_mechanism": "subtract" if resets else "none",
+    }
+    if recipe.neuron == "synaptic":
+        return snn.Synaptic(alpha=recipe.alpha, learn_alpha=recipe.learn_decay, **known)
+    return snn.Leaky(**known)
+
+
+def _surrogate(recipe: Recipe) -> Any:
+    """The derivative of a spike, of snnTorch's own steepness unless the recipe says one."""
+    make = getattr(surrogate, recipe.surrogate)
+    if recipe.slope is None:
+        return make()
+    return make(**{"alpha" if recipe.surrogate == "atan" else "slope": recipe.slope})
+
+
+def _rest(neuron: Any) -> list[Tensor]:
+    """The state of a layer before the first step."""
+    if isinstance(neuron, snn.Synaptic):
+        return list(neuron.reset_mem())
+    return [neuron.reset_mem()]

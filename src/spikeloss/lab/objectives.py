@@ -8,7 +8,7 @@ import ast
 import difflib
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from spikeloss import penalties
 from spikeloss._door._words import cut
 from spikeloss.loss import Loss, Total
 from spikeloss.presets import Preset, catalogue
+from spikeloss.readouts import Population
 
 from .errors import InputError
 
@@ -27,8 +28,8 @@ LONGEST = 10_000
 """Characters of an objective."""
 DEEPEST = 20
 """Brackets in brackets, and signs in a row."""
-LAYERS = ("hidden", "output", "membrane")
-"""The records of the workbench's network: spikes of both layers, membrane of the second."""
+HIDDEN, OUTPUT, MEMBRANE = "hidden", "output", "membrane"
+"""The records of a network: spikes of its hidden layers and of its output, whose membrane."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,16 @@ class Objective:
     def layers(self) -> tuple[str, ...]:
         """The records that a sum reads, by name; none: one record that is not named."""
         named = [term.layers or () for _, term in (1 * self.loss).terms]
-        return tuple(name for name in LAYERS if any(name in layers for layers in named))
+        return tuple(dict.fromkeys(name for layers in named for name in _tuple(layers)))
+
+    def placed(self, hidden: tuple[str, ...], groups: int | None) -> "Objective":
+        """The same on a network with hidden layers of these names, in the place of "hidden".
+
+        `groups`: the classes of which the output neurons are populations; None: a neuron each.
+        """
+        terms = tuple((factor, _on(term, hidden, groups)) for factor, term in (1 * self.loss).terms)
+        loss = terms[0][1] if isinstance(self.loss, Loss) else Total(terms)
+        return replace(self, loss=loss)
 
     def check(self, steps: int, classes: int) -> None:
         """Refuse an objective that cannot learn class labels from records of this size."""
@@ -74,6 +84,28 @@ class Objective:
                 self.loss.predict(record)
         except (TypeError, ValueError) as wrong:
             raise InputError("objective", rule, _saying(self.spelling, wrong), fix) from None
+
+
+def _tuple(layers: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (layers,) if isinstance(layers, str) else layers
+
+
+def _on(term: Loss, hidden: tuple[str, ...], groups: int | None) -> Loss:
+    """A term on a network: see `Objective.placed`."""
+    if term.layers:
+        given = _tuple(term.layers)
+        names = tuple(n for name in given for n in (hidden if name == HIDDEN else (name,)))
+        term = term.replace(layers=names if term.criterion.targetless else names[0])
+    if groups is None or term.criterion.targetless or _grouped(term.readout):
+        return term
+    return term.replace(readout=Population(term.readout, groups))
+
+
+def _grouped(readout: Any) -> bool:
+    """Whether a readout has populations already."""
+    while readout is not None and not isinstance(readout, Population):
+        readout = getattr(readout, "of", None)
+    return readout is not None
 
 
 def find(text: str) -> Objective:
@@ -102,9 +134,9 @@ def _placed(factor: float, term: Loss, preset: Preset) -> tuple[float, Loss]:
     """A term of a sum, with the layers of the network that it reads: those of an objective its
     output; of a penalty all that hold what it reads, unless it names some.
     """
-    layers: str | tuple[str, ...] = "membrane" if preset.reads == "membrane" else "output"
-    if layers == "output" and preset.name in penalties.catalogue():
-        layers = ("hidden", "output")
+    layers: str | tuple[str, ...] = MEMBRANE if preset.reads == "membrane" else OUTPUT
+    if layers == OUTPUT and preset.name in penalties.catalogue():
+        layers = (HIDDEN, OUTPUT)
     return factor, term if term.layers else term.replace(layers=layers)
 
 

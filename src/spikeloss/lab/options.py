@@ -1,7 +1,12 @@
 """The options that the commands share."""
 
+import ast
 import math
-from typing import Annotated, Any
+from collections.abc import Callable
+from dataclasses import Field, fields
+from functools import partial, wraps
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -9,6 +14,7 @@ from spikeloss._door._words import cut
 
 from .data import DATASETS
 from .errors import InputError
+from .recipe import HINTS, Recipe
 
 
 def _number(
@@ -18,6 +24,7 @@ def _number(
     least: float = 1,
     most: float = 1,
     default: bool | str = True,
+    panel: str | None = None,
 ) -> Any:
     """An option that takes a number from `least` to `most`, a whole one where the kind is int.
 
@@ -38,7 +45,9 @@ def _number(
             rule = f"a whole number of at {'most' if above else 'least'} {try_this}"
         raise InputError(name, rule, cut(value) or "nothing", f"Try {name} {try_this}.")
 
-    return typer.Option(name, parser=parse, metavar="NUMBER", help=text, show_default=default)
+    return typer.Option(
+        name, parser=parse, metavar="NUMBER", help=text, show_default=default, rich_help_panel=panel
+    )
 
 
 def _own(what: str) -> str:
@@ -49,29 +58,14 @@ def _own(what: str) -> str:
     return ", ".join(f"{value} for {' and '.join(known)}" for value, known in names.items())
 
 
-def _brief(name: str) -> str:
-    """A data set and the first sentence of its description."""
-    return f"{name}: {DATASETS[name].about.splitlines()[0]}"
-
-
 Name = Annotated[
     str,
     typer.Argument(metavar="NAME", help="An objective, with options as in 'mse_count(on=0.8)'."),
 ]
-Data = Annotated[str, typer.Option("--data", metavar="NAME", help=" ".join(map(_brief, DATASETS)))]
-Epochs = Annotated[
+Seeds = Annotated[
     int | None,
-    _number("--epochs", "Passes over the training samples.", most=10**5, default=_own("epochs")),
+    _number("--seeds", "Runs of each objective: seeds 0, 1, ...", most=1000, default="3"),
 ]
-Steps = Annotated[
-    int | None,
-    _number("--steps", "Time steps of a sample.", most=10**4, default=_own("steps")),
-]
-Hidden = Annotated[int, _number("--hidden", "Hidden neurons.", most=10**6)]
-BatchSize = Annotated[int, _number("--batch-size", "Samples in a batch.", most=10**6)]
-LearningRate = Annotated[float, _number("--learning-rate", "Of Adam.", float, 1e-6)]
-Beta = Annotated[float, _number("--beta", "Membrane that is left after a step.", float, 0)]
-Seeds = Annotated[int, _number("--seeds", "Runs of each objective: seeds 0, 1, ...", most=1000)]
 Seed = Annotated[int, _number("--seed", "Where randomness starts.", least=0, most=2**64 - 1)]
 Workers = Annotated[int, _number("--workers", "Processes that train, one thread each.", most=256)]
 Memory = Annotated[
@@ -79,3 +73,81 @@ Memory = Annotated[
     _number("--memory", "GiB that the recording and its scores may take.", float, 0.001, 2**20),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+# A recipe, as options
+
+
+def takes_recipe(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with an option for every field of a recipe, for which it has `given`.
+
+    `given` has what the user gave, by field.
+    """
+    names = [each.name for each in fields(Recipe)]
+
+    @wraps(command)
+    def run(**known: Any) -> None:
+        given = {name: known.pop(name) for name in names}
+        command(given={name: x for name, x in given.items() if x is not None}, **known)
+
+    own = [x for x in signature(command).parameters.values() if x.name != "given"]
+    recipe = [
+        Parameter(each.name, Parameter.KEYWORD_ONLY, default=None, annotation=_option(each))
+        for each in fields(Recipe)
+    ]
+    first = [x for x in own if x.default is Parameter.empty or x.name in FIRST]
+    rest = [x for x in own if x not in first]
+    every = [x.replace(kind=Parameter.KEYWORD_ONLY) for x in (*first, *recipe, *rest)]
+    run.__signature__ = Signature(every)  # type: ignore[attr-defined]
+    run.__annotations__ = {x.name: x.annotation for x in every}
+    return run
+
+
+FIRST = ("recipe", "objective", "every", "seeds", "seed")
+"""Options of a command that its help shows before those of the recipe."""
+
+
+def _option(each: Field[Any]) -> Any:
+    """The option of the command line for a field of a recipe."""
+    name, known, kind = f"--{each.name.replace('_', '-')}", each.metadata, HINTS[each.name]
+    panel, default = known["section"].capitalize(), str(each.default)
+    if each.name.endswith("_options"):
+        parser = partial(_pair, name.removesuffix("s"))
+        return Annotated[
+            list[Any] | None,
+            typer.Option(
+                name.removesuffix("s"),
+                parser=parser,
+                metavar="NAME=VALUE",
+                help=known["help"],
+                rich_help_panel=panel,
+            ),
+        ]
+    if each.name in ("epochs", "steps"):
+        default = _own(each.name)
+    if kind is bool:
+        return Annotated[bool | None, typer.Option(name, help=known["help"], rich_help_panel=panel)]
+    kinds = [x for x in (get_args(kind) or (kind,)) if x is not type(None)]
+    if kinds[0] is str:
+        words = "|".join(known.get("names", ())) or "TEXT"
+        shown = default if each.default is not None else False
+        option = typer.Option(
+            name, metavar=words, help=known["help"], show_default=shown, rich_help_panel=panel
+        )
+        return Annotated[str | None, option]
+    shown = default if each.default is not None else False
+    option = _number(name, known["help"], kinds[0], known["low"], known["high"], shown, panel)
+    return Annotated[kinds[0] | None, option]
+
+
+def _pair(name: str, text: str) -> tuple[str, Any]:
+    """An option "name=value" of what the user names; the value a Python literal, or a text."""
+    key, sign, value = text.partition("=")
+    if not sign or not key.isidentifier():
+        raise InputError(name, "name=value", cut(repr(text)), f"Write {name} dim=2.")
+    try:
+        found = ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        found = value
+    plain = isinstance(found, (bool, int, float, str))
+    return key, found if plain else value

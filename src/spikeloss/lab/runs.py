@@ -19,7 +19,10 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Sample:
-    """One test sample seen by the trained network; spikes are pairs (step, neuron)."""
+    """One test sample seen by the trained network; spikes are pairs (step, neuron).
+
+    `hidden` is of the last hidden layer; lists of what the network does not give are empty.
+    """
 
     label: int
     decision: int
@@ -29,18 +32,20 @@ class Sample:
     hidden: list[list[int]]
     output: list[list[int]]
     membrane: list[list[float]]
+    classes: int
 
     def is_whole(self) -> bool:
         """Whether the parts are of one sample."""
-        classes = len(self.membrane[0]) if self.membrane else 0
+        neurons = len(self.membrane[0]) if self.membrane else self.classes
         return (
-            len(self.membrane) == self.steps
-            and all(len(row) == classes for row in self.membrane)
-            and 0 <= self.label < classes
-            and -1 <= self.decision < classes
+            len(self.membrane) in (0, self.steps)
+            and all(len(row) == neurons for row in self.membrane)
+            and neurons % self.classes == 0
+            and 0 <= self.label < self.classes
+            and -1 <= self.decision < self.classes
             and -1 <= self.decision_step < self.steps
             and _inside(self.hidden, self.steps, self.hidden_neurons)
-            and _inside(self.output, self.steps, classes)
+            and _inside(self.output, self.steps, neurons)
         )
 
 
@@ -55,17 +60,25 @@ class Run:
     """One network, trained with one objective from one seed; measured on the test samples.
 
     `abstained` is the share of samples without a decision; `decision_step` is a mean over the
-    others, None if there are none. `objective_share` is the share of the training time that went
-    into the objective: its value, and its gradient with respect to the record.
+    others, `right_step` over those that are decided rightly, None if there are none.
+    `accuracy_by_step` is the accuracy of what is decided from the steps up to each, `confusion`
+    counts samples by label and decision, whose last column is no decision. Rates are spikes per
+    neuron and valid step, `spikes_per_sample` of all layers; None where nothing spikes.
+    `objective_share` is the share of the training time that went into the objective: its value,
+    and its gradient with respect to the record.
     """
 
     objective: str
     seed: int
     accuracy: float
     abstained: float
-    firing_rate: float
-    hidden_rate: float
+    firing_rate: float | None
+    hidden_rate: float | None
+    spikes_per_sample: float | None
     decision_step: float | None
+    right_step: float | None
+    accuracy_by_step: tuple[float, ...]
+    confusion: tuple[tuple[int, ...], ...]
     seconds_per_epoch: float
     objective_share: float
     curve: tuple[Epoch, ...]
@@ -81,12 +94,24 @@ class Run:
         run: Self = _typed(cls, values, "run")
         shares = {name: getattr(run, name) for name in SHARES}
         shares |= {f"epoch {i}": epoch.accuracy for i, epoch in enumerate(run.curve, 1)}
+        shares |= {f"step {i}": accuracy for i, accuracy in enumerate(run.accuracy_by_step)}
         for name, share in shares.items():
-            if not 0 <= share <= 1:
+            if share is not None and not 0 <= share <= 1:
                 raise ValueError(f"{name} is {share}")
-        if not run.sample.is_whole() or not 0 <= run.seconds_per_epoch < 1e9:
+        if not run._fits():
             raise ValueError("its numbers do not fit together")
         return run
+
+    def _fits(self) -> bool:
+        """Whether the numbers are of one run."""
+        classes = self.sample.classes
+        return (
+            classes > 0
+            and self.sample.is_whole()
+            and 0 <= self.seconds_per_epoch < 1e9
+            and len(self.confusion) == classes
+            and all(len(row) == classes + 1 and min(row) >= 0 for row in self.confusion)
+        )
 
 
 SHARES = ("accuracy", "abstained", "firing_rate", "hidden_rate", "objective_share")

@@ -1,15 +1,19 @@
 """A comparison's folder: one file per finished run, written whole or not at all.
 
-    config.json           what is compared, with which versions; never changes
-    runs/NAME-SEED.json   one finished run each, with the recipe and versions that made it
+    config.json                 what is compared, with which versions
+    runs/NAME-SEED.json         one finished run each, with the recipe and versions that made it
+    runs/NAME-SEED.safetensors  a run that is trained, after its last epoch
 
-A run that was interrupted leaves nothing; one that finished is never trained again. Where
-config.json is gone, runs that this very recipe made bring it back.
+A run that finished is never trained again; one that was interrupted goes on after its last epoch.
+A comparison grows: further objectives and seeds of the same recipe are added. Another recipe is
+refused as soon as a run has finished. Where config.json is gone, runs that this very recipe made
+bring it back.
 """
 
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +38,7 @@ class Folder:
 
     @classmethod
     def open(cls, path: Path, comparison: Comparison) -> "Folder":
-        """Make the folder, or continue it if it holds this very comparison."""
+        """Make the folder, or go on with the comparison in it, to which this one is added."""
         folder, config = cls(path, comparison), path / "config.json"
         asked = folder._config()
         with place(path):
@@ -45,14 +49,24 @@ class Folder:
             made = read(config)
             if not _holds(made, CONFIG):
                 damaged(config)
-            _same(path, made, asked)
+            if any((path / "runs").glob("*.json")):
+                _same(path, *({key: known[key] for key in RUN} for known in (made, asked)))
+                folder = cls(path, _both(comparison, made))
+            if folder._config() != made:
+                write(config, dumps(folder._config(), indent=2))
             folder._check_runs()
         return folder
 
     def save(self, run: Run) -> None:
-        """Keep a finished run."""
+        """Keep a finished run, in the place of its checkpoint."""
         made = {key: value for key, value in self._config().items() if key in RUN}
         write(self.file(run.objective, run.seed), dumps(run.as_dict() | made))
+        with suppress(OSError):
+            self.checkpoint(run.objective, run.seed).unlink()
+
+    def checkpoint(self, objective: str, seed: int) -> Path:
+        """Where a run is kept while it is trained."""
+        return self.file(objective, seed).with_suffix(".safetensors")
 
     def missing(self) -> list[tuple[str, int]]:
         """The objectives and seeds that are still to be trained."""
@@ -94,8 +108,7 @@ class Folder:
             got = f"that of {run.objective}, seed {run.seed}, in {file}"
             fix = "Move it away and repeat the command; what is finished is kept."
             raise InputError("--out", rule, got, fix)
-        recipe = self.comparison.recipe
-        if (len(run.curve), run.sample.hidden_neurons) != (recipe.epochs, recipe.hidden):
+        if len(run.curve) != self.comparison.recipe.epochs:
             damaged(file)
         return run
 
@@ -128,6 +141,13 @@ class Folder:
         for file, known in made.items():
             if known:
                 _same(file, known, asked)
+
+
+def _both(asked: Comparison, made: dict[str, Any]) -> Comparison:
+    """What is asked for, after what a configuration says was compared before."""
+    before = [name for name in made["objectives"] if isinstance(name, str)]
+    names = tuple(dict.fromkeys((*before, *asked.objectives)))
+    return Comparison(asked.recipe, names, max(asked.seeds, made["seeds"]))
 
 
 def _made(file: Path) -> dict[str, Any]:

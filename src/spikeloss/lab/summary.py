@@ -20,9 +20,11 @@ class Summary:
     accuracy: float
     accuracy_spread: float | None
     abstained: float
-    firing_rate: float
-    hidden_rate: float
+    firing_rate: float | None
+    hidden_rate: float | None
+    spikes_per_sample: float | None
     decision_step: float | None
+    right_step: float | None
     seconds_per_epoch: float
     objective_share: float
 
@@ -59,9 +61,11 @@ def _summary(runs: Sequence[Run]) -> Summary:
         accuracy=fmean(accuracies),
         accuracy_spread=stdev(accuracies) if len(runs) > 1 else None,
         abstained=fmean(run.abstained for run in runs),
-        firing_rate=fmean(run.firing_rate for run in runs),
-        hidden_rate=fmean(run.hidden_rate for run in runs),
+        firing_rate=mean(lambda run: run.firing_rate),
+        hidden_rate=mean(lambda run: run.hidden_rate),
+        spikes_per_sample=mean(lambda run: run.spikes_per_sample),
         decision_step=mean(lambda run: run.decision_step),
+        right_step=mean(lambda run: run.right_step),
         seconds_per_epoch=fmean(run.seconds_per_epoch for run in runs),
         objective_share=fmean(run.objective_share for run in runs),
     )
@@ -70,14 +74,15 @@ def _summary(runs: Sequence[Run]) -> Summary:
 def findings(rows: Sequence[Summary]) -> list[tuple[str, str]]:
     """Question and answer, for those who read one line: the best objective of each column."""
     accurate = max(rows, key=lambda row: row.accuracy)
-    sparse = min(rows, key=lambda row: row.firing_rate)
+    rates = {row.objective: row.firing_rate for row in rows if row.firing_rate is not None}
+    sparse = min(rates, key=rates.__getitem__, default=None)
     cheap = min(rows, key=lambda row: row.objective_share)
-    steps = {row.objective: row.decision_step for row in rows if row.decision_step is not None}
+    steps = {row.objective: row.right_step for row in rows if row.right_step is not None}
     early = min(steps, key=steps.__getitem__, default=None)
     return [
         ("most accurate", f"{accurate.objective}, {percent(accurate.accuracy)}"),
-        ("earliest decision", f"{early}, step {steps[early]:.1f}" if early else "none decides"),
-        ("fewest output spikes", f"{sparse.objective}, {sparse.firing_rate:.3f} per step"),
+        ("earliest right decision", f"{early}, step {steps[early]:.1f}" if early else "none"),
+        ("fewest output spikes", f"{sparse}, {rates[sparse]:.3f} per step" if sparse else "none"),
         ("least time in the objective", f"{cheap.objective}, {percent(cheap.objective_share)}"),
     ]
 
@@ -87,6 +92,10 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def _rate(rate: float | None) -> str:
+    return "none" if rate is None else f"{rate:.3f}"
+
+
 def cells(row: Summary) -> list[str]:
     """A row as the tables print it."""
     spread = "" if row.accuracy_spread is None else f" ± {100 * row.accuracy_spread:.1f}"
@@ -94,8 +103,8 @@ def cells(row: Summary) -> list[str]:
     return [
         row.objective,
         f"{100 * row.accuracy:.1f}{spread}",
-        f"{row.firing_rate:.3f}",
-        f"{row.hidden_rate:.3f}",
+        _rate(row.firing_rate),
+        _rate(row.hidden_rate),
         step,
         f"{row.seconds_per_epoch:.2f}",
         percent(row.objective_share),

@@ -1,0 +1,102 @@
+"""What a run reports, from the activity of the trained network on the test samples. NumPy only."""
+
+from typing import Any
+
+import numpy as np
+
+from spikeloss.metrics import anytime_accuracy
+from spikeloss.metrics._anytime import latencies
+
+from .activity import OUTPUT, Activity
+from .metrics import Numbers, firing_rate, spikes_per_sample
+from .objectives import Objective
+from .runs import Epoch, Run, Sample
+
+
+def measured(
+    objective: Objective,
+    seed: int,
+    curve: tuple[Epoch, ...],
+    activity: Activity,
+    labels: Numbers,
+    lengths: Numbers | None,
+    classes: int,
+) -> Run:
+    """Everything that a run reports: an objective, placed on the network, and what that did."""
+    record, main = activity.record(objective.reads), objective.main
+    steps, decided = latencies(main, record, {"lengths": lengths})
+    spoke, right = decided >= 0, decided == labels
+    by_step = anytime_accuracy(main, record, labels, lengths=lengths)
+    hidden, output = layers_of(activity)
+    spiking = hidden if output is None else [*hidden, output]
+    seconds = sum(epoch.seconds for epoch in curve)
+    return Run(
+        objective=objective.spelling,
+        seed=seed,
+        accuracy=curve[-1].accuracy,
+        abstained=float(1 - spoke.mean()),
+        firing_rate=_rate([] if output is None else [output], lengths),
+        hidden_rate=_rate(hidden, lengths),
+        spikes_per_sample=spikes_per_sample(spiking, lengths) if spiking else None,
+        decision_step=_mean(steps[spoke]),
+        right_step=_mean(steps[spoke & right]),
+        accuracy_by_step=tuple(float(share) for share in by_step),
+        confusion=_confusion(labels, decided, classes),
+        seconds_per_epoch=seconds / len(curve),
+        objective_share=sum(epoch.objective_seconds for epoch in curve) / seconds,
+        curve=curve,
+        sample=_sample(activity, labels, decided, steps, lengths, classes),
+    )
+
+
+def layers_of(activity: Activity) -> tuple[list[Numbers], Numbers | None]:
+    """The spikes of the hidden layers and of the output; None: that has none, or is graded."""
+    output = activity.records.get(OUTPUT)
+    if output is not None and not np.all((output == 0) | (output == 1)):
+        output = None
+    return [activity.records[name] for name in activity.hidden], output
+
+
+def _rate(layers: list[Numbers], lengths: Numbers | None) -> float | None:
+    """Spikes per neuron and valid step, of all neurons alike; None without any."""
+    if not layers:
+        return None
+    neurons = sum(layer.shape[-1] for layer in layers)
+    return sum(firing_rate(x, lengths) * x.shape[-1] for x in layers) / neurons
+
+
+def _mean(steps: Numbers) -> float | None:
+    return float(np.mean(steps, dtype=float)) if steps.size else None
+
+
+def _confusion(labels: Numbers, decided: Numbers, classes: int) -> Any:
+    """Samples by label and decision; the last column is no decision."""
+    counts = np.zeros((classes, classes + 1), int)
+    np.add.at(counts, (labels, np.where(decided < 0, classes, decided)), 1)
+    return tuple(map(tuple, counts.tolist()))
+
+
+def _sample(
+    activity: Activity,
+    labels: Numbers,
+    decided: Numbers,
+    steps: Numbers,
+    lengths: Numbers | None,
+    classes: int,
+) -> Sample:
+    """The first test sample, cut to its valid steps."""
+    end = len(next(activity.each())) if lengths is None else int(lengths[0])
+    hidden, output = layers_of(activity)
+    last = hidden[-1][:end, 0] if hidden else np.zeros((end, 0))
+    membrane = activity.records.get("membrane")
+    return Sample(
+        label=int(labels[0]),
+        decision=int(decided[0]),
+        decision_step=int(steps[0]) if decided[0] >= 0 else -1,
+        steps=end,
+        hidden_neurons=last.shape[-1],
+        hidden=np.argwhere(last).tolist(),
+        output=[] if output is None else np.argwhere(output[:end, 0]).tolist(),
+        membrane=[] if membrane is None else np.round(membrane[:end, 0].astype(float), 4).tolist(),
+        classes=classes,
+    )
