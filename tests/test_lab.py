@@ -253,27 +253,53 @@ def test_a_finished_run_is_found_again(tmp_path):
     assert re.fullmatch(r"mse_count-on=0\.8-[0-9a-f]{12}-0\.json", kept.name)
 
 
-@pytest.mark.parametrize(
-    ("asked", "differs"),
-    [
-        (replace(COMPARISON, seeds=5), "seeds 3 (now 5)"),
-        (replace(COMPARISON, recipe=replace(COMPARISON.recipe, steps=9)), "steps 5 (now 9)"),
-    ],
-)
-def test_another_comparison_is_never_mixed_in(tmp_path, asked, differs):
-    store.Folder.open(tmp_path, COMPARISON)
+@pytest.fixture(scope="module")
+def first_run():
+    """The first run of the comparison."""
+    return fit(COMPARISON.recipe, find("ce_count"), 0)
+
+
+def test_another_recipe_is_never_mixed_in(tmp_path, first_run):
+    asked = replace(COMPARISON, recipe=replace(COMPARISON.recipe, steps=9))
+    store.Folder.open(tmp_path, asked)  # without a finished run a folder is free
+    store.Folder.open(tmp_path, COMPARISON).save(first_run)
     before = (tmp_path / "config.json").read_bytes()
     with pytest.raises(InputError) as raised:
         store.Folder.open(tmp_path, asked)
     assert str(raised.value) == (
         f"--out: expected a new folder or one of this very comparison, got {tmp_path}, made with "
-        f"{differs}. Name another folder with --out, or repeat what made this one."
+        "steps 5 (now 9). Name another folder with --out, or repeat what made this one."
     )
     assert (tmp_path / "config.json").read_bytes() == before
 
 
-def test_other_versions_are_another_comparison(tmp_path, monkeypatch):
-    store.Folder.open(tmp_path, COMPARISON)
+def test_a_run_of_another_recipe_is_not_overwritten(tmp_path, first_run):
+    late = store.Folder.open(
+        tmp_path, replace(COMPARISON, recipe=replace(COMPARISON.recipe, steps=9))
+    )
+    store.Folder.open(tmp_path, COMPARISON).save(first_run)
+    file = late.file("ce_count", 0)
+    before = file.read_bytes()
+    with pytest.raises(InputError, match=re.escape("steps 5 (now 9)")):
+        late.save(first_run)
+    assert file.read_bytes() == before
+
+
+def test_a_comparison_grows(tmp_path, first_run):
+    folder = store.Folder.open(tmp_path, COMPARISON)
+    folder.save(first_run)
+    other = replace(COMPARISON, objectives=("mse_count", "ce_count"), seeds=2)
+    grown = store.Folder.open(tmp_path, other)
+    assert grown.comparison.objectives == (*COMPARISON.objectives, "mse_count")
+    assert grown.comparison.seeds == COMPARISON.seeds
+    assert grown.missing() == [run for run in grown.comparison.runs() if run != ("ce_count", 0)]
+    assert store.Folder.open(tmp_path, COMPARISON).comparison == grown.comparison
+    more = store.Folder.open(tmp_path, replace(COMPARISON, seeds=5))
+    assert (more.comparison.seeds, len(more.missing())) == (5, 14)
+
+
+def test_other_versions_are_another_comparison(tmp_path, monkeypatch, first_run):
+    store.Folder.open(tmp_path, COMPARISON).save(first_run)
     monkeypatch.setattr(store, "versions", lambda data: {"torch": "0.0"})
     with pytest.raises(InputError, match=re.escape("(now 0.0)")):
         store.Folder.open(tmp_path, COMPARISON)
@@ -446,8 +472,8 @@ def test_the_pictures_are_pictures(finished):
 
 def test_one_seed_has_no_spread_and_silence_no_decision_step():
     run = fit(replace(QUICK, epochs=1), find("ce_count"), 0)
-    (row,) = summary.summarise([replace(run, decision_step=None, accuracy=0.5)])
+    (row,) = summary.summarise([replace(run, decision_step=None, right_step=None, accuracy=0.5)])
     assert row.accuracy_spread is None
     assert summary.cells(row)[1] == "50.0"
     assert summary.cells(row)[4] == "never"
-    assert ("earliest decision", "none decides") in summary.findings([row])
+    assert ("earliest right decision", "none") in summary.findings([row])

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from spikeloss._door._words import cut
+
 from .errors import InputError
 from .objectives import Objective
 
@@ -93,7 +95,6 @@ def records_of(activity: Activity, objective: Objective) -> Any:
         return activity.record(objective.reads)
     for name in objective.layers:
         if name not in activity.records:
-            rule = f"a network that gives {name}, as the objective reads it"
-            fix = "Name other layers=, or give it."
-            raise InputError("--model", rule, ", ".join(activity.records), fix)
+            rule = f"layers of the network: {', '.join(activity.records)}"
+            raise InputError("objective", rule, cut(repr(name)), "Name others with layers=.")
     return {name: activity.records[name] for name in objective.layers}
