@@ -5,6 +5,9 @@
 #endif
 #include <stdatomic.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include "table.h"
 
@@ -17,12 +20,19 @@ static const struct {
     const char *name;
     sl_table *tables[2];
 } variants[] = {VARIANT(avx512), VARIANT(avx2), VARIANT(baseline)};
+/* By the instructions themselves: the table of __builtin_cpu_supports is of libgcc or compiler-rt,
+ * which not every linker is given. */
 static int runs(int i) {
-    if (i == 0)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("fma");
-    return i > 1 || (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, F16C = 1 << 29 };                  /* of 1, ecx */
+    enum { AVX2 = 1 << 5, F = 1 << 16, DQ = 1 << 17, BW = 1 << 30, WIDE = F | DQ | BW }; /* of 7, ebx */
+    enum { YMM = 6, ZMM = 0xe6 }; /* of what the system saves */
+    const unsigned first = FMA | OSXSAVE | F16C, vl = 1u << 31;
+    const unsigned wanted = i == 0 ? AVX2 | WIDE | vl : AVX2, saved = i == 0 ? ZMM : YMM;
+    unsigned a, b, c, d, saves;
+    if (i > 1) return 1;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || ~c & first) return 0;
+    __asm__("xgetbv" : "=a"(saves), "=d"(d) : "c"(0));
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && !(~b & wanted) && !(~saves & saved);
 }
 #else
 #if defined(__aarch64__)
