@@ -129,6 +129,14 @@ def test_a_python_for_both_kinds_of_mac_has_the_library_of_one(monkeypatch, vers
     assert build.tag() == f"py3-none-{tag}"
 
 
+@pytest.mark.parametrize(("platform", "first"), [("win-amd64", "clang"), ("linux-x86_64", "cc")])
+def test_on_windows_clang_is_looked_for_first(monkeypatch, platform, first):
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(build.sysconfig, "get_platform", lambda: platform)
+    monkeypatch.setattr(build.shutil, "which", lambda name: name)
+    assert build.compiler() == [first]
+
+
 POSIX = pytest.mark.skipif(os.name == "nt", reason="the compiler that is none is a script")
 SCRIPT = """#!/bin/sh
 echo "$MACOSX_DEPLOYMENT_TARGET $*" >>"{said}"

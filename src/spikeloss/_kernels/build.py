@@ -73,7 +73,9 @@ def compiler() -> list[str]:
     chosen = os.environ.get("CC")
     if chosen:
         return shlex.split(chosen, posix=os.name != "nt")
-    for name in ("cc", "gcc", "clang"):
+    # GCC for Windows may take for aligned what lies on a stack that is not.
+    names = ("clang", "cc", "gcc") if system() == "windows" else ("cc", "gcc", "clang")
+    for name in names:
         if shutil.which(name):
             return [name]
     raise CannotBuildError("no C compiler: neither cc, gcc nor clang")
