@@ -23,11 +23,13 @@ static const struct {
 /* By the instructions themselves: the table of __builtin_cpu_supports is of libgcc or compiler-rt,
  * which not every linker is given. */
 static int runs(int i) {
-    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, F16C = 1 << 29 };                  /* of 1, ecx */
-    enum { AVX2 = 1 << 5, F = 1 << 16, DQ = 1 << 17, BW = 1 << 30, WIDE = F | DQ | BW }; /* of 7, ebx */
-    enum { YMM = 6, ZMM = 0xe6 }; /* of what the system saves */
-    const unsigned first = FMA | OSXSAVE | F16C, vl = 1u << 31;
-    const unsigned wanted = i == 0 ? AVX2 | WIDE | vl : AVX2, saved = i == 0 ? ZMM : YMM;
+    /* Bits of leaf 1 in ecx; of leaf 7 in ebx; of what the system saves */
+    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, F16C = 1 << 29 };
+    enum { AVX2 = 1 << 5, AVX512F = 1 << 16, AVX512DQ = 1 << 17, AVX512BW = 1 << 30 };
+    enum { OF_YMM = 0x6, OF_ZMM = 0xe6 };
+    const unsigned first = FMA | OSXSAVE | F16C, avx512vl = 1u << 31;
+    const unsigned wanted = AVX2 | (i ? 0 : AVX512F | AVX512DQ | AVX512BW | avx512vl);
+    const unsigned saved = i ? OF_YMM : OF_ZMM;
     unsigned a, b, c, d, saves;
     if (i > 1) return 1;
     if (!__get_cpuid(1, &a, &b, &c, &d) || ~c & first) return 0;
