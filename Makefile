@@ -6,7 +6,7 @@ CORE := src/spikeloss/_kernels
 # A file of the tests stays in one worker.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: compare test slow composed sanitize check format docs bench bench-fresh bench-gpu clean
+.PHONY: compare test slow composed sanitize portable check format docs bench bench-fresh bench-gpu clean
 
 compare: .venv/lab .venv/core ## train the same network once per objective, and compare
 	$(BIN)/spikeloss compare
@@ -22,6 +22,9 @@ composed: .venv/dev ## the tests without the native core, but not the slow ones
 
 sanitize: .venv/dev ## the native core under the sanitizers of memory and of undefined behaviour
 	PYTHON=$(BIN)/python tests/sanitize.sh
+
+portable: .venv/dev .venv/core ## the native core of other compilers, machines and systems, where their tools are
+	PYTHONPATH=src $(BIN)/python tests/portable.py
 
 check: .venv/dev .venv/core ## format, lint, types, tests with and without the core, docs: for CI
 	$(BIN)/ruff format --check
