@@ -34,7 +34,7 @@ from cases import (
     oracle,
     records,
 )
-from harness import arrays_of, compare, each_case, every
+from harness import SPIKING, TIMED, arrays_of, compare, each_case, every
 from libraries import JAX, NUMPY, STRICT, TORCH, Array, Library, named, same
 
 from spikeloss import Total, metrics
@@ -53,8 +53,6 @@ from spikeloss.records import Events, Packed
 from spikeloss.reductions import Each
 from spikeloss.targets import StoredPattern
 
-TIMED = tuple(row for row in CASES if not row.timeless)
-SPIKING = tuple(row for row in CASES if row.record == "spikes")
 GAPS = np.random.default_rng(1).random((T, B)) < 0.6
 
 
