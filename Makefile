@@ -5,6 +5,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 CORE := src/spikeloss/_kernels
 # A file of the tests stays in one worker.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# What XLA compiled in one run of the tests is read by the next.
+COMPILED := JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv/compiled
 
 .PHONY: compare test slow composed sanitize portable check format docs bench bench-fresh bench-gpu clean
 
@@ -17,8 +19,10 @@ test: .venv/dev .venv/core ## the tests, but not the slow ones
 slow: .venv/dev .venv/core ## whole programs, and what compiles for long
 	$(PYTEST) -m slow
 
-composed: .venv/dev ## the tests without the native core, but not the slow ones
-	SPIKELOSS_KERNELS=off $(PYTEST) -m 'not slow' --ignore-glob='*/test_kernels*' --ignore-glob='*/test_core*'
+# These say themselves which kernels run, whatever the mode.
+APART := kernels core benchmarks counts
+composed: .venv/dev ## the tests without the native core that may differ, but not the slow ones
+	SPIKELOSS_KERNELS=off $(PYTEST) -m 'not slow and not alike' $(APART:%=--ignore-glob='*/test_%*')
 
 sanitize: .venv/dev ## the native core under the sanitizers of memory and of undefined behaviour
 	PYTHON=$(BIN)/python tests/sanitize.sh
@@ -30,9 +34,10 @@ check: .venv/dev .venv/core ## format, lint, types, tests with and without the c
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	SPIKELOSS_KERNELS=require $(MAKE) test
-	SPIKELOSS_KERNELS=require $(MAKE) slow
-	$(MAKE) composed
+	rm -rf .venv/compiled
+	SPIKELOSS_KERNELS=require $(COMPILED) $(MAKE) test
+	SPIKELOSS_KERNELS=require $(COMPILED) $(MAKE) slow
+	$(COMPILED) $(MAKE) composed
 	$(MAKE) sanitize
 	$(MAKE) docs
 
