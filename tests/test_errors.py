@@ -468,6 +468,7 @@ def test_mapped() -> None:
         torch.func.vmap(mse_count(), in_dims=(1, 0))(data.x, data.ints(B, 2))
 
 
+@pytest.mark.alike
 def test_compiled() -> None:
     data = Data(TORCH)
     with pytest.raises(ValueError, match=re.escape(FOUR)):

@@ -169,6 +169,7 @@ def warped(one, others):
     return sums
 
 
+@pytest.mark.alike
 def test_the_nearest_vowels_are_as_good_as_their_description_says():
     vowels = data.load("japanese-vowels", 29)
     train, test, right = vowels.train, vowels.test, 0

@@ -117,6 +117,7 @@ def spoil(file, how):
         file.symlink_to("nowhere")
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("how", [*JUNK, "folder", "link"], ids=range(len(JUNK) + 2))
 @pytest.mark.parametrize("name", ["config.json", "runs/ce_count-0.json"])
 def test_a_damaged_file_is_named_and_its_removal_is_enough(finished, how, name):
@@ -172,6 +173,7 @@ def values(tree, path=()):
         yield from values(tree[key], (*path, key))
 
 
+@pytest.mark.alike
 def test_a_run_changed_at_random_is_refused_or_drawn(finished, runs):
     """Whatever a file says: a mistake in one line before training, or a report that can be made."""
     seed = random.SystemRandom().randrange(2**32)

@@ -320,6 +320,7 @@ def test_a_place_is_checked_before_training(tmp_path, monkeypatch):
 # ---- objectives
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "text",
     [
@@ -393,6 +394,7 @@ def test_every_objective_stands_its_rehearsal(data, steps):
 NAMES = ["[/x]", "[bold]a[/bold]", r"$\frac$", "$$", "x" * 5000, "<b>&", ":smile:"]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", NAMES)
 def test_any_name_can_be_shown(name, capfd):
     epoch = Epoch(0.5, 0.5, 1.0, 0.5)

@@ -34,6 +34,8 @@ Arrays of any library; the derivative is the same in all:
     power(x, exponent)                x, or x * x
     squared_difference(z, y, valid)   (z - y)^2, 0 where it is not valid
     log_softmax(z)                    z_c - log sum_k exp z_k over the last axis
+    softmax(z, valid)                 e^z_c / sum_k e^z_k over the last axis, 0 where not valid
+    exponential(x, shift)             e^(x - shift)
     surprise(z, label, valid)         -log softmax(z)_label, 0 where it is not valid
     by_class(label, C, x, on, off)    on where the class is the label, else off, in the dtype of x
     entries(x, label)                 x_label, of a vector
@@ -108,6 +110,7 @@ from ._backend import (
     constant,
     ctc,
     entries,
+    exponential,
     extent,
     first_nonzero,
     kind,
@@ -120,6 +123,7 @@ from ._backend import (
     power,
     product,
     select,
+    softmax,
     spike_time,
     squared_difference,
     squared_distances,
@@ -206,6 +210,7 @@ __all__ = [
     "divided",
     "entries",
     "every_step",
+    "exponential",
     "extent",
     "finite",
     "first_nonzero",
@@ -240,6 +245,7 @@ __all__ = [
     "said",
     "select",
     "shape_of",
+    "softmax",
     "span",
     "spike_time",
     "squared_difference",

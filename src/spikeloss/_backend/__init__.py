@@ -291,6 +291,16 @@ def log_softmax(z: Array) -> Array:
     return _OF[type(z)].log_softmax(z)
 
 
+def softmax(z: Array, valid: Array | None = None) -> Array:
+    """e^z_c / sum_k e^z_k over the last axis; 0 for a row that is not valid."""
+    return _OF[type(z)].softmax(z, valid)
+
+
+def exponential(x: Array, shift: Array) -> Array:
+    """e^(x - shift)."""
+    return _OF[type(x)].exponential(x, shift)
+
+
 def as_array(x: Array, dtype: Any) -> Array:
     """`x` with that dtype; a NumPy scalar becomes a 0-d array."""
     return _OF[type(x)].as_array(x, dtype)

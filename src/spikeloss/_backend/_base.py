@@ -253,6 +253,14 @@ class Library:
         shifted = z - xp.max(z, axis=-1, keepdims=True)
         return shifted - xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
 
+    def softmax(self, z: Array, valid: Array | None) -> Array:
+        if valid is not None:
+            return self.select(valid, self.softmax(self.select(valid, z, 0.0), None), 0.0)
+        return self.xp.exp(self.log_softmax(z))
+
+    def exponential(self, x: Array, shift: Array) -> Array:
+        return self.xp.exp(x - shift)
+
     def surprise(self, z: Array, label: Array, valid: Array | None) -> Array:
         if valid is not None:
             value = self.surprise(self.select(valid, z, 0.0), label, None)

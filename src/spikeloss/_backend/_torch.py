@@ -136,7 +136,9 @@ class Torch(Library):
         return x.sum(0)
 
     def count_true(self, mask: Array) -> Array:
-        return mask.sum(0, dtype=self.torch.int32).long()  # int32 takes half the time
+        # A sum makes a copy in its dtype first: the smaller, the less time and memory that takes.
+        short = len(mask) <= self.torch.iinfo(self.torch.int16).max
+        return mask.sum(0, dtype=self.torch.int16 if short else self.torch.int32).long()
 
     def carried(self, value: Array, rest: Array, x: Array) -> tuple[Array, Array]:
         if not self._widens(x):
@@ -185,6 +187,17 @@ class Torch(Library):
             return self._transposed_log_softmax(z).movedim(0, -1)
         return self.torch.log_softmax(z, -1)
 
+    def softmax(self, z: Array, valid: Array | None) -> Array:
+        if not self._derived(z, *(() if valid is None else (valid,))):
+            return super().softmax(z, valid)
+        if not self._narrow(z):
+            return self.functions.Softmax.apply(z, valid, -1)
+        valid = None if valid is None else valid.movedim(-1, 0)
+        return self.functions.Softmax.apply(z.movedim(-1, 0), valid, 0).movedim(0, -1)
+
+    def exponential(self, x: Array, shift: Array) -> Array:
+        return (x - shift).exp_()
+
     def _narrow(self, z: Array) -> bool:
         """Whether torch's softmax over the last axis takes its scalar path, as it does for rows
         shorter than a vector register: a transposition costs less."""
@@ -199,8 +212,9 @@ class Torch(Library):
         return x if x.dtype == dtype else x.to(dtype)
 
     def running_sum(self, x: Array) -> Array:
-        # Not the compatibility layer's, which warns under torch.compile.
-        return self.torch.cumsum(x, 0)
+        # Not the compatibility layer's, which warns under torch.compile. Whole numbers would
+        # otherwise be added up in int64, twice the memory of int32.
+        return self.torch.cumsum(x, 0, dtype=x.dtype)
 
     def index(self, label: Array) -> Array:
         if label.dtype != self.torch.uint64:
