@@ -192,8 +192,7 @@ def _joined(
             rule = "2 samples to learn from and 1 to test on, at least"
             raise InputError("samples", rule, f"{got} in {name}", "Bring more samples.")
         splits[name] = Split(store, labels, lengths, steps=steps, where=where)
-    highest = int(splits["train"].labels.max()) + 1
-    classes = max(2, classes or highest)
+    classes = max(2, classes or int(first.labels.max()) + 1)
     for name, split in splits.items():
         if split.labels.max() >= classes:
             got, fix = f"{split.labels.max()} in {name}", "Number the classes from 0."

@@ -10,8 +10,8 @@ import inspect
 import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,14 +33,15 @@ ORDERS = {
 
 def build(recipe: DataRecipe, steps: int, **options: Any) -> Dataset:
     """Call the function of a recipe, and check what it returns."""
-    function = _function(recipe.source)
-    words = _words(function, recipe, steps, options)
-    try:
-        made = function(**words)
-    except InputError:
-        raise
-    except Exception as wrong:
-        _failed(recipe.source, wrong)
+    with _here():
+        function = _function(recipe.source)
+        words = _words(function, recipe, steps, options)
+        try:
+            made = function(**words)
+        except InputError:
+            raise
+        except Exception as wrong:
+            _failed(recipe.source, wrong)
     if isinstance(made, Dataset):
         _check(made)
         return made
@@ -59,11 +60,10 @@ def _function(name: str) -> Callable[..., Any]:
         fix = "Write it as package.module:function."
         raise InputError("--data", "the name of a function", cut(repr(name)), fix)
     module, _, attribute = name.partition(":")
-    with _here():
-        try:
-            found = importlib.import_module(module)
-        except Exception as wrong:
-            _failed(name, wrong)
+    try:
+        found = importlib.import_module(module)
+    except Exception as wrong:
+        _failed(name, wrong)
     function = getattr(found, attribute, None)
     if not callable(function):
         near = [word for word, value in vars(found).items() if inspect.isfunction(value)]
@@ -73,7 +73,7 @@ def _function(name: str) -> Callable[..., Any]:
 
 
 @contextmanager
-def _here() -> Any:
+def _here() -> Iterator[None]:
     """The current directory is looked through first."""
     here = str(Path.cwd())
     sys.path.insert(0, here)
@@ -81,7 +81,8 @@ def _here() -> Any:
         importlib.invalidate_caches()
         yield
     finally:
-        sys.path.remove(here)
+        with suppress(ValueError):
+            sys.path.remove(here)
 
 
 def _words(
@@ -110,8 +111,10 @@ def _words(
 
 def _failed(name: str, wrong: Exception) -> NoReturn:
     """What was raised, and where, in one line."""
-    frames = [frame for frame in traceback.extract_tb(wrong.__traceback__) if frame.lineno]
-    last = f", {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
+    frames = traceback.extract_tb(wrong.__traceback__)[1:]
+    own = ("<", importlib.__file__ or "<")
+    users = [frame for frame in frames if not frame.filename.startswith(own)]
+    last = f", {Path(users[-1].filename).name} line {users[-1].lineno}" if users else ""
     got = f"{type(wrong).__name__}: {cut(str(wrong))}{last}"
     raise InputError(name, "a function that gives samples", got, "Correct it.") from wrong
 

@@ -2,6 +2,7 @@
 
 import os
 from collections import OrderedDict
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from threading import Lock
@@ -10,12 +11,16 @@ from typing import Any, overload
 from spikeloss._door._words import cut
 from spikeloss.lab.errors import InputError
 
-from . import before, digits, encodings, files, function, randman, sensors, vowels, yinyang
+from . import before, encodings, files, function
 from .arrays import SUFFIXES
 from .options import settle
 from .recipe import DataRecipe, Value
 from .samples import Dataset
 from .sources import SOURCES, Source
+
+# isort: off
+from . import digits, vowels, yinyang, randman, sensors  # in the order in which they are listed
+# isort: on
 
 KEPT = 2
 """Data sets that stay in memory: a comparison trains on one, again and again."""
@@ -75,13 +80,13 @@ def _stamps(recipe: DataRecipe) -> tuple[Any, ...]:
     """What tells the files of a recipe from others of the same names."""
     found = []
     for path in (Path(name) for name in (recipe.source, recipe.test, recipe.folder) if name):
-        beside = [path.with_name(f"{path.stem}-{end}.npy") for end in ("labels", "lengths")]
-        for file in [path, *(beside if path.suffix.lower() == ".npy" else [])]:
-            try:
+        plain = path.suffix.lower() == ".npy"
+        ends = ("-labels", "-lengths") if plain else ()
+        for file in (path, *(path.with_name(f"{path.stem}{end}.npy") for end in ends)):
+            with suppress(OSError, ValueError):
                 state = file.stat()
-            except (OSError, ValueError):
-                continue
-            found.append((str(file.absolute()), state.st_mtime_ns, state.st_size, state.st_ino))
+                stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
+                found.append((str(file.absolute()), *stamp))
     return tuple(found)
 
 
