@@ -443,6 +443,28 @@ def test_what_is_no_file_is_said():
     )
 
 
+def test_a_file_that_ends_early_is_a_mistake(here):
+    npz("b.npz", inputs=INPUTS, labels=LABELS)
+    hdf("b.h5", inputs=INPUTS, labels=LABELS)
+    np.save("b.npy", INPUTS)
+    heidelberg(here / "c.h5", 9)
+    np.save("a-labels.npy", LABELS)
+    for name in ("b.npz", "b.h5", "b.npy", "c.h5"):
+        content = (here / name).read_bytes()
+        short = f"a{name[1:]}"
+        for end in np.linspace(0, len(content) - 1, 12, dtype=int):
+            (here / short).write_bytes(content[:end])
+            assert said(source=short).startswith("a.")
+
+
+def test_parts_are_measured_together():
+    more = {"test_inputs": INPUTS, "test_labels": LABELS}
+    name = npz(inputs=INPUTS, labels=LABELS, **more)
+    one = (INPUTS.nbytes * 1.5 + LABELS.nbytes) / 2**30
+    assert "a.npz: expected samples that fit into" in said(source=name, memory=1.9 * one)
+    assert len(load(DataRecipe(name, memory=2.1 * one)).test) == B
+
+
 # ---- a function of the user's
 
 MODULE = """

@@ -1,7 +1,8 @@
 """Arrays by name, in a file or given: their sizes are known before one of them is loaded.
 
 Nothing is unpickled or executed, and no other file is opened. `.npz` files are read by
-`spikeloss.lab.archive`, `.npy` files by NumPy, HDF5 files by h5py.
+`spikeloss.lab.archive`, `.npy` files by NumPy, HDF5 files by h5py, whose C library may end the
+process over a damaged file: take those from people whom you trust.
 """
 
 import math
@@ -146,11 +147,14 @@ class Tree:
             raise InputError(path, "h5py, which reads HDF5 files", "no h5py", fix) from None
         with self._reading():
             self.file: Any = self.h5py.File(path, "r")
-            top = set(self.file.keys())
-            nested = {name for name in NESTED if self._is_nested(name)}
-        self._names = {name for name in top if "/" not in name} - (
-            {"spikes"} if nested else set()
-        ) | nested
+        try:
+            with self._reading():
+                top = {name for name in self.file if isinstance(name, str)}
+                nested = {name for name in NESTED if self._is_nested(name)}
+        except InputError:
+            self.file.close()
+            raise
+        self._names = (top - {"spikes"} if nested else top) | nested
 
     def __enter__(self) -> "Tree":
         return self
@@ -188,9 +192,14 @@ class Tree:
 
     def node(self, name: str, lists: bool = False) -> Any:
         """A data set of this very file, of plain numbers or of lists of these."""
-        self._check_links(name)
         with self._reading():
+            self._check_links(name)
             node = self.file[name]
+            self._check_numbers(name, node, lists)
+        return node
+
+    def _check_numbers(self, name: str, node: Any, lists: bool) -> None:
+        """Refuse what is no data set of numbers, in this file."""
         what = f"{self.path}, {name}"
         if not isinstance(node, self.h5py.Dataset) or node.shape is None:
             raise InputError(what, "a data set", "something else", "Save an array under that name.")
@@ -202,7 +211,6 @@ class Tree:
         if dtype.kind not in "biuf" or self.h5py.check_string_dtype(node.dtype) is not None:
             got = "objects or text" if dtype.kind in "OSU" else cut(str(dtype))
             raise InputError(what, "plain numbers", got, "Save numbers.")
-        return node
 
     def _is_nested(self, name: str) -> bool:
         """Whether a name of a group is there; looks at links only, and follows none."""
@@ -229,7 +237,7 @@ class Tree:
             yield
         except InputError:
             raise
-        except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError):
+        except Exception:  # it raises a dozen kinds
             fix = "Write it with h5py."
             raise InputError(self.path, "an HDF5 file", "something else", fix) from None
 

@@ -28,11 +28,12 @@ CONSTANT = 25
 
 
 class Part(NamedTuple):
-    """Samples with labels and, perhaps, lengths."""
+    """Samples with labels and, perhaps, lengths, and the bytes that they needed."""
 
     store: Store
     labels: Numbers
     lengths: Numbers | None
+    size: int = 0
 
 
 def part(arrays: Arrays, prefix: str, where: object, memory: int) -> Part:
@@ -60,7 +61,7 @@ def part(arrays: Arrays, prefix: str, where: object, memory: int) -> Part:
         lengths = checks.lengths(
             prefix + "lengths", arrays.load(prefix + "lengths"), len(labels), most
         )
-    return Part(store, labels, lengths)
+    return Part(store, labels, lengths, needed)
 
 
 def _kind(names: set[str], where: object, prefix: str) -> str:
@@ -115,13 +116,15 @@ def dataset(
     if test is not None and own:
         fix = "Drop the second file, or these arrays."
         raise InputError("test", "one place that says what is for the test", sorted(own), fix)
-    memory = recipe.bytes
-    parts = {"train": part(arrays, "", where, memory)}
+    wanted = {"train": (arrays, "", where)}
     if test is not None:
-        parts["test"] = part(test, "", recipe.test, memory)
+        wanted["test"] = (test, "", str(recipe.test))
     for name in ("test", "validation"):
         if f"{name}_labels" in arrays.names:
-            parts[name] = part(arrays, f"{name}_", where, memory)
+            wanted[name] = (arrays, f"{name}_", where)
+    parts: dict[str, Part] = {}
+    for name, given in wanted.items():
+        parts[name] = part(*given, recipe.bytes - sum(part.size for part in parts.values()))
     wheres = {} if "test" in parts else _indices(arrays, parts["train"].labels)
     return split(parts, wheres, recipe, classes, every, seed)
 
@@ -178,7 +181,7 @@ def _joined(
     for name in ("train", "test", "validation"):
         if name not in parts:
             continue
-        store, labels, lengths = parts[name]
+        store, labels, lengths, _ = parts[name]
         if (store.features, store.steps == 1) != (first.store.features, first.store.steps == 1):
             got, fix = f"{store.features} in {name}", "Save both in the same way."
             raise InputError(name, f"{first.store.features} features, as in train", got, fix)
