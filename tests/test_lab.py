@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -37,6 +38,21 @@ def numbers(run):
     """A run without its times, which differ whenever it is repeated."""
     curve = tuple(replace(epoch, seconds=0.0, objective_seconds=0.0) for epoch in run.curve)
     return replace(run, curve=curve, seconds_per_epoch=0.0, objective_share=0.0)
+
+
+class Samples(NamedTuple):
+    """All samples of a split at once."""
+
+    inputs: np.ndarray
+    labels: np.ndarray
+    lengths: np.ndarray | None
+
+
+def loaded(name, steps):
+    """A data set with all its inputs at once."""
+    found = data.load(data.DataRecipe(name, steps))
+    train, test = (Samples(*part.take(np.arange(len(part)))) for part in (found.train, found.test))
+    return found._replace(train=train, test=test)
 
 
 # ---- training
@@ -81,7 +97,7 @@ def test_steps_after_the_length_do_not_count():
 
     run = fit(replace(QUICK, data="digits-cut"), find("ce_count"), 0, criterion=criterion)
     assert {(shape[0], low, high) for shape, low, high in seen} == {(5, 3, 5)}
-    assert run.sample.steps == data.load("digits-cut", 5).test.lengths[0]
+    assert run.sample.steps == loaded("digits-cut", 5).test.lengths[0]
     assert len(run.sample.membrane) == run.sample.steps
     assert all(step < run.sample.steps for step, _ in run.sample.hidden + run.sample.output)
 
@@ -118,7 +134,7 @@ def test_an_objective_is_spelled_with_its_options():
 
 
 def test_the_digits_are_standardised_and_always_the_same():
-    first, again = data.load("digits", 25), data.load("digits", 3)
+    first, again = loaded("digits", 25), loaded("digits", 3)
     assert first.train.inputs.shape == (1, 1437, 64)
     assert first.test.inputs.shape == (1, 360, 64)
     assert first.train.inputs.mean() == pytest.approx(0, abs=1e-5)
@@ -129,7 +145,7 @@ def test_the_digits_are_standardised_and_always_the_same():
 
 
 def test_the_vowels_are_standardised_and_padded_with_zeros():
-    vowels = data.load("japanese-vowels", 31)
+    vowels = loaded("japanese-vowels", 31)
     assert vowels.classes == 9
     assert vowels.train.inputs.shape == (31, 270, 12)
     assert vowels.test.inputs.shape == (31, 370, 12)
@@ -150,7 +166,7 @@ def test_the_vowels_are_standardised_and_padded_with_zeros():
 
 
 def test_the_padded_vowels_differ_by_their_lengths_alone():
-    cut, padded = (data.load(f"japanese-vowels{end}", 29) for end in ("", "-padded"))
+    cut, padded = (loaded(f"japanese-vowels{end}", 29) for end in ("", "-padded"))
     for split, other in ((cut.train, padded.train), (cut.test, padded.test)):
         assert other.lengths is None
         assert np.array_equal(split.inputs, other.inputs)
@@ -171,7 +187,7 @@ def warped(one, others):
 
 @pytest.mark.alike
 def test_the_nearest_vowels_are_as_good_as_their_description_says():
-    vowels = data.load("japanese-vowels", 29)
+    vowels = loaded("japanese-vowels", 29)
     train, test, right = vowels.train, vowels.test, 0
     for sample, label, n in zip(test.inputs.swapaxes(0, 1), test.labels, test.lengths, strict=True):
         ends = warped(sample[:n], train.inputs)[n, train.lengths, np.arange(270)]

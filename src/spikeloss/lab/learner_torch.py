@@ -137,9 +137,8 @@ class Learner:
 
 
 def _tensors(batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
-    inputs, labels, lengths = batch
-    lengths = None if lengths is None else torch.from_numpy(lengths)
-    return torch.from_numpy(inputs), torch.from_numpy(labels), lengths
+    lengths = None if batch.lengths is None else torch.from_numpy(batch.lengths)
+    return torch.from_numpy(batch.inputs), torch.from_numpy(batch.labels), lengths
 
 
 def _cast(inputs: Tensor, recipe: Recipe) -> Tensor:

@@ -12,7 +12,6 @@ import typer
 
 from spikeloss._door._words import cut
 
-from .data import DATASETS
 from .errors import InputError
 from .recipe import HINTS, Recipe
 
@@ -48,14 +47,6 @@ def _number(
     return typer.Option(
         name, parser=parse, metavar="NUMBER", help=text, show_default=default, rich_help_panel=panel
     )
-
-
-def _own(what: str) -> str:
-    """The defaults that the data sets have: "25 for digits and digits-cut, 29 for ..."."""
-    names: dict[int, list[str]] = {}
-    for name, source in DATASETS.items():
-        names.setdefault(getattr(source, what), []).append(name)
-    return ", ".join(f"{value} for {' and '.join(known)}" for value, known in names.items())
 
 
 Name = Annotated[
@@ -124,7 +115,7 @@ def _option(each: Field[Any]) -> Any:
             ),
         ]
     if each.name in ("epochs", "steps"):
-        default = _own(each.name)
+        default = "those of the data"
     if kind is bool:
         return Annotated[bool | None, typer.Option(name, help=known["help"], rich_help_panel=panel)]
     kinds = [x for x in (get_args(kind) or (kind,)) if x is not type(None)]

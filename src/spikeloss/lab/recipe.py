@@ -47,6 +47,7 @@ class Recipe:
     folder: str | None = _of("data", None, "Where the files of a data set lie.")
     test: str | None = _of("data", None, "A file of test samples, beside that of --data.")
     data_options: tuple[tuple[str, Any], ...] = _of("data", (), "An option of --data, name=value.")
+    memory: float = _of("data", 4.0, "GiB that the samples may take.", low=1e-3, high=1e6)
     model: str = _of("model", "feedforward", "feedforward, or package.module:factory.")
     hidden: int = _of("model", 128, "Hidden neurons of a layer.", low=1, high=10**6)
     layers: int = _of("model", 1, "Hidden layers.", low=1, high=100)
@@ -89,9 +90,8 @@ class Recipe:
 
     def of_data(self) -> DataRecipe:
         """What it says of the data."""
-        return DataRecipe(
-            self.data, self.steps, self.encoding, self.folder, self.test, self.data_options
-        )
+        own = self.data_options, self.memory
+        return DataRecipe(self.data, self.steps, self.encoding, self.folder, self.test, *own)
 
     def options(self) -> list[str]:
         """The options of the command line that spell what is not as it is by default."""
