@@ -17,13 +17,13 @@ from ._door import cut, refuse, said
 from ._judge import classes, share
 from ._once import once
 from ._options import choice, declared, optional, stage, weights
-from ._plan import WEIGHTS, Plans, composed
+from ._plan import WEIGHTS, Plans, composed, same_ranks
 from ._shapes import Array, ClassAxis, Layout
 from ._stage import Checked
 from .criteria import Criterion
 from .parts import Parts
 from .readouts import Readout
-from .reductions import Mean, Reduction
+from .reductions import Gradients, Mean, Reduction
 from .stream import Fold, Stream, main_of
 from .targets import Given, Target
 
@@ -77,6 +77,21 @@ class _Objective(Checked):
         return Total(tuple((factor * weight, term) for weight, term in self.losses))
 
     __rmul__ = __mul__
+
+    def across(
+        self, ranks: str | tuple[str, ...] | None, *, gradients: Gradients = "averaged"
+    ) -> Self:
+        """The loss of the samples of all ranks, on every rank: each reduction `across` them.
+
+            loss = (presets.ce_count() + 0.1 * penalties.count_l1()).across("world")
+
+        gives in every process what one process gives for the whole batch; `ranks` and `gradients`
+        are those of `reductions.Mean`. None: the samples here again.
+
+        Raises:
+            TypeError: for a loss of which parts do not add up, as for `parts`.
+        """
+        raise NotImplementedError
 
     def parts(
         self,
@@ -254,6 +269,11 @@ class Loss(_Objective):
         """A loss with other parts: `loss.replace(reduction=Each())`."""
         return replace(self, **changes)
 
+    def across(
+        self, ranks: str | tuple[str, ...] | None, *, gradients: Gradients = "averaged"
+    ) -> Self:
+        return self.replace(reduction=self.reduction.of_ranks(ranks, gradients))
+
     @property
     def losses(self) -> tuple[tuple[float, "Loss"], ...]:
         return ((1.0, self),)
@@ -282,6 +302,10 @@ class Total(_Objective):
 
     terms: tuple[tuple[float, Loss], ...] = field(metadata=declared(_terms))
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        same_ranks(self.terms)
+
     def __call__(
         self,
         record: shapes.Record | Mapping[str, shapes.Record],
@@ -308,6 +332,12 @@ class Total(_Objective):
             (factor, term.replace(**(kept if term.criterion.targetless else changes)))
             for factor, term in self.terms
         )
+        return replace(self, terms=tuple(terms))
+
+    def across(
+        self, ranks: str | tuple[str, ...] | None, *, gradients: Gradients = "averaged"
+    ) -> Self:
+        terms = ((factor, x.across(ranks, gradients=gradients)) for factor, x in self.terms)
         return replace(self, terms=tuple(terms))
 
     @property
