@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,12 +26,17 @@ CHECKS = (
 )
 
 
-def started(programs: list[str], folder: Path) -> str:
+def started(programs: list[str], folder: Path, **settings: str) -> str:
     """What went wrong in programs that run at once; one that is lost takes the others with it."""
-    settings = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    settings |= {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     logs = [(folder / f"{i}.log").open("w") for i in range(len(programs))]
     running = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=log, stderr=log, env=settings)
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", code],
+            stdout=log,
+            stderr=log,
+            env=os.environ | settings,
+        )
         for code, log in zip(programs, logs, strict=True)
     ]
     end = time.monotonic() + LIMIT
@@ -77,3 +81,30 @@ def test_a_lost_process_does_not_hang(tmp_path: Path) -> None:
     said = started(["raise SystemExit('lost')", "import time; time.sleep(1000)"], tmp_path)
     assert "lost" in said
     assert time.monotonic() - begin < 60
+
+
+# Devices of JAX
+
+DEVICES = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+
+
+def on_devices(folder: Path, *names: str, **settings: str) -> str:
+    """What went wrong in checks of `ranks_jax.py`."""
+    return started(
+        [f"import ranks_jax; ranks_jax.run{names}"], folder, XLA_FLAGS=DEVICES, **settings
+    )
+
+
+def test_devices(tmp_path: Path) -> None:
+    assert not on_devices(tmp_path, "records", "one_collective", "stretches_of_time", "refusals")
+
+
+@pytest.mark.slow
+def test_every_way_to_map_an_axis(tmp_path: Path) -> None:
+    assert not on_devices(tmp_path, "axes", "two_axes")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernels", ["auto", "off"])
+def test_shards_under_jit(tmp_path: Path, kernels: str) -> None:
+    assert not on_devices(tmp_path, "under_jit", "refusals", SPIKELOSS_KERNELS=kernels)
