@@ -9,6 +9,7 @@ import json
 import os
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -103,9 +104,8 @@ def every_row(world: World) -> None:
             try:
                 compared(world, row.loss, row, split, gradients, **tensors(options))
             except AssertionError as error:
-                raise AssertionError(
-                    f"{row.name}, {list(options)}, {split}, {gradients}"
-                ) from error
+                said = f"{row.name}, {list(options)}, {split}, {gradients}"
+                raise AssertionError(said) from error
             seen += 1
     assert seen > 300
 
@@ -212,17 +212,17 @@ def parts_of_micro_batches(world: World) -> None:
     row, options = case("ce_count()"), tensors(WEIGHTED)
     x, y = TORCH.array(row.record_of()), TORCH.array(row.target_of())
     value, grad = graded(loss, x, y, **options)
-    part = world.mine(world.splits[0])
+    part, weight = world.mine(world.splits[0]), options["sample_weight"]
+
+    some = [slice(part.start, part.start), *(slice(b, b + 1) for b in range(part.start, part.stop))]
 
     def micro(x: Any) -> Any:
-        given = zip(x.split(1, 1), y[part].split(1), options["sample_weight"][part].split(1))
-        nothing = loss.parts(x[:, :0], y[:0])
-        parts = sum((loss.parts(a, b, sample_weight=w) for a, b, w in given if len(b)), nothing)
+        parts = sum(loss.parts(x[:, b], y[b], sample_weight=weight[b]) for b in some)
         return parts.across("world", gradients="summed").value()
 
-    found, slope = graded(micro, x[:, part])
+    found, slope = graded(micro, x)
     same(found, value.numpy())
-    same(slope, grad[:, part].numpy())
+    same(slope[:, part], grad[:, part].numpy())
 
 
 # Networks
@@ -320,22 +320,19 @@ def accumulation(world: World) -> None:
     network = torch.nn.parallel.DistributedDataParallel(Network())
     x, y, options = batch()
     part = world.mine(world.splits[0])
-    micro = [
-        slice(part.start, part.start + 1),
-        slice(part.start + 1, max(part.stop, part.start + 1)),
-    ]
+    middle = min(part.start + 1, part.stop)
+    some = [slice(part.start, middle), slice(middle, part.stop)]
 
     def parts(record: Any, some: slice) -> Parts:
         own = {name: option[some] for name, option in options.items()}
         return loss.parts(record, y[some], **own)
 
-    some = [slice(s.start, min(s.stop, part.stop)) for s in micro]
     silent = torch.zeros(T, B, N, dtype=torch.float64)
     whole = sum(parts(silent[:, s], s) for s in some).across("world")
     total = torch.zeros((), dtype=torch.float64)
     for i, s in enumerate(some):
         last = i == len(some) - 1
-        with torch.enable_grad() if last else network.no_sync():
+        with nullcontext() if last else network.no_sync():
             share = Parts(parts(network(x[:, s]), s).numerator, whole.denominator).value()
             (world.size * share).backward()
             total += share.detach()
@@ -369,6 +366,23 @@ def groups(world: World) -> None:
         half = slice(0, 2) if world.rank < 2 else slice(2, 5)
         own = (slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 5))[world.rank]
         same(row.loss.across("inner")(x[:, own], y[own]), row.loss(x[:, half], y[half]).numpy())
+
+
+@check
+def compiled(world: World) -> None:
+    """In one graph; with more ranks alone, as it takes long."""
+    if world.size < 4:
+        return
+    row, part = case("ce_count()"), world.mine(world.splits[0])
+    x, y = TORCH.array(row.record_of()), TORCH.array(row.target_of())
+    value, grad = graded(row.loss, x, y)
+    shared = row.loss.across("world", gradients="summed")
+    run = torch.compile(lambda x, y: shared(x, y), fullgraph=True, backend="aot_eager")
+    found, slope = graded(run, x[:, part], y[part])
+    same(found, value.numpy())
+    same(slope, grad[:, part].numpy())
+    run = torch.func.grad(lambda x: shared(x, y[part]))
+    same(run(x[:, part]), grad[:, part].numpy())
 
 
 # Stretches of time, and metrics
@@ -434,7 +448,7 @@ def synchronised_metrics(world: World) -> None:
 
 def quiet_where(condition: bool) -> Any:
     """torchmetrics warns of a rank that has seen nothing."""
-    return pytest.warns(UserWarning, match="update") if condition else torch.enable_grad()
+    return pytest.warns(UserWarning, match="update") if condition else nullcontext()
 
 
 # Refusals

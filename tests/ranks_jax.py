@@ -216,7 +216,7 @@ def stretches_of_time() -> None:
 
 
 def refusals() -> None:
-    w, x, y, *_ = batch()
+    _, x, y, *_ = batch()
     loss = presets.ce_max_membrane().across("data")
     text = r"^across: expected the name of an axis that is mapped here, got 'data'\. Call it inside"
     for run in (loss, jax.jit(loss)):

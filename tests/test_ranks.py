@@ -1,7 +1,7 @@
 """The loss and the gradient of one big batch, of which processes and devices hold shards.
 
-Processes run the checks of `ranks.py`, all in one start; devices of JAX, of which there are 8, those
-of `ranks_jax.py`. What a rank should find is what one process finds for the whole batch.
+Processes run the checks of `ranks.py`, all in one start, 8 devices of JAX those of `ranks_jax.py`.
+What a rank should find is what one process finds for the whole batch.
 """
 
 import json
@@ -22,7 +22,8 @@ LIMIT = 240  # seconds
 CHECKS = (
     *("every_row", "sums_by_one_collective", "ignored_labels", "precision", "infinite"),
     *("sequences", "streams", "parts_of_micro_batches", "ddp", "fsdp", "summed_by_hand"),
-    *("accumulation", "groups", "stretches_of_time", "synchronised_metrics", "refusals"),
+    *("accumulation", "groups", "compiled", "stretches_of_time", "synchronised_metrics"),
+    "refusals",
 )
 
 
@@ -30,19 +31,15 @@ def started(programs: list[str], folder: Path, **settings: str) -> str:
     """What went wrong in programs that run at once; one that is lost takes the others with it."""
     settings |= {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     logs = [(folder / f"{i}.log").open("w") for i in range(len(programs))]
+    command, env = [sys.executable, "-W", "error", "-c"], os.environ | settings
     running = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", code],
-            stdout=log,
-            stderr=log,
-            env=os.environ | settings,
-        )
+        subprocess.Popen([*command, code], stdout=log, stderr=log, env=env)
         for code, log in zip(programs, logs, strict=True)
     ]
     end = time.monotonic() + LIMIT
     while time.monotonic() < end and any(each.poll() is None for each in running):
         if any(each.poll() for each in running):
-            end = min(end, time.monotonic() + 2)
+            end = min(end, time.monotonic() + 5)
         time.sleep(0.05)
     for each in running:
         each.kill()
@@ -90,9 +87,8 @@ DEVICES = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_l
 
 def on_devices(folder: Path, *names: str, **settings: str) -> str:
     """What went wrong in checks of `ranks_jax.py`."""
-    return started(
-        [f"import ranks_jax; ranks_jax.run{names}"], folder, XLA_FLAGS=DEVICES, **settings
-    )
+    program = f"import ranks_jax; ranks_jax.run(*{names})"
+    return started([program], folder, XLA_FLAGS=DEVICES, **settings)
 
 
 def test_devices(tmp_path: Path) -> None:

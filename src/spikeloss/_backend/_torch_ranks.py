@@ -54,7 +54,10 @@ def across(
         ranks *= distributed.get_world_size(group)
     alike = (total[0] == ranks * mark) & (total[1] == ranks * mark * mark)
     total = total[2 : 2 + len(x)].to(x.dtype)
-    return Shared.apply(x, total, ranks if averaged else 1), alike  # type: ignore[no-untyped-call]
+    slope = ranks if averaged else 1
+    if torch.compiler.is_compiling():  # it takes no function that has a derivative forwards
+        return total + slope * (x - x.detach()), alike
+    return Shared.apply(x, total, slope), alike  # type: ignore[no-untyped-call]
 
 
 def _groups(names: tuple[str, ...]) -> list[Any] | Lack:
