@@ -104,7 +104,8 @@ class _Objective(Checked):
             sum(loss.parts(x, y) for x, y in batches).value()
 
         is what one big batch gives, where a mean of losses is not: batches differ in how many
-        samples, steps and weights they hold. Arguments as for a call.
+        samples, steps and weights they hold. Arguments as for a call; of a loss `across` ranks they
+        are those of the samples here, until `Parts.across` sums them.
 
         Raises:
             TypeError: for a loss of which parts do not add up: it compares the samples of a batch,

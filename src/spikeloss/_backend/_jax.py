@@ -66,9 +66,9 @@ class Jax(NumPyLike):
 
     def _varies(self, x: Array, names: str | tuple[str, ...]) -> bool:
         """Whether it is known to be one thing on one device of an axis, and another on others."""
-        kind = self.jax.typeof(x)
-        axes = getattr(kind, "vma", None)  # as it was called before jax 0.10
-        axes = getattr(getattr(kind, "manual_axis_type", None), "varying", axes) or ()
+        kind = getattr(self.jax, "typeof", self.xp.shape)(x)  # where types have no axes yet
+        axes = getattr(kind, "vma", ())  # as it was called before jax 0.10
+        axes = getattr(getattr(kind, "manual_axis_type", None), "varying", axes)
         return any(name in axes for name in ((names,) if isinstance(names, str) else names))
 
     def spoiled(self, y: Array, label: Array, known: Array) -> Array:
