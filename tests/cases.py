@@ -793,6 +793,7 @@ ELSEWHERE = {  # what no row can say, and the file whose tests and oracles are a
     "test_penalties.py": {  # sums, and layers
         *("tet", "peak", "binary_peak", "ttfs_early_ce", "mse_trace", "layers"),
     },
+    "ranks.py": {"across", "gradients"},  # several processes
 }
 
 TOTALS = (  # sums of rows of the same record and target: (factor, name of the row)

@@ -236,6 +236,7 @@ def test_every_error_is_a_refusal() -> None:
         ("_choice.py", "of"),
         ("_words.py", "refuse"),
         ("loss.py", "losses"),
+        ("loss.py", "across"),
         ("_base.py", "_compute_loss"),
         ("__init__.py", "__getattr__"),  # names that are not of this package
         ("_calls.py", "around"),  # the same error, in the words of the peer

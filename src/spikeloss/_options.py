@@ -61,6 +61,11 @@ def choice(*names: str | int) -> Declared:
     return declared(_door.choice, names=names)
 
 
+def group() -> Declared:
+    """The name of a group of processes or of an axis, or several."""
+    return declared(_door.group)
+
+
 def stage(base: type, example: str) -> Declared:
     """A stage of a kind, such as `example`."""
     return declared(_door.stage, base=base, example=example)

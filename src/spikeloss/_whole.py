@@ -9,7 +9,6 @@ from typing import Any
 from . import _door
 from ._backend import as_array, namespace, signature
 from ._choice import Choice, mode, state
-from ._door import refuse
 from ._engine import (
     Aim,
     Taken,
@@ -17,15 +16,14 @@ from ._engine import (
     compared,
     evident,
     finish,
-    reduced,
+    parts_of,
     take,
-    times,
+    total,
     weighed,
-    with_term,
 )
 from ._open import laid_out, open_like, open_record, open_steps
 from ._piece import Dense, Piece, deciding
-from ._plan import WEIGHTS, Composed, Fit, Plan, Term, layers_of, of_one, planned
+from ._plan import WEIGHTS, Composed, Fit, Plan, Term, decomposes, layers_of, of_one, planned
 from ._shapes import Array, ClassAxis, Evidence, Layout
 from .parts import Parts, Totals
 from .readouts import Outline, Readout
@@ -35,11 +33,7 @@ from .records import Packed
 def value(objective: Any, record: Any, target: Any, **options: Any) -> Array:
     """The loss of a record: the sum of factor times loss."""
     found, dtype = evaluated(objective, record, target, **options)
-    (term, totals), *others = found
-    total = reduced(term, totals)
-    for term, totals in others:
-        total = with_term(total, reduced(term, totals))
-    return as_array(total, dtype)
+    return as_array(total(found), dtype)
 
 
 def explained(objective: Any, record: Any, target: Any, **options: Any) -> str:
@@ -53,27 +47,8 @@ def explained(objective: Any, record: Any, target: Any, **options: Any) -> str:
 def parts(objective: Any, record: Any, target: Any, **options: Any) -> Parts:
     """The numerator and the denominator of every term."""
     for _, loss in objective.losses:
-        _decomposes(loss)
-    found, _ = evaluated(objective, record, target, **options)
-    numerators, denominators = [], []
-    for term, totals in found:
-        over, under = term.loss.reduction.parts(totals)
-        over = times(term.factor, over)
-        numerators.append(as_array(over, over.dtype))
-        denominators.append(None if under is None else as_array(under, under.dtype))
-    return Parts(tuple(numerators), tuple(denominators))
-
-
-def _decomposes(loss: Composed) -> None:
-    """A loss of which parts of a batch add up to those of the batch."""
-    coupled = [loss.criterion] if loss.criterion.couples else []
-    stage: Any = loss.readout
-    while stage is not None and stage.couples:
-        stage, coupled = getattr(stage, "of", None), [*coupled, stage]
-    if coupled:
-        rule = "a loss that looks at each sample by itself"
-        got = f"{type(coupled[-1]).__name__}, which compares samples"
-        refuse("loss", rule, got, "Call it on the whole batch.", TypeError)
+        decomposes(loss)
+    return parts_of(evaluated(objective, record, target, **options)[0])
 
 
 def evaluated(

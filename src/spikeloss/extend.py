@@ -12,6 +12,7 @@ Options, declared with the field, as in `tau: float = field(metadata=number(abov
     choice(*names)                one of the names
     numbers()                     one or more numbers, as a tuple of floats
     per_neuron()                  a number of at least 0, or one for each neuron
+    group()                       the name of a group of processes or of an axis, or several
     stage(base, example)          a stage of a kind
     optional(option)              what another option takes, or None
     declared(check, **limits)     what a check of your own takes, check(name, value, **limits)
@@ -70,6 +71,7 @@ What a criterion gives, and a reduction takes:
 
     Totals(value, weight, number)     of every sample the sum of w l, of w, and how many count
     divided(numerator, denominator)   their quotient, nan where the denominator is 0
+    Parts(numerator, denominator)     those of all terms of a loss, which add up over ranks
 
 Checks of targets against the outline of a decision, for `fit`:
 
@@ -160,6 +162,7 @@ from ._options import (
     choice,
     declared,
     flag,
+    group,
     integer,
     number,
     numbers,
@@ -171,7 +174,7 @@ from ._piece import Dense, Piece, Spikes, every_step, finite, present, renewed
 from ._shapes import Array, Carry, Decision, Evidence, Labels, Layout, Record, Steps, Valid
 from ._stage import Checked
 from ._sums import Sum, plus, sum_over_time
-from .parts import Totals, divided
+from .parts import Parts, Totals, divided
 
 __all__ = [
     "AT_LEAST_0",
@@ -186,6 +189,7 @@ __all__ = [
     "Evidence",
     "Labels",
     "Layout",
+    "Parts",
     "Piece",
     "Record",
     "Spikes",
@@ -218,6 +222,7 @@ __all__ = [
     "fit_labels",
     "fit_numbers",
     "flag",
+    "group",
     "integer",
     "keywords",
     "kind",

@@ -17,13 +17,13 @@ from ._door import cut, refuse, said
 from ._judge import classes, share
 from ._once import once
 from ._options import choice, declared, optional, stage, weights
-from ._plan import WEIGHTS, Plans, composed
+from ._plan import WEIGHTS, Plans, composed, same_ranks
 from ._shapes import Array, ClassAxis, Layout
 from ._stage import Checked
 from .criteria import Criterion
 from .parts import Parts
 from .readouts import Readout
-from .reductions import Mean, Reduction
+from .reductions import Gradients, Mean, Reduction
 from .stream import Fold, Stream, main_of
 from .targets import Given, Target
 
@@ -78,6 +78,21 @@ class _Objective(Checked):
 
     __rmul__ = __mul__
 
+    def across(
+        self, ranks: str | tuple[str, ...] | None, *, gradients: Gradients = "averaged"
+    ) -> Self:
+        """The loss of the samples of all ranks, on every rank: each reduction `across` them.
+
+            loss = (presets.ce_count() + 0.1 * penalties.count_l1()).across("world")
+
+        gives in every process what one process gives for the whole batch; `ranks` and `gradients`
+        are those of `reductions.Mean`. None: the samples here again.
+
+        Raises:
+            TypeError: for a loss of which parts do not add up, as for `parts`.
+        """
+        raise NotImplementedError
+
     def parts(
         self,
         record: shapes.Record | Mapping[str, shapes.Record],
@@ -89,7 +104,8 @@ class _Objective(Checked):
             sum(loss.parts(x, y) for x, y in batches).value()
 
         is what one big batch gives, where a mean of losses is not: batches differ in how many
-        samples, steps and weights they hold. Arguments as for a call.
+        samples, steps and weights they hold. Arguments as for a call; of a loss `across` ranks they
+        are those of the samples here, until `Parts.across` sums them.
 
         Raises:
             TypeError: for a loss of which parts do not add up: it compares the samples of a batch,
@@ -254,6 +270,11 @@ class Loss(_Objective):
         """A loss with other parts: `loss.replace(reduction=Each())`."""
         return replace(self, **changes)
 
+    def across(
+        self, ranks: str | tuple[str, ...] | None, *, gradients: Gradients = "averaged"
+    ) -> Self:
+        return self.replace(reduction=self.reduction.of_ranks(ranks, gradients))
+
     @property
     def losses(self) -> tuple[tuple[float, "Loss"], ...]:
         return ((1.0, self),)
@@ -282,6 +303,10 @@ class Total(_Objective):
 
     terms: tuple[tuple[float, Loss], ...] = field(metadata=declared(_terms))
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        same_ranks(self.terms)
+
     def __call__(
         self,
         record: shapes.Record | Mapping[str, shapes.Record],
@@ -308,6 +333,12 @@ class Total(_Objective):
             (factor, term.replace(**(kept if term.criterion.targetless else changes)))
             for factor, term in self.terms
         )
+        return replace(self, terms=tuple(terms))
+
+    def across(
+        self, ranks: str | tuple[str, ...] | None, *, gradients: Gradients = "averaged"
+    ) -> Self:
+        terms = ((factor, x.across(ranks, gradients=gradients)) for factor, x in self.terms)
         return replace(self, terms=tuple(terms))
 
     @property

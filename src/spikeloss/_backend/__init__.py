@@ -14,6 +14,7 @@ from typing import Any
 
 from spikeloss._shapes import Array
 
+from ._base import Lack as Lack
 from ._base import Library
 from ._jax import Jax
 from ._numpy import NumPy
@@ -200,6 +201,17 @@ def signature(*given: Any) -> Any:
         first = known
         found.append(kind)
     return tuple(found)
+
+
+def across(
+    x: Array, names: str | tuple[str, ...], averaged: bool, sums: tuple[bool, ...]
+) -> tuple[Array, Array | None] | Lack:
+    """The sum of a vector over ranks, and whether all mean the same by it; None: they do.
+
+    `averaged`: whether what is derived from it will be averaged over the ranks, or else summed;
+    `sums`: which of the terms that it is of are sums.
+    """
+    return _OF[type(x)].across(x, names, averaged, sums)
 
 
 def select(valid: Array, x: Array, fill: float = 0.0) -> Array:

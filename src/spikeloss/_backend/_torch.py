@@ -5,7 +5,7 @@ from typing import Any
 
 from spikeloss._shapes import Array
 
-from ._base import Library
+from ._base import Lack, Library
 
 _SMALL = 50_000  # entries that are computed in less time than a function of torch's takes to call
 _LARGE = 500_000  # entries of a record that no longer fits into a cache
@@ -21,7 +21,7 @@ class Torch(Library):
         import array_api_compat.torch as xp
         import torch
 
-        from . import _torch_functions
+        from . import _torch_functions, _torch_ranks
 
         self.torch: Any = torch
         self.xp = xp
@@ -34,6 +34,7 @@ class Torch(Library):
         }
         self._bits = {torch.float32: torch.int32, torch.float64: torch.int64}
         self.functions: Any = _torch_functions
+        self.ranks: Any = _torch_ranks
         self._no_label = torch.iinfo(torch.int64).min
         self._compiling = torch.compiler.is_compiling
         self._wrapped = torch._C._functorch.is_functorch_wrapped_tensor
@@ -102,6 +103,12 @@ class Torch(Library):
         if not plain or x.is_nested or self._compiling() or self._wrapped(x):
             return None
         return x.shape, x.dtype, x.device, x.layout
+
+    def across(
+        self, x: Array, names: str | tuple[str, ...], averaged: bool, sums: tuple[bool, ...]
+    ) -> tuple[Array, Array | None] | Lack:
+        found: tuple[Array, Array] | Lack = self.ranks.across(x, names, averaged, sums)
+        return found
 
     def select(self, valid: Array, x: Array, fill: float) -> Array:
         known = x.is_cpu and x.dtype in self._bits and self.concrete(x) and self.concrete(valid)

@@ -24,6 +24,7 @@ from ._names import LAYOUT, blamed, keywords, known, made_of
 from ._options import (
     choice,
     flag,
+    group,
     integer,
     integers,
     neuron_weights,
@@ -70,6 +71,7 @@ __all__ = [
     "fit_numbers",
     "fitting_mask",
     "flag",
+    "group",
     "held_lengths",
     "imitated",
     "integer",

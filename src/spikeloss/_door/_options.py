@@ -90,6 +90,15 @@ def plain(value: Any) -> Any:
     return listed(unwrap(value)) if is_array(value) and concrete(value) else value
 
 
+def group(argument: str, value: Any) -> str | tuple[str, ...]:
+    """The name of a group of processes or of an axis, or several."""
+    names = (value,) if isinstance(value, str) else value
+    if isinstance(names, (tuple, list)) and names and all(isinstance(x, str) for x in names):
+        return value if isinstance(value, str) else tuple(value)
+    rule, fix = "the name of a group of processes or of an axis", f"Write {argument}='world'."
+    refuse(argument, rule, said(value), fix, TypeError)
+
+
 def numbers(argument: str, value: Any) -> tuple[float, ...]:
     """One or more numbers, as a tuple of floats."""
     value = plain(value)
