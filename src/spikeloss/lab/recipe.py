@@ -16,6 +16,7 @@ A recipe is one flat value. A TOML file says it in three sections, the command l
 """
 
 import difflib
+import os
 import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -108,6 +109,31 @@ class Recipe:
         return words
 
 
+@dataclass(frozen=True)
+class Machines:
+    """Where one network is trained. Its numbers depend on it by rounding only.
+
+    `devices` of `num_nodes` machines are processes that hold a part of each batch, in PyTorch by
+    Lightning Fabric, which starts those of this machine itself or finds those of `torchrun`.
+    """
+
+    accelerator: str = field(
+        default="cpu",
+        metadata={"help": "That trains.", "names": ("cpu", "gpu", "auto")},
+    )
+    devices: int = field(
+        default=1, metadata={"help": "Processes that train it.", "low": 1, "high": 1024}
+    )
+    num_nodes: int = field(
+        default=1, metadata={"help": "Machines that train it.", "low": 1, "high": 1024}
+    )
+
+    @property
+    def ranks(self) -> int:
+        """The processes of all machines."""
+        return self.devices * self.num_nodes
+
+
 ALWAYS = ("data", "epochs", "steps", "hidden", "batch_size", "learning_rate", "beta")
 """Options that a command spells although they are as usual."""
 
@@ -184,9 +210,9 @@ HINTS: dict[str, Any] = get_type_hints(Recipe)
 """The types of the fields of a recipe."""
 
 
-def checked(each: Field[Any], value: Any) -> Any:
+def checked(each: Field[Any], value: Any, hints: Mapping[str, Any] = HINTS) -> Any:
     """The value of a field of a recipe, refused where it is none."""
-    kind, known, name = HINTS[each.name], each.metadata, each.name.replace("_", "-")
+    kind, known, name = hints[each.name], each.metadata, each.name.replace("_", "-")
     if each.name.endswith("_options"):
         return _options(name, value)
     kinds = get_args(kind) or (kind,)
@@ -223,6 +249,18 @@ def recipe_from(given: Mapping[str, Any], base: Recipe | None = None) -> Recipe:
         return replace(base, **values)
     data = values.pop("data", Recipe.data)
     return Recipe.of(data, values.pop("epochs", None), values.pop("steps", None), **values)
+
+
+def machines_from(given: Mapping[str, Any]) -> Machines:
+    """Machines of values by their fields, each checked."""
+    names, hints = {each.name: each for each in fields(Machines)}, get_type_hints(Machines)
+    return Machines(**{name: checked(names[name], x, hints) for name, x in given.items()})
+
+
+def leads() -> bool:
+    """Whether this process is the first of those that train a network."""
+    ranks = (os.environ.get(name) for name in ("RANK", "NODE_RANK", "LOCAL_RANK"))
+    return all(rank in (None, "", "0") for rank in ranks)
 
 
 def as_toml(comparison: Comparison) -> str:
