@@ -247,8 +247,14 @@ def test_a_file_says_what_is_for_the_test():
     assert dataset.test.lengths.tolist() == LENGTHS[:6].tolist()
     npz("3.npz", inputs=INPUTS[:, :2], labels=LABELS[:2])
     dataset = load(DataRecipe(npz("4.npz", **given), test="3.npz"))
-    assert (len(dataset.train), len(dataset.test), dataset.test.lengths) == (20, 2, None)
-    assert said(source="2.npz", test="3.npz").startswith("test: expected one place that says")
+    assert (len(dataset.train), len(dataset.test), dataset.test.lengths.min()) == (20, 2, T)
+    assert "got a second file and arrays test_... or validation_.... " in said(
+        source="2.npz", test="3.npz"
+    )
+    both = npz("6.npz", **given, **more, train=[1, 2])
+    assert "got arrays test_... or validation_... and numbers of samples. " in said(source=both)
+    alone = npz("7.npz", **given, validation=[1, 2])
+    assert "validation: expected numbers `train` or `test` beside it" in said(source=alone)
     message = said(source=npz("5.npz", **given, train=[1, 2], test=[2, 3]))
     assert message.startswith("train: expected samples that are not in test, too, got some in both")
 
@@ -372,6 +378,12 @@ def test_huge_promises_are_refused_before_they_are_kept():
     with zipfile.ZipFile("a.npz", "w") as archive:
         archive.writestr("inputs.npy", header((10**6, B, 10**6)))
         archive.writestr("labels.npy", header((B,)))
+    with zipfile.ZipFile("e.npz", "w") as archive:
+        archive.writestr("test.npy", header((10**12,)))
+        for name, array in (("inputs", INPUTS), ("labels", LABELS)):
+            with archive.open(f"{name}.npy", "w") as file:
+                np.save(file, array)
+    assert "test: expected samples that fit into 4 GiB of memory" in said(source="e.npz")
     assert source(DataRecipe("a.npz")).steps == 10**6
     assert "a.npz: expected samples that fit into 4 GiB of memory, got arrays" in said(
         source="a.npz"
@@ -384,6 +396,11 @@ def test_huge_promises_are_refused_before_they_are_kept():
     )
     with h5py.File("c.h5", "w") as file:
         file.create_dataset("inputs", (10**6, B, 10**6), "f4", chunks=(1, B, 10))
+        file["labels"] = LABELS
+    assert "c.h5: expected samples that fit into 4 GiB of memory" in said(source="c.h5")
+    with h5py.File("c.h5", "w") as file:  # a chunk is unpacked as a whole
+        chunks, most = (1000, 1000, 1000), (None, None, None)
+        file.create_dataset("inputs", (T, B, F), "f4", chunks=chunks, maxshape=most)
         file["labels"] = LABELS
     assert "c.h5: expected samples that fit into 4 GiB of memory" in said(source="c.h5")
     name = npz("d.npz", inputs=INPUTS, labels=LABELS)

@@ -23,6 +23,7 @@ OPTIONS = (
 EVENTS = ("time", "sample", "neuron", "shape")
 EVENT = 60
 """Bytes that an event takes while it is sorted."""
+NAMES = ("train", "test", "validation")
 CONSTANT = 25
 """Steps of constant currents, unless told otherwise."""
 
@@ -112,10 +113,7 @@ def dataset(
     *, classes: int = 0, every: int = 5, seed: int = 0,
 ) -> Dataset:  # fmt: skip
     """What arrays by name hold, and how they are split."""
-    own = {"test_labels", "train", "test"} & arrays.names
-    if test is not None and own:
-        fix = "Drop the second file, or these arrays."
-        raise InputError("test", "one place that says what is for the test", sorted(own), fix)
+    _check_ways(arrays, test)
     wanted = {"train": (arrays, "", where)}
     if test is not None:
         wanted["test"] = (test, "", str(recipe.test))
@@ -125,7 +123,7 @@ def dataset(
     parts: dict[str, Part] = {}
     for name, given in wanted.items():
         parts[name] = part(*given, recipe.bytes - sum(part.size for part in parts.values()))
-    wheres = {} if "test" in parts else _indices(arrays, parts["train"].labels)
+    wheres = _indices(arrays, parts["train"].labels, recipe.bytes)
     return split(parts, wheres, recipe, classes, every, seed)
 
 
@@ -144,15 +142,30 @@ def split(
     return _joined(dict.fromkeys(wheres, train) | parts, wheres, recipe, classes)
 
 
-def _indices(arrays: Arrays, labels: Numbers) -> dict[str, Numbers]:
-    """The samples that index arrays name; those that none names are in the part without one."""
-    found: dict[str, Numbers] = {
-        name: checks.index(name, arrays.load(name), len(labels))
-        for name in ("train", "test", "validation")
-        if name in arrays.names
+def _check_ways(arrays: Arrays, test: Arrays | None) -> None:
+    """Refuse a split that is said in two ways."""
+    ways = {
+        "a second file": test is not None and "test",
+        "arrays test_... or validation_...": {"test_labels", "validation_labels"} & arrays.names,
+        "numbers of samples": set(NAMES) & arrays.names,
     }
-    if not {"train", "test"} & found.keys():
+    said = [way for way, names in ways.items() if names]
+    if len(said) > 1:
+        rule, fix = "one way to say what is for the test", "Keep one of them."
+        raise InputError("test", rule, " and ".join(said), fix)
+
+
+def _indices(arrays: Arrays, labels: Numbers, memory: int) -> dict[str, Numbers]:
+    """The samples that index arrays name; those that none names are in the part without one."""
+    found: dict[str, Numbers] = {}
+    for name in set(NAMES) & arrays.names:
+        check_size(name, 3 * arrays.size(name), memory, "numbers")
+        found[name] = checks.index(name, arrays.load(name), len(labels))
+    if not found:
         return {}
+    if found.keys() == {"validation"}:
+        fix = "Save these, too."
+        raise InputError("validation", "numbers `train` or `test` beside it", "none", fix)
     taken = np.concatenate(list(found.values()))
     if len(np.unique(taken)) < len(taken):
         fix = "Name each in one of them."
@@ -177,16 +190,20 @@ def _joined(
     """The parts as one data set, where they fit together."""
     first = parts["train"]
     steps = _steps(list(parts.values()), recipe.steps)
+    some = any(
+        part.lengths is not None or 1 < part.store.steps < steps for part in parts.values()
+    )  # then all have lengths
     splits: dict[str, Split] = {}
-    for name in ("train", "test", "validation"):
+    for name in NAMES:
         if name not in parts:
             continue
         store, labels, lengths, _ = parts[name]
         if (store.features, store.steps == 1) != (first.store.features, first.store.steps == 1):
             got, fix = f"{store.features} in {name}", "Save both in the same way."
             raise InputError(name, f"{first.store.features} features, as in train", got, fix)
-        if lengths is None and 1 < store.steps < steps:
-            lengths = np.full(len(labels), store.steps)
+        if lengths is None and some:
+            own = steps if store.steps == 1 else min(store.steps, steps)
+            lengths = np.full(len(labels), own)
         where = wheres.get(name)
         if where is not None:
             labels, lengths = labels[where], None if lengths is None else lengths[where]
