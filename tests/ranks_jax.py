@@ -16,8 +16,9 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 from libraries import JAX, same
 
-from spikeloss import penalties, presets
-from spikeloss.readouts import SumOverTime
+from spikeloss import Loss, penalties, presets
+from spikeloss.criteria import CrossEntropy
+from spikeloss.readouts import Maximum, SumOverTime
 from spikeloss.reductions import Mean, Sum
 
 S, PER, T, N = 8, 2, 7, 6
@@ -25,6 +26,7 @@ CLASS_WEIGHT = (1.0, 2.0, 6.0, 0.5, 1.0, 3.0)
 LOSSES = {
     "mean": presets.ce_max_membrane(),
     "weights": presets.ce_max_membrane(class_weight=CLASS_WEIGHT, reduction=Mean("weights")),
+    "ignoring": Loss(Maximum(), CrossEntropy(ignore_index=2)),
     "steps": presets.tet() + 0.1 * penalties.membrane_bounds(reduction=Sum()),
 }
 
