@@ -42,7 +42,8 @@ class Activity(NamedTuple):
         shapes = {name: tuple(getattr(x, "shape", ())) for name, x in records.items()}
         known = records.keys() & {OUTPUT, MEMBRANE}
         if not known or any(len(shape) != 3 for shape in shapes.values()):
-            got = ", ".join(f"{name} of shape {shape}" for name, shape in shapes.items())
+            each = {shape: [n for n in shapes if shapes[n] == shape] for shape in shapes.values()}
+            got = ", ".join(f"{', '.join(n)} of shape {shape}" for shape, n in each.items())
             fix = "Stack what the steps give, time first."
             raise InputError("--model", f"a network that gives {PROTOCOL}", got or "nothing", fix)
         return cls(records)

@@ -285,8 +285,4 @@ OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch
 
 def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
     """The optimiser of a recipe."""
-    weights = list(network.parameters())
-    if not weights:
-        fix = "Register its layers as attributes, or in a ModuleList."
-        raise InputError("--model", "a network with parameters", "none", fix)
-    return OPTIMISERS[recipe.optimiser](weights, lr=recipe.learning_rate)  # type: ignore[no-any-return]
+    return OPTIMISERS[recipe.optimiser](network.parameters(), lr=recipe.learning_rate)  # type: ignore[no-any-return]
