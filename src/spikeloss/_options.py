@@ -61,9 +61,9 @@ def choice(*names: str | int) -> Declared:
     return declared(_door.choice, names=names)
 
 
-def stage(base: type, example: str) -> Declared:
-    """A stage of a kind, such as `example`."""
-    return declared(_door.stage, base=base, example=example)
+def stage(base: type, example: str, words: Mapping[str, Any] | None = None) -> Declared:
+    """A stage of a kind, such as `example`; `words` stand for some of them."""
+    return declared(_door.stage, base=base, example=example, words=words)
 
 
 def weights(each: str) -> Declared:

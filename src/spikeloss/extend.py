@@ -12,7 +12,7 @@ Options, declared with the field, as in `tau: float = field(metadata=number(abov
     choice(*names)                one of the names
     numbers()                     one or more numbers, as a tuple of floats
     per_neuron()                  a number of at least 0, or one for each neuron
-    stage(base, example)          a stage of a kind
+    stage(base, example)          a stage of a kind; words={...} stand for some of them
     optional(option)              what another option takes, or None
     declared(check, **limits)     what a check of your own takes, check(name, value, **limits)
     checked(name, value, option)  the plain value of what is no field

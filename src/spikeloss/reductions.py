@@ -7,7 +7,7 @@ ignored, no valid step) are left out. With nothing left, a mean is nan and a sum
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from .extend import (
     Array,
@@ -102,3 +102,8 @@ class Each(Reduction):
     def reduce(self, totals: Totals) -> Array:
         value, _, counts = totals.mean()
         return value if counts is None else namespace(value).where(counts, value, 0)
+
+
+Word: TypeAlias = Literal["mean", "sum", "none"]
+WORDS: dict[str, Reduction] = {"mean": Mean(), "sum": Sum(), "none": Each()}
+"""What a word stands for where a reduction is meant, as in `Loss(..., reduction="sum")`."""
