@@ -59,6 +59,7 @@ PARTS = {
     "Criterion",
     "Weighed",
     "Penalty",
+    "of",
     "of_label",
     "Target",
     "Reduction",

@@ -56,6 +56,11 @@ def flag() -> Declared:
     return declared(_door.flag)
 
 
+def function() -> Declared:
+    """A function, or another value with a call."""
+    return declared(_door.function)
+
+
 def choice(*names: str | int) -> Declared:
     """One of the names."""
     return declared(_door.choice, names=names)

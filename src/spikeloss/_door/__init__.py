@@ -6,6 +6,7 @@ with one caller stands beside it.
 """
 
 from ._array import array, beside_record, precision, real_kind
+from ._functions import function, named, returned, written_for
 from ._layout import (
     Axes,
     fitting_mask,
@@ -70,6 +71,7 @@ __all__ = [
     "fit_numbers",
     "fitting_mask",
     "flag",
+    "function",
     "held_lengths",
     "imitated",
     "integer",
@@ -81,6 +83,7 @@ __all__ = [
     "like_record",
     "made_of",
     "moved",
+    "named",
     "neuron_weights",
     "no_labels",
     "no_mask",
@@ -94,6 +97,7 @@ __all__ = [
     "precision",
     "real_kind",
     "refuse",
+    "returned",
     "said",
     "sample_weights",
     "shape_of",
@@ -105,4 +109,5 @@ __all__ = [
     "undecided",
     "usual_axes",
     "weights_option",
+    "written_for",
 ]
