@@ -59,6 +59,7 @@ PARTS = {
     "Criterion",
     "Weighed",
     "Penalty",
+    "of",
     "of_label",
     "Target",
     "Reduction",
@@ -174,7 +175,7 @@ def test_preset_is_complete(build: Callable[..., Loss]) -> None:
     assert name in oracles.PRESETS, "no oracle in tests/oracles.py"
     options = [
         option
-        for option, parameter in inspect.signature(build).parameters.items()
+        for option, parameter in inspect.signature(inspect.unwrap(build)).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     ]
     missing = [option for option in options if not any(option in row for row in rows)]
@@ -202,6 +203,17 @@ def test_catalogue_is_complete(module: ModuleType, preset: Preset) -> None:
     assert FORMULA.search(preset.formula)
     assert preset.summary.endswith(".")
     assert "\n" not in preset.formula + preset.summary
+
+
+@pytest.mark.parametrize(("module", "preset"), ENTRIES, ids=lambda x: getattr(x, "name", ""))
+def test_every_option_is_in_the_help(module: ModuleType, preset: Preset) -> None:
+    shown = inspect.signature(preset.build).parameters
+    text = inspect.getdoc(preset.build) or ""
+    for name, default in preset.options.items():
+        assert shown[name].default == default
+    assert {parameter.kind.name for parameter in shown.values()} == {"KEYWORD_ONLY"}
+    unsaid = [name for name in shown if not re.search(rf"`{name}`|\b{name}=|\b{name}: ", text)]
+    assert unsaid == []
 
 
 @pytest.mark.parametrize("kind", LOSSES, ids=named)

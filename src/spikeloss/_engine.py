@@ -246,11 +246,16 @@ def parts_of(found: Sequence[tuple[Term, Totals]]) -> Parts:
 
 
 def reduced(term: Term, totals: Totals) -> Array:
-    """What a term adds to the loss; of rows rather than classes without the last axis."""
+    """What a term adds to the loss."""
+    return times(term.factor, unscaled(term, totals))
+
+
+def unscaled(term: Term, totals: Totals) -> Array:
+    """The loss of a term, without its factor; of rows rather than classes without the last axis."""
     found = term.loss.reduction.reduce(totals)
     if found.ndim and not term.loss.criterion.per_class:
         found = found[..., 0]
-    return times(term.factor, found)
+    return found
 
 
 def times(factor: float, x: Array) -> Array:

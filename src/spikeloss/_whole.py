@@ -3,7 +3,8 @@
 record, target --plan--> what to open, read and compare --engine--> totals of every sample
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields
 from typing import Any
 
 from . import _door
@@ -18,22 +19,64 @@ from ._engine import (
     finish,
     parts_of,
     take,
+    times,
     total,
+    unscaled,
     weighed,
 )
 from ._open import laid_out, open_like, open_record, open_steps
 from ._piece import Dense, Piece, deciding
 from ._plan import WEIGHTS, Composed, Fit, Plan, Term, decomposes, layers_of, of_one, planned
 from ._shapes import Array, ClassAxis, Evidence, Layout
-from .parts import Parts, Totals
+from .parts import Addend, Parts, Totals
 from .readouts import Outline, Readout
 from .records import Packed
+from .targets import Given
 
 
 def value(objective: Any, record: Any, target: Any, **options: Any) -> Array:
     """The loss of a record: the sum of factor times loss."""
     found, dtype = evaluated(objective, record, target, **options)
     return as_array(total(found), dtype)
+
+
+def addends(objective: Any, record: Any, target: Any, **options: Any) -> dict[str, Addend]:
+    """What the loss is the sum of, by name."""
+    found, dtype = evaluated(objective, record, target, **options)
+    several = isinstance(record, Mapping)
+    names = [
+        spelled(loss) + (f" [{layer}]" if several else "")
+        for _, loss in objective.losses
+        for layer in layers_of(loss, record, several=loss.criterion.targetless)
+    ]
+    values = [(term.factor, unscaled(term, totals)) for term, totals in found]
+    return {
+        name: Addend(factor, as_array(value, dtype), as_array(times(factor, value), dtype))
+        for name, (factor, value) in zip(_apart(names), values, strict=True)
+    }
+
+
+def _apart(names: Sequence[str]) -> list[str]:
+    """The names, with a number after those that have come before."""
+    seen = [names[: i + 1].count(name) for i, name in enumerate(names)]
+    return [name if n == 1 else f"{name} ({n})" for name, n in zip(names, seen, strict=True)]
+
+
+def spelled(loss: Composed) -> str:
+    """The stages of a loss in a few words, as in "CrossEntropy of SumOverTime"."""
+    against = "" if loss.target == Given() else f" against {_brief(loss.target)}"
+    return f"{_brief(loss.criterion)} of {_brief(loss.readout)}{against}"
+
+
+def _brief(stage: Any) -> str:
+    """A stage with those of its options that are not the usual ones."""
+    given = [(each, getattr(stage, each.name)) for each in fields(stage) if each.repr]
+    parts = [
+        _brief(value) if isinstance(value, Readout) else f"{each.name}={value!r}"
+        for each, value in given
+        if each.default is MISSING or value != each.default
+    ]
+    return type(stage).__name__ + (f"({', '.join(parts)})" if parts else "")
 
 
 def explained(objective: Any, record: Any, target: Any, **options: Any) -> str:

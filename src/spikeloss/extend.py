@@ -9,11 +9,12 @@ Options, declared with the field, as in `tau: float = field(metadata=number(abov
     number(low=, above=, high=)   a finite number within limits
     integer(low=, high=)          an integer within limits
     flag()                        True or False
+    function()                    a function, or another value with a call
     choice(*names)                one of the names
     numbers()                     one or more numbers, as a tuple of floats
     per_neuron()                  a number of at least 0, or one for each neuron
     group()                       the name of a group of processes or of an axis, or several
-    stage(base, example)          a stage of a kind
+    stage(base, example)          a stage of a kind; words={...} stand for some of them
     optional(option)              what another option takes, or None
     declared(check, **limits)     what a check of your own takes, check(name, value, **limits)
     checked(name, value, option)  the plain value of what is no field
@@ -81,6 +82,12 @@ Checks of targets against the outline of a decision, for `fit`:
     fit_class_target(y, outline, i)   labels, of which i are left out, or probabilities
     NUMBERS, SHARES, AT_LEAST_0       checks of numbers: any, from 0 to 1, at least 0
 
+Functions of the user's own in the place of a stage:
+
+    named(f)                          how it is called
+    written_for(f, x)                 refuses arrays of a library that is not its own
+    returned(f, value, x, *shapes)    what it gave: an array beside x, of one of the shapes
+
 Errors, `<argument>: expected <rule>, got <what>. <one fix>`:
 
     refuse(argument, rule, got, fix, error)  raises one, ValueError unless told
@@ -147,14 +154,17 @@ from ._door import (
     fit_numbers,
     keywords,
     known,
+    named,
     no_labels,
     per_sample,
     plain,
     refuse,
+    returned,
     said,
     shape_of,
     span,
     undecided,
+    written_for,
 )
 from ._open import open_record
 from ._options import (
@@ -162,6 +172,7 @@ from ._options import (
     choice,
     declared,
     flag,
+    function,
     group,
     integer,
     number,
@@ -222,6 +233,7 @@ __all__ = [
     "fit_labels",
     "fit_numbers",
     "flag",
+    "function",
     "group",
     "integer",
     "keywords",
@@ -231,6 +243,7 @@ __all__ = [
     "log_softmax",
     "lost",
     "mean_of_all",
+    "named",
     "namespace",
     "no_labels",
     "number",
@@ -247,6 +260,7 @@ __all__ = [
     "product",
     "refuse",
     "renewed",
+    "returned",
     "said",
     "select",
     "shape_of",
@@ -261,4 +275,5 @@ __all__ = [
     "surprise",
     "undecided",
     "where",
+    "written_for",
 ]

@@ -7,7 +7,7 @@ record (T, *B, N) --readout--> decision (S, *B, C) --criterion, against the targ
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from numbers import Real
-from typing import Any, Literal, NoReturn, Self, Unpack, get_args
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, Unpack, get_args
 
 from . import _door, _whole
 from . import _shapes as shapes
@@ -21,9 +21,9 @@ from ._plan import WEIGHTS, Plans, composed, same_ranks
 from ._shapes import Array, ClassAxis, Layout
 from ._stage import Checked
 from .criteria import Criterion
-from .parts import Parts
+from .parts import Addend, Parts
 from .readouts import Readout
-from .reductions import Gradients, Mean, Reduction
+from .reductions import WORDS, Gradients, Mean, Reduction, Word
 from .stream import Fold, Stream, main_of
 from .targets import Given, Target
 
@@ -113,6 +113,36 @@ class _Objective(Checked):
         """
         return _whole.parts(self, record, target, **options)
 
+    def addends(
+        self,
+        record: shapes.Record | Mapping[str, shapes.Record],
+        target: Array | None = None,
+        **options: Any,
+    ) -> dict[str, Addend]:
+        """What the loss is the sum of: of every term its factor, its value and what it adds.
+
+            terms = loss.addends(record, labels)
+            sum(each.weighted for each in terms.values()).backward()
+            log({name: float(each.value) for name, each in terms.items()})
+
+        The names say the stages, and the layer of a mapping of records; terms that are spelled
+        alike are numbered. All are computed at once, as in a call: the record is opened once, and
+        equal readouts read it once. They are not detached, so that their sum is the loss with its
+        gradient, and may be what a compiled function returns; JAX then sorts them by name.
+        Arguments as for a call.
+
+        >>> import numpy
+        >>> from spikeloss.penalties import rate_target
+        >>> from spikeloss.presets import ce_count
+        >>> loss = ce_count() + 0.5 * rate_target(rate=0.25)
+        >>> terms = loss.addends(numpy.zeros((4, 3, 2)), numpy.array([0, 1, 1]))
+        >>> for name, each in terms.items():
+        ...     print(f"{each.factor} * {each.value:.4f}  {name}")
+        1.0 * 0.6931  CrossEntropy of SumOverTime
+        0.5 * 0.0625  Deviation(value=0.25) of BatchMean(MeanOverTime)
+        """
+        return _whole.addends(self, record, target, **options)
+
     def explain(
         self,
         record: shapes.Record | Mapping[str, shapes.Record],
@@ -174,7 +204,8 @@ class Loss(_Objective):
         readout: what the record says, from `spikeloss.readouts`.
         criterion: how far that is from the target, from `spikeloss.criteria`.
         target: how the target is encoded, from `spikeloss.targets`.
-        reduction: how samples become a number, from `spikeloss.reductions`.
+        reduction: how samples become a number, from `spikeloss.reductions`; or "mean", "sum" or
+            "none", which stand for `Mean()`, `Sum()` and `Each()`.
         class_weight: a weight per class, or None: all 1. What it does is the criterion's matter.
         reads: what the record should hold, "spikes", "membrane", "logits" or "either"; a note to
             the reader, which equality leaves out.
@@ -193,12 +224,27 @@ class Loss(_Objective):
     readout: Readout = field(metadata=stage(Readout, "readouts.SumOverTime()"))
     criterion: Criterion = field(metadata=stage(Criterion, "criteria.CrossEntropy()"))
     target: Target = field(default=Given(), metadata=stage(Target, "targets.Given()"))
-    reduction: Reduction = field(default=Mean(), metadata=stage(Reduction, "reductions.Mean()"))
+    reduction: Reduction = field(
+        default=Mean(), metadata=stage(Reduction, "reductions.Mean()", WORDS)
+    )
     class_weight: Sequence[float] | None = field(
         default=None, metadata=optional(weights(each="class"))
     )
     reads: Reads = field(default="either", compare=False, metadata=choice(*get_args(Reads)))
     layers: str | tuple[str, ...] | None = field(default=None, metadata=optional(declared(_layers)))
+
+    if TYPE_CHECKING:  # words become stages
+
+        def __init__(
+            self,
+            readout: Readout,
+            criterion: Criterion,
+            target: Target = ...,
+            reduction: Reduction | Word = ...,
+            class_weight: Sequence[float] | Array | None = None,
+            reads: Reads = "either",
+            layers: str | tuple[str, ...] | None = None,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         super().__post_init__()

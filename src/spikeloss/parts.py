@@ -106,6 +106,17 @@ def divided(numerator: Array, denominator: Array | None) -> Array:
     return numerator / xp.where(denominator == 0, xp.nan, denominator)
 
 
+class Addend(NamedTuple):
+    """One of the terms that a loss is the sum of: made by `loss.addends`."""
+
+    factor: float
+    """What it is multiplied by."""
+    value: Array
+    """The loss of the term by itself."""
+    weighted: Array
+    """factor times value: what it adds."""
+
+
 class Parts(NamedTuple):
     """What a loss is the quotient of, for each of its terms: made by `loss.parts`.
 

@@ -159,3 +159,8 @@ class Each(Reduction):
     def reduce(self, totals: Totals) -> Array:
         value, _, counts = totals.mean()
         return value if counts is None else namespace(value).where(counts, value, 0)
+
+
+Word: TypeAlias = Literal["mean", "sum", "none"]
+WORDS: dict[str, Reduction] = {"mean": Mean(), "sum": Sum(), "none": Each()}
+"""What a word stands for where a reduction is meant, as in `Loss(..., reduction="sum")`."""

@@ -6,6 +6,7 @@ with one caller stands beside it.
 """
 
 from ._array import array, beside_record, precision, real_kind
+from ._functions import function, named, returned, written_for
 from ._layout import (
     Axes,
     fitting_mask,
@@ -71,6 +72,7 @@ __all__ = [
     "fit_numbers",
     "fitting_mask",
     "flag",
+    "function",
     "group",
     "held_lengths",
     "imitated",
@@ -83,6 +85,7 @@ __all__ = [
     "like_record",
     "made_of",
     "moved",
+    "named",
     "neuron_weights",
     "no_labels",
     "no_mask",
@@ -96,6 +99,7 @@ __all__ = [
     "precision",
     "real_kind",
     "refuse",
+    "returned",
     "said",
     "sample_weights",
     "shape_of",
@@ -107,4 +111,5 @@ __all__ = [
     "undecided",
     "usual_axes",
     "weights_option",
+    "written_for",
 ]

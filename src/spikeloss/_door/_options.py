@@ -2,8 +2,9 @@
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
 
@@ -65,23 +66,23 @@ def choice(argument: str, value: Any, names: Sequence[str | int]) -> Any:
     refuse(argument, listed, said(value), f"Write {argument}={names[0]!r}.")
 
 
-_REDUCTIONS = {
-    "mean": "reductions.Mean()",
-    "sum": "reductions.Sum()",
-    "none": "reductions.Each()",
-}
-
-
-def stage(argument: str, value: Any, base: type, example: str) -> Any:
-    """An instance of a kind of stage."""
+def stage(
+    argument: str, value: Any, base: type, example: str, words: Mapping[str, Any] | None = None
+) -> Any:
+    """An instance of a kind of stage, or what one of the words stands for."""
     if isinstance(value, base):
         return value
+    words = words or {}
+    if isinstance(value, str) and value in words:
+        return words[value]
+    near = get_close_matches(value, words, 1) if isinstance(value, str) else []
     fix = f"Choose one from spikeloss.{example.partition('.')[0]}."
-    if isinstance(value, type) and issubclass(value, base):
+    if near:
+        fix = f"Write {argument}={near[0]!r}."
+    elif isinstance(value, type) and issubclass(value, base):
         fix = f"Make one, as in {example}."
-    elif argument == "reduction" and isinstance(value, str) and value in _REDUCTIONS:
-        fix = f"Write reduction={_REDUCTIONS[value]}."
-    rule = f"a {base.__name__.lower()} such as {example}"
+    kind = f"a {base.__name__.lower()} such as {example}"
+    rule = f"{', '.join(map(repr, words))} or {kind}" if words else kind
     refuse(argument, rule, said(value), fix, TypeError)
 
 
