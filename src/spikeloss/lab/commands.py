@@ -179,7 +179,7 @@ def train(
 
     watch = console.epochs_on(sys.stderr if as_json else sys.stdout, recipe.epochs)
     run = fit(recipe, chosen, seed, watch=watch)
-    result = {"recipe": asdict(recipe), **about(recipe.data), "run": run.as_dict()}
+    result = {"recipe": asdict(recipe), **about(recipe.data, recipe.library), "run": run.as_dict()}
     if as_json:
         _print_json(result)
     else:
@@ -263,8 +263,9 @@ def _chosen(texts: Sequence[str], recipe: Recipe) -> list[Objective]:
 def _check(chosen: Sequence[Objective], recipe: Recipe, workers: int = 1) -> None:
     """Refuse, before anything is trained, what would fail in a training or take all memory."""
     check_memory(recipe, workers)
-    from .training import rehearse
+    from .training import in_one_thread, rehearse
 
+    in_one_thread(recipe)
     for objective in chosen:
         rehearse(recipe, objective)
 

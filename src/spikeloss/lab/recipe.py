@@ -79,6 +79,7 @@ class Recipe:
         "Of the network.",
         names=("32-true", "64-true", "bf16-true", "bf16-mixed"),
     )
+    devices: int = _of("training", 1, "Devices of a network.", low=1, high=1024)
 
     @classmethod
     def of(cls, data: str, epochs: int | None, steps: int | None, **others: Any) -> Self:
