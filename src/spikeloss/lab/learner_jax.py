@@ -152,7 +152,8 @@ class Learner:
         weights = state.network
         loss, gradients = self._gradients(weights, batch)
         if self.recipe.clip is not None:  # as PyTorch does
-            scale = jnp.minimum(1, self.recipe.clip / (optax.global_norm(gradients) + 1e-6))
+            squares = (jnp.sum(g.astype(self.wide) ** 2) for g in jax.tree.leaves(gradients))
+            scale = jnp.minimum(1, self.recipe.clip / (jnp.sqrt(sum(squares)) + 1e-6))
             gradients = jax.tree.map(lambda g: (g * scale).astype(g.dtype), gradients)
         changes, optimiser = self.optimiser.update(gradients, state.optimiser, weights)
         moved = jax.tree.map(lambda w, c: (w + rate * c).astype(w.dtype), weights, changes)

@@ -45,9 +45,9 @@ def rehearsed(
         for name, x in drawn.records.items()
     })  # fmt: skip
     try:
-        finite = all(np.isfinite(np.asarray(x)).all() for x in found(activity, labels, lengths))
-        got = None if finite else NOT_FINITE
         with np.errstate(all="ignore"):
+            finite = all(np.isfinite(np.asarray(x)).all() for x in found(activity, labels, lengths))
+            got = None if finite else NOT_FINITE
             decision_steps(placed.main, activity.record(placed.reads))
     except (TypeError, ValueError, RuntimeError, LookupError, ArithmeticError) as wrong:
         got = str(wrong).rstrip(".")
