@@ -188,7 +188,7 @@ def train(
     run = fit(recipe, chosen, seed, **known)
     if not leads():
         return
-    result = {"recipe": asdict(recipe), **about(recipe.data), "run": run.as_dict()}
+    result = {"recipe": asdict(recipe), **about(recipe.data, recipe.library), "run": run.as_dict()}
     if as_json:
         _print_json(result)
     else:
@@ -272,8 +272,9 @@ def _chosen(texts: Sequence[str], recipe: Recipe) -> list[Objective]:
 def _check(chosen: Sequence[Objective], recipe: Recipe, workers: int = 1) -> None:
     """Refuse, before anything is trained, what would fail in a training or take all memory."""
     check_memory(recipe, workers)
-    from .training import rehearse
+    from .training import in_one_thread, rehearse
 
+    in_one_thread(recipe)
     for objective in chosen:
         rehearse(recipe, objective)
 

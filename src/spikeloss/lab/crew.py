@@ -161,8 +161,9 @@ def _work(pipe: Connection, folder: Folder) -> None:
     """Train what comes in until the parent is gone or has nothing left."""
     doing = "a worker process"
     try:
-        from .training import fit
+        from .training import fit, in_one_thread
 
+        in_one_thread(folder.comparison.recipe)
         while True:
             name, seed = run = pipe.recv()
             doing = f"{name}, seed {seed}"

@@ -8,12 +8,16 @@ from typing import Any
 
 from .data import source
 
-PACKAGES = ("spikeloss", "torch", "snntorch", "scikit-learn", "numpy")
+PACKAGES = {
+    "torch": ("spikeloss", "torch", "snntorch", "scikit-learn", "numpy"),
+    "jax": ("spikeloss", "jax", "jaxlib", "optax", "scikit-learn", "numpy"),
+}
+"""Of a library that trains."""
 
 
-def versions(data: str = "digits") -> dict[str, str]:
+def versions(data: str = "digits", library: str = "torch") -> dict[str, str]:
     """The versions of Python and of the packages that numbers on a data set depend on."""
-    packages = (*PACKAGES, *source(data).packages)
+    packages = (*PACKAGES[library], *source(data).packages)
     return {"python": platform.python_version()} | {name: version_of(name) for name in packages}
 
 
@@ -25,9 +29,9 @@ def version_of(package: str) -> str:
         return "not installed"
 
 
-def about(data: str) -> dict[str, Any]:
+def about(data: str, library: str = "torch") -> dict[str, Any]:
     """All of it, for the files that hold results on a data set."""
-    return {"versions": versions(data), "commit": commit(), "machine": machine()}
+    return {"versions": versions(data, library), "commit": commit(), "machine": machine()}
 
 
 def machine() -> str:

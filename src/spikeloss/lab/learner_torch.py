@@ -17,25 +17,26 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
+from safetensors.torch import save as pack
 from torch import Tensor, nn
 
 from spikeloss._door._words import cut
 from spikeloss.parts import Parts
 
-from .activity import MEMBRANE, Activity, joined, records_of
+from .activity import Activity, joined, records_of
 from .checkpoint import Checkpoint
 from .data import Batch, Dataset, Split
 from .errors import InputError, ProcessLostError
-from .metrics import decision_steps
 from .network import built
 from .objectives import Objective
 from .recipe import Machines, Recipe
+from .rehearsal import placed_on, rehearsed
 from .runs import Epoch
+from .state_torch import put_back, tensors_of
 
 Criterion = Callable[[Any, Tensor, Tensor | None], Tensor]
 """record (T, B, N), or records by name, labels (B,), lengths (B,) | None -> loss ()"""
 
-NOT_FINITE = "one that is not finite"
 CHUNK = 512
 """Test samples that the network sees at a time."""
 
@@ -78,11 +79,13 @@ class Learner:
 
     def save(self, path: Path, curve: list[Epoch]) -> None:
         """Keep the training as it is after an epoch."""
-        Checkpoint(path, self.recipe, self.spelled, self.seed).save(*self.plain, curve)
+        file = Checkpoint(path, self.recipe, self.spelled, self.seed)
+        file.save(tensors_of(*self.plain), curve, pack)
 
     def restore(self, path: Path) -> list[Epoch]:
         """Go back to the last epoch that was kept, and say which there were."""
-        return Checkpoint(path, self.recipe, self.spelled, self.seed).restore(*self.plain)
+        file = Checkpoint(path, self.recipe, self.spelled, self.seed)
+        return file.restore(lambda tensors: put_back(tensors, *self.plain))
 
     def epoch(self, number: int) -> tuple[float, float, float]:
         """Mean loss per sample, seconds, and seconds of these in the objective.
@@ -210,11 +213,6 @@ def _cast(inputs: Tensor, recipe: Recipe) -> Tensor:
     return inputs.double() if recipe.precision == "64-true" else inputs
 
 
-def placed_on(shapes: Activity, recipe: Recipe, objective: Objective, data: Dataset) -> Objective:
-    """The objective, on the layers that a network has, each class a population where it says so."""
-    return objective.placed(shapes.hidden, data.classes if recipe.population > 1 else None)
-
-
 @torch.no_grad()
 def tried(network: nn.Module, recipe: Recipe, split: Split, count: int = 1) -> Activity:
     """What a network does with the first samples; what goes wrong in it is said."""
@@ -233,32 +231,22 @@ def tried(network: nn.Module, recipe: Recipe, split: Split, count: int = 1) -> A
 
 def rehearse(recipe: Recipe, objective: Objective, data: Dataset) -> None:
     """As `spikeloss.lab.training.rehearse`."""
-    steps, labels = recipe.steps, torch.tensor([0, data.classes - 1])
-    lengths = None if data.train.lengths is None else torch.tensor([steps, (steps + 1) // 2])
     with _reproducible(0):
         shapes = tried(built(recipe, data.train.features, data.classes), recipe, data.train, 2)
-    placed, random = placed_on(shapes, recipe, objective, data), torch.Generator().manual_seed(0)
-    drawn = shapes.map(lambda x: torch.rand(x.shape, generator=random))
-    activity = Activity({
-        name: (2 * x - 1 if name == MEMBRANE else (x < 0.3).float()).requires_grad_()
-        for name, x in drawn.records.items()
-    })  # fmt: skip
-    try:
+    placed = placed_on(shapes, recipe, objective, data)
+
+    def found(activity: Activity, labels: Any, lengths: Any) -> list[Any]:
+        activity = activity.map(lambda x: torch.from_numpy(x).requires_grad_())
+        labels = torch.from_numpy(labels)
+        lengths = None if lengths is None else torch.from_numpy(lengths)
         records = records_of(activity, placed)
         outputs = list(records.values()) if isinstance(records, dict) else [records]
         loss = placed.loss(records, labels, lengths=lengths)
-        found = [loss, *torch.autograd.grad(loss, outputs)]
-        got = None if all(bool(torch.isfinite(x).all()) for x in found) else NOT_FINITE
         if recipe.accumulate > 1:
             placed.loss.parts(records, labels, lengths=lengths)
-        with np.errstate(all="ignore"):
-            decision_steps(placed.main, activity.record(placed.reads).detach().numpy())
-    except (TypeError, ValueError, RuntimeError, LookupError, ArithmeticError) as wrong:
-        got = str(wrong).rstrip(".")
-    if got is not None:
-        rule = f"a finite value and gradient for random records of {steps} steps"
-        fix = "Change its options or its factors."
-        raise InputError("objective", rule, f"{cut(objective.spelling)} ({got})", fix)
+        return [loss.detach(), *torch.autograd.grad(loss, outputs)]
+
+    rehearsed(recipe, placed, shapes, data, found)
 
 
 @contextmanager

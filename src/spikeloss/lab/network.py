@@ -17,9 +17,8 @@ from spikeloss._door._words import cut
 from .activity import Activity
 from .errors import InputError
 from .imports import imported, names_code
+from .names import MODELS, hidden_names
 from .recipe import Recipe
-
-MODELS = ("feedforward",)
 
 
 def built(recipe: Recipe, features: int, classes: int) -> nn.Module:
@@ -104,11 +103,6 @@ class Network(nn.Module):
         layers = [torch.stack(layer) for layer in zip(*trace, strict=True)]
         named = dict(zip(hidden_names(len(self.neurons)), layers[:-2], strict=True))
         return named | ({"output": layers[-2]} if self.spikes else {}) | {"membrane": layers[-1]}
-
-
-def hidden_names(layers: int) -> tuple[str, ...]:
-    """The names of hidden layers: "hidden", or "hidden1", "hidden2", ..."""
-    return ("hidden",) if layers == 1 else tuple(f"hidden{i}" for i in range(1, layers + 1))
 
 
 def _neuron(recipe: Recipe, *, resets: bool = True) -> Any:

@@ -17,7 +17,7 @@ def as_dict(comparison: Comparison, runs: Sequence[Run]) -> dict[str, Any]:
     return {
         "config": asdict(comparison),
         "command": comparison.command(),
-        **about(comparison.recipe.data),
+        **about(comparison.recipe.data, comparison.recipe.library),
         "summary": [asdict(row) for row in summarise(runs)],
         "runs": [_without_sample(run) for run in runs],
     }

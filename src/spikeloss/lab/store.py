@@ -88,7 +88,8 @@ class Folder:
 
     def _config(self) -> dict[str, Any]:
         """What config.json says, as it is read again."""
-        known = {**asdict(self.comparison), "versions": versions(self.comparison.recipe.data)}
+        recipe = self.comparison.recipe
+        known = {**asdict(self.comparison), "versions": versions(recipe.data, recipe.library)}
         config: dict[str, Any] = json.loads(dumps(known))
         return config
 

@@ -1,12 +1,15 @@
 """Training: recipe, objective, seed -> Run.
 
 The same recipe, objective and seed give the same numbers, bit for bit on the same machine: weights
-and the order of samples come from the seed, and a training works in one thread.
+and the order of samples come from the seed, and a training works in one thread: in PyTorch always,
+in JAX where `in_one_thread` saw to it, as the commands and their workers do.
 """
 
 import math
+import os
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,7 +17,7 @@ import numpy as np
 
 from .activity import Activity
 from .data import Split, load
-from .errors import ProcessLostError, TrainingError
+from .errors import InputError, ProcessLostError, TrainingError
 from .measure import measured
 from .objectives import Objective
 from .recipe import Machines, Recipe
@@ -22,10 +25,30 @@ from .runs import Epoch, Run
 
 LEARNERS = {"torch": "learner_torch", "jax": "learner_jax"}
 """The module that trains in a library."""
+NEEDED = {"torch": ("torch", "snntorch", "lightning_fabric"), "jax": ("jax", "optax")}
+"""The packages of a library, which the extra EXTRA installs."""
+EXTRA = {"torch": "lab", "jax": "jax"}
 
 
 def _library(recipe: Recipe) -> Any:
+    missing = [name for name in NEEDED[recipe.library] if find_spec(name) is None]
+    if missing:
+        fix = f'Install it with: pip install "spikeloss[{EXTRA[recipe.library]}]".'
+        rule = "the packages of a library that trains"
+        raise InputError(f"--library {recipe.library}", rule, f"no {missing[0]}", fix)
     return import_module(f".{LEARNERS[recipe.library]}", __package__)
+
+
+def in_one_thread(recipe: Recipe) -> None:
+    """Leave one thread to trainings in this process, which trains and does nothing else.
+
+    In PyTorch a training sees to that itself. JAX reads its threads from the environment, once,
+    when it first computes.
+    """
+    if recipe.library == "jax":
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".lstrip()
+        os.environ["NPROC"] = "1"
 
 
 def fit(

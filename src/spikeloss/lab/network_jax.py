@@ -1,0 +1,173 @@
+"""The networks in JAX that a recipe names: inputs (S, B, features) -> activity (T, B, N).
+
+S is 1 for inputs that stay the same at every step. `feedforward` is ours, the one of
+`spikeloss.lab.network`; `package.module:factory` is the user's: `factory(features=, classes=,
+steps=, **options)` gives a pair of functions, or an object with methods of these names: `init(key)`
+gives parameters, a pytree of floating arrays, and `apply(parameters, inputs)`, which is compiled,
+takes inputs (T, B, features) and gives what `spikeloss.lab.activity` says.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from spikeloss._door._words import cut
+
+from .errors import InputError
+from .imports import imported, names_code
+from .names import MODELS, hidden_names
+from .recipe import Recipe
+from .surrogates_jax import surrogate
+
+DTYPES = {"32-true": jnp.float32, "64-true": jnp.float64, "bf16-true": jnp.bfloat16}
+
+
+class Network(NamedTuple):
+    """A network as two functions, of arrays of one dtype."""
+
+    init: Callable[[Any], Any]
+    """key -> parameters, a pytree."""
+    apply: Callable[[Any, Any], Any]
+    """parameters, inputs (S, B, features) -> records (T, B, N), in 32 bits at least."""
+
+
+def dtype_of(recipe: Recipe) -> Any:
+    """The dtype of weights."""
+    if recipe.precision not in DTYPES:
+        rule = f"{' or '.join(DTYPES)} with --library jax"
+        raise InputError("--precision", rule, recipe.precision, "Choose one of these.")
+    return DTYPES[recipe.precision]
+
+
+def built(recipe: Recipe, features: int, classes: int) -> Network:
+    """The network of a recipe."""
+    dtype = dtype_of(recipe)
+    own = recipe.model in MODELS
+    inner = _feedforward(recipe, features, classes) if own else _users(recipe, features, classes)
+
+    def apply(parameters: Any, inputs: Any) -> Any:
+        inputs = inputs.astype(dtype)
+        if not own and inputs.shape[0] == 1:
+            inputs = jnp.broadcast_to(inputs, (recipe.steps, *inputs.shape[1:]))
+        return jax.tree.map(_wide, inner.apply(parameters, inputs))
+
+    def init(key: Any) -> Any:
+        return jax.tree.map(lambda x: x.astype(dtype), _weights(inner.init(key)))
+
+    return Network(init, apply)
+
+
+def _wide(x: Any) -> Any:
+    return x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x
+
+
+def _weights(parameters: Any) -> Any:
+    """Parameters that can be learned."""
+    parameters = jax.tree.map(jnp.asarray, parameters)
+    leaves = jax.tree.leaves(parameters)
+    if not leaves or not all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves):
+        got = ", ".join(sorted({leaf.dtype.name for leaf in leaves})) or "none"
+        fix = "Return what is learned, and hold what is not in apply."
+        raise InputError("--model", "parameters that are floating arrays", got, fix)
+    return parameters
+
+
+def _users(recipe: Recipe, features: int, classes: int) -> Network:
+    """The network of `package.module:factory`."""
+    if not names_code(recipe.model):
+        rule = f"{' or '.join(MODELS)}, or package.module:factory"
+        raise InputError("--model", rule, repr(cut(recipe.model)), "Name one of these.")
+    factory, options = imported(recipe.model, "--model"), dict(recipe.model_options)
+    try:
+        made = factory(features=features, classes=classes, steps=recipe.steps, **options)
+    except Exception as wrong:
+        rule = "a factory that takes features, classes, steps and its options by name"
+        got = f"{recipe.model} ({type(wrong).__name__}: {cut(str(wrong))})"
+        raise InputError("--model", rule, got, "Correct the factory.") from wrong
+    if not isinstance(made, tuple):
+        made = (getattr(made, "init", None), getattr(made, "apply", None))
+    if len(made) != 2 or not all(map(callable, made)):
+        rule, fix = "a factory that gives a pair (init, apply)", "Return the two functions."
+        raise InputError("--model", rule, recipe.model, fix)
+    return Network(*made)
+
+
+def _feedforward(recipe: Recipe, features: int, classes: int) -> Network:
+    """The network of `spikeloss.lab.network.Network`, its parameters of the same names.
+
+    Parameters are drawn from the same distribution as those of PyTorch's Linear: uniform up to
+    1 / sqrt(inputs of the layer).
+    """
+    sizes = [features, *[recipe.hidden] * recipe.layers, classes * recipe.population]
+    shapes: dict[str, tuple[int, ...]] = {}
+    for i, (into, out) in enumerate(pairwise(sizes)):
+        shapes |= {f"into.{i}.weight": (out, into), f"into.{i}.bias": (out,)}
+    if recipe.recurrent:
+        shapes |= {f"back.{i}.weight": (recipe.hidden,) * 2 for i in range(recipe.layers)}
+    layers = [*(f"neurons.{i}" for i in range(recipe.layers)), "output"]
+    decays = {"beta": recipe.beta}
+    if recipe.neuron == "synaptic":
+        decays["alpha"] = recipe.alpha
+    # snnTorch holds decays in 32 bits, whatever the precision.
+    held = {f"{layer}.{name}": np.float32(x) for layer in layers for name, x in decays.items()}
+
+    def init(key: Any) -> dict[str, Any]:
+        drawn = {}
+        for i, (name, shape) in enumerate(shapes.items()):
+            bound = shapes[name.replace("bias", "weight")][1] ** -0.5
+            own = jax.random.fold_in(key, i)
+            drawn[name] = jax.random.uniform(own, shape, jnp.float32, -bound, bound)
+        return drawn | (held if recipe.learn_decay else {})
+
+    spike = surrogate(recipe)
+
+    def apply(parameters: dict[str, Any], inputs: Any) -> dict[str, Any]:
+        dtype, x, records = inputs.dtype, inputs, {}
+        decays = {name: parameters.get(name, value) for name, value in held.items()}
+        for i, layer in enumerate(layers):
+            x = x @ parameters[f"into.{i}.weight"].T + parameters[f"into.{i}.bias"]
+            x = jnp.broadcast_to(x, (recipe.steps, *x.shape[1:]))
+            beta, alpha = (_clamped(decays.get(f"{layer}.{n}"), dtype) for n in ("beta", "alpha"))
+            resets = layer != "output" or recipe.readout == "spiking"
+            back = parameters.get(f"back.{i}.weight")
+            x, membrane = _simulated(x, back, spike, beta, alpha, resets=resets)
+            records[layer] = x
+        named = dict(zip(hidden_names(recipe.layers), list(records.values())[:-1], strict=True))
+        return named | ({"output": x} if resets else {}) | {"membrane": membrane}
+
+    return Network(init, apply)
+
+
+def _clamped(decay: Any, dtype: Any) -> Any:
+    """Between 0 and 1; its derivative is 1 there, the ends included, as PyTorch's."""
+    if decay is None:
+        return None
+    decay = jnp.asarray(decay, dtype)
+    inside = (decay >= 0) & (decay <= 1)
+    return jnp.where(inside, decay, jax.lax.stop_gradient(jnp.clip(decay, 0, 1)))
+
+
+def _simulated(x: Any, back: Any, spike: Any, beta: Any, alpha: Any, *, resets: bool) -> Any:
+    """A layer of neurons from rest: currents (T, B, N) -> spikes and membranes (T, B, N).
+
+    Membranes and synaptic currents are in 32 bits at least.
+    """
+    dtype = jnp.promote_types(x.dtype, jnp.float32)
+
+    def step(state: Any, current: Any) -> Any:
+        i, u, s = state
+        if back is not None:
+            current = current + s @ back.T
+        i = current.astype(dtype) if alpha is None else alpha * i + current
+        u = beta * u + i
+        if resets:
+            u = u - jax.lax.stop_gradient(s)
+        s = spike(u - 1).astype(x.dtype)
+        return (i, u, s), (s, u)
+
+    rest = jnp.zeros(x.shape[1:], dtype)
+    return jax.lax.scan(step, (rest, rest, rest.astype(x.dtype)), x)[1]
