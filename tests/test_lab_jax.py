@@ -17,6 +17,7 @@ import torch
 
 from spikeloss.lab import environment, learner_jax, learner_torch, network, network_jax, training
 from spikeloss.lab.data import Dataset, Split
+from spikeloss.lab.data.samples import Dense
 from spikeloss.lab.errors import InputError
 from spikeloss.lab.objectives import find
 from spikeloss.lab.recipe import Machines, Recipe
@@ -33,8 +34,8 @@ def data(train=23, test=11, lengths=False):
     def split(count):
         labels = np.arange(count) % CLASSES
         x = rng.normal(size=(1, count, FEATURES)) + 2 * np.eye(CLASSES, FEATURES)[labels]
-        steps = rng.integers(4, 9, size=count, endpoint=True) if lengths else None
-        return Split(x.astype(np.float32), labels, steps)
+        valid = rng.integers(4, 9, size=count, endpoint=True) if lengths else None
+        return Split(Dense(x.astype(np.float32)), labels, valid, steps=RECIPE.steps)
 
     return Dataset(split(train), split(test), CLASSES)
 
@@ -345,9 +346,9 @@ def test_64_bits_are_on_inside_and_as_before_outside():
 
 
 def test_a_device_too_many_is_refused():
+    learner = learner_jax.Learner(RECIPE, find("ce_count"), data(), 0, None, Machines(devices=1000))
     with pytest.raises(InputError, match=r"--devices: expected at most \d+, the devices that JAX"):
-        known = RECIPE, find("ce_count"), data(), 0, None, Machines(devices=1000)
-        learner_jax.Learner(*known).__enter__()
+        learner.__enter__()
 
 
 def test_an_objective_without_a_finite_gradient_is_refused(monkeypatch):
