@@ -274,7 +274,7 @@ def test_another_comparison_is_never_mixed_in(tmp_path, asked, differs):
 
 def test_other_versions_are_another_comparison(tmp_path, monkeypatch):
     store.Folder.open(tmp_path, COMPARISON)
-    monkeypatch.setattr(store, "versions", lambda data: {"torch": "0.0"})
+    monkeypatch.setattr(store, "versions", lambda *known: {"torch": "0.0"})
     with pytest.raises(InputError, match=re.escape("(now 0.0)")):
         store.Folder.open(tmp_path, COMPARISON)
 

@@ -469,7 +469,7 @@ def test_compare_trains_in_jax(tmp_path):
     command = [sys.executable, "-m", "spikeloss.cli", "compare", *words.split(), "--json"]
     done = subprocess.run([*command, "--out", tmp_path / "x"], capture_output=True, check=True)
     result = json.loads(done.stdout)
-    assert result["recipe"]["library"] == "jax"
+    assert result["config"]["recipe"]["library"] == "jax"
     assert {"jax", "jaxlib", "optax"} <= result["versions"].keys()
     assert (tmp_path / "x" / "report.html").exists()
 
