@@ -5,8 +5,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 CORE := src/spikeloss/_kernels
 # A file of the tests stays in one worker.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# What XLA compiled in one run of the tests is read by the next.
+COMPILED := JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv/compiled
 
-.PHONY: compare test slow composed sanitize check format docs bench bench-fresh bench-gpu clean
+.PHONY: compare test slow composed sanitize portable check format docs bench bench-fresh bench-gpu clean
 
 compare: .venv/lab .venv/core ## train the same network once per objective, and compare
 	$(BIN)/spikeloss compare
@@ -17,19 +19,25 @@ test: .venv/dev .venv/core ## the tests, but not the slow ones
 slow: .venv/dev .venv/core ## whole programs, and what compiles for long
 	$(PYTEST) -m slow
 
-composed: .venv/dev ## the tests without the native core, but not the slow ones
-	SPIKELOSS_KERNELS=off $(PYTEST) -m 'not slow' --ignore-glob='*/test_kernels*' --ignore-glob='*/test_core*'
+# These say themselves which kernels run, whatever the mode.
+APART := kernels core benchmarks counts
+composed: .venv/dev ## the tests without the native core that may differ, but not the slow ones
+	SPIKELOSS_KERNELS=off $(PYTEST) -m 'not slow and not alike' $(APART:%=--ignore-glob='*/test_%*')
 
 sanitize: .venv/dev ## the native core under the sanitizers of memory and of undefined behaviour
 	PYTHON=$(BIN)/python tests/sanitize.sh
+
+portable: .venv/dev .venv/core ## the native core of other compilers, machines and systems, where their tools are
+	PYTHONPATH=src $(BIN)/python tests/portable.py
 
 check: .venv/dev .venv/core ## format, lint, types, tests with and without the core, docs: for CI
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	SPIKELOSS_KERNELS=require $(MAKE) test
-	SPIKELOSS_KERNELS=require $(MAKE) slow
-	$(MAKE) composed
+	rm -rf .venv/compiled
+	SPIKELOSS_KERNELS=require $(COMPILED) $(MAKE) test
+	SPIKELOSS_KERNELS=require $(COMPILED) $(MAKE) slow
+	$(COMPILED) $(MAKE) composed
 	$(MAKE) sanitize
 	$(MAKE) docs
 

@@ -183,7 +183,8 @@ def read() -> list[Any]:
     numbers.remove("objective")
     for run in found:
         run |= {name: float(run[name]) if run[name] else None for name in numbers}
-    return [SimpleNamespace(**run) for run in found]
+    later = {field.name: None for field in fields(Summary) if field.name not in found[0]}
+    return [SimpleNamespace(**later | run) for run in found]
 
 
 if __name__ == "__main__":

@@ -1,19 +1,47 @@
-"""What JAX compiled in one worker is read by the others, from a folder that goes with the run."""
+"""What holds for all tests: how XLA compiles for them, and what one that is `alike` may not do.
+
+XLA compiles quickly, and in one worker for the others too.
+
+LLVM optimises nothing: the passes of XLA itself, which choose how an expression is computed, all
+run. The programs of several devices set flags of their own and are compiled as for a user. What
+one worker compiled is read by the others, from a folder that goes with the run; or it is in
+`JAX_COMPILATION_CACHE_DIR`, which `make check` has for all of its runs.
+"""
 
 import os
 import shutil
 import tempfile
+from collections.abc import Generator
 
 import pytest
 
+ALWAYS = {
+    "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    if hasattr(config, "workerinput") or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+    if hasattr(config, "workerinput"):
         return  # workers, and programs that tests start, inherit it
-    folder = tempfile.mkdtemp(prefix="spikeloss-tests-")
-    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-    os.environ |= {
-        "JAX_COMPILATION_CACHE_DIR": folder,
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
+    os.environ |= ALWAYS | os.environ
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="spikeloss-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """A test with the mark `alike`, which `make composed` leaves out, fails where a kernel runs."""
+    if item.get_closest_marker("alike") is None:
+        return (yield)
+    fast = pytest.importorskip("spikeloss._kernels.fast")
+
+    def run(*given: object) -> None:
+        raise AssertionError("a kernel runs: take the mark `alike` away")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fast, "run", run)
+        return (yield)

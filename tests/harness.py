@@ -35,6 +35,10 @@ slow_in_jax = pytest.mark.parametrize(
 """Every library; JAX, which compiles for long, with the slow tests."""
 
 
+TIMED = tuple(row for row in CASES if not row.timeless)
+SPIKING = tuple(row for row in CASES if row.record == "spikes")
+
+
 def each_case(rows: tuple[Case, ...]) -> Any:
     return pytest.mark.parametrize("row", rows, ids=str)
 
@@ -195,4 +199,4 @@ def covering(
 
 
 STAGES = covering(CASES, stages)
-SPIKING_STAGES = covering(tuple(row for row in CASES if row.record == "spikes"), stages)
+SPIKING_STAGES = covering(SPIKING, stages)

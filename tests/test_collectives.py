@@ -29,6 +29,7 @@ ROWS = COMPILED[4:]
 """Of labels, labels per step, spike times, and errors per class."""
 
 
+@pytest.mark.alike
 @each_case(ROWS)
 def test_shards_in_jit(row: Case) -> None:
     """With a sample without steps, which is a shard of its own."""

@@ -114,6 +114,7 @@ def test_labels_that_a_traced_function_closes_over() -> None:
         same(jax.jit(lambda x, y=y: BP.cross_entropy_loss(x, y))(logits), expected, "float32")
 
 
+@pytest.mark.alike
 def test_vmap_and_grad() -> None:
     logits, labels = jnp.asarray(LOGITS.numpy()), jnp.asarray(LABELS.numpy(), jnp.float32)
     each = jax.vmap(jax.grad(BP.cross_entropy_loss))(logits, labels)
@@ -126,6 +127,7 @@ def test_vmap_and_grad() -> None:
 # ---- BrainPy's class
 
 
+@pytest.mark.alike
 def test_class_of_brainpy() -> None:
     theirs = load("brainpy.losses").CrossEntropyLoss
     logits, labels = jnp.asarray(LOGITS.numpy()), jnp.asarray(LABELS.numpy())

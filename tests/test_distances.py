@@ -29,6 +29,8 @@ from spikeloss.distances import (
 )
 from spikeloss.records import Events, Packed
 
+pytestmark = pytest.mark.alike
+
 differentiable = pytest.mark.parametrize("library", DIFFERENTIABLE, ids=named)
 few = settings(
     max_examples=40, deadline=None, derandomize=True, database=None, phases=[Phase.generate]

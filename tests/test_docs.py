@@ -3,6 +3,9 @@
 A page is run from top to bottom in one namespace. What stands in a `text` block right below a
 `python` block is what that block prints; a `console` block that looks something up is what the
 command prints. `...` stands for anything.
+
+A block below `<!-- file NAME -->` is that file, beside the programs of its page: a block below
+`<!-- torchrun N -->` is one for so many processes, below `<!-- devices N -->` for devices of JAX.
 """
 
 import contextlib
@@ -36,6 +39,7 @@ ROOT = Path(__file__).parent.parent
 FENCE = re.compile(r"^```(python|text|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 LINK = re.compile(r"(?<!`)\]\(([^)#\s]+)(?:#[^)]*)?\)")
+OWN = re.compile(r"<!-- (file|torchrun|devices) (\S+) -->\n\Z")
 QUICK = re.compile(r"\$ (spikeloss (?:list|show|score)\b.*)\n")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -58,6 +62,8 @@ class Block(NamedTuple):
     line: int
     code: str
     shown: str
+    of: str = ""
+    """The name of a file, or how many processes or devices run it."""
 
 
 def blocks(text: str) -> Iterator[Block]:
@@ -69,7 +75,9 @@ def blocks(text: str) -> Iterator[Block]:
             prints = after is not None and after[1] == "text"
             between = text[fence.end() : after.start()] if after is not None else ""
             shown = after[2] if after and prints and not COMMENT.sub("", between).strip() else ""
-            yield Block("python", line, fence[2], shown)
+            own = OWN.search(text, 0, fence.start())
+            kind, of = (own[1], own[2]) if own else ("python", "")
+            yield Block(kind, line, fence[2], shown, of)
         elif fence[1] == "console" and (command := QUICK.match(fence[2])):
             yield Block("console", line, command[1], fence[2][command.end() :])
 
@@ -80,10 +88,36 @@ def printed(block: Block, page: Path, module: ModuleType) -> str:
         command = [sys.executable, "-m", "spikeloss.cli", *shlex.split(block.code)[1:]]
         wide = {**os.environ, "COLUMNS": "88"}
         return subprocess.run(command, capture_output=True, text=True, check=True, env=wide).stdout
+    if block.kind == "file":
+        Path(block.of).write_text(block.code)
+        return ""
+    if block.kind != "python":
+        return program(block)
     code = compile("\n" * block.line + block.code, str(page), "exec")
     with contextlib.redirect_stdout(io.StringIO()) as out:
         exec(code, module.__dict__)
     return out.getvalue()
+
+
+def program(block: Block) -> str:
+    """What a program prints that is run by several processes, or on several devices."""
+    Path("program.py").write_text(block.code)
+    command, settings = [sys.executable], {"OMP_NUM_THREADS": "1"}
+    if block.kind == "torchrun":
+        command += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={block.of}"]
+    else:
+        settings["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={block.of}"
+    settings["PYTHONPATH"] = os.pathsep.join(sys.path)
+    run = subprocess.run(
+        [*command, "program.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | settings,
+        timeout=240,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
 
 
 @pytest.fixture
@@ -97,10 +131,11 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         yield
 
 
+SLOW = ("README.md", "jax.md", "many-devices.md")  # they compile for long, or start processes
+
 PAGES_RUN = [
-    pytest.param(page, marks=pytest.mark.slow if page.name in ("README.md", "jax.md") else ())
-    for page in RUN
-]  # those that compile for long are slow
+    pytest.param(page, marks=pytest.mark.slow if page.name in SLOW else ()) for page in RUN
+]
 
 
 @pytest.mark.usefixtures("alone")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from cases import Case, case, target_for
+from harness import covering, stages
 from kernels import (
     COMPARES,
     QUICK,
@@ -273,9 +274,17 @@ def test_export(name: str) -> None:
         same(found, Objective()(*arguments).numpy(), "float32")
 
 
+SYMBOLIC = covering(QUICK, lambda row: stages(row) | {(op, row.target) for op in used(row)})
+"""Every stage and every kernel with every target: what is left of QUICK has other numbers in the
+options of a criterion, which are constants to the compiler whatever it takes the sizes for."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("dynamic", [False, True])
-@pytest.mark.parametrize("row", QUICK, ids=str)
+@pytest.mark.parametrize(
+    ("row", "dynamic"),
+    [(row, False) for row in QUICK] + [(row, True) for row in SYMBOLIC],
+    ids=str,
+)
 def test_compile(row: Case, dynamic: bool) -> None:
     torch._dynamo.reset()
     record, target, lengths = given(row, dtype="float32")

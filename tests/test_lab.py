@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -37,6 +38,21 @@ def numbers(run):
     """A run without its times, which differ whenever it is repeated."""
     curve = tuple(replace(epoch, seconds=0.0, objective_seconds=0.0) for epoch in run.curve)
     return replace(run, curve=curve, seconds_per_epoch=0.0, objective_share=0.0)
+
+
+class Samples(NamedTuple):
+    """All samples of a split at once."""
+
+    inputs: np.ndarray
+    labels: np.ndarray
+    lengths: np.ndarray | None
+
+
+def loaded(name, steps):
+    """A data set with all its inputs at once."""
+    found = data.load(data.DataRecipe(name, steps))
+    train, test = (Samples(*part.take(np.arange(len(part)))) for part in (found.train, found.test))
+    return found._replace(train=train, test=test)
 
 
 # ---- training
@@ -81,7 +97,7 @@ def test_steps_after_the_length_do_not_count():
 
     run = fit(replace(QUICK, data="digits-cut"), find("ce_count"), 0, criterion=criterion)
     assert {(shape[0], low, high) for shape, low, high in seen} == {(5, 3, 5)}
-    assert run.sample.steps == data.load("digits-cut", 5).test.lengths[0]
+    assert run.sample.steps == loaded("digits-cut", 5).test.lengths[0]
     assert len(run.sample.membrane) == run.sample.steps
     assert all(step < run.sample.steps for step, _ in run.sample.hidden + run.sample.output)
 
@@ -118,7 +134,7 @@ def test_an_objective_is_spelled_with_its_options():
 
 
 def test_the_digits_are_standardised_and_always_the_same():
-    first, again = data.load("digits", 25), data.load("digits", 3)
+    first, again = loaded("digits", 25), loaded("digits", 3)
     assert first.train.inputs.shape == (1, 1437, 64)
     assert first.test.inputs.shape == (1, 360, 64)
     assert first.train.inputs.mean() == pytest.approx(0, abs=1e-5)
@@ -129,7 +145,7 @@ def test_the_digits_are_standardised_and_always_the_same():
 
 
 def test_the_vowels_are_standardised_and_padded_with_zeros():
-    vowels = data.load("japanese-vowels", 31)
+    vowels = loaded("japanese-vowels", 31)
     assert vowels.classes == 9
     assert vowels.train.inputs.shape == (31, 270, 12)
     assert vowels.test.inputs.shape == (31, 370, 12)
@@ -150,7 +166,7 @@ def test_the_vowels_are_standardised_and_padded_with_zeros():
 
 
 def test_the_padded_vowels_differ_by_their_lengths_alone():
-    cut, padded = (data.load(f"japanese-vowels{end}", 29) for end in ("", "-padded"))
+    cut, padded = (loaded(f"japanese-vowels{end}", 29) for end in ("", "-padded"))
     for split, other in ((cut.train, padded.train), (cut.test, padded.test)):
         assert other.lengths is None
         assert np.array_equal(split.inputs, other.inputs)
@@ -169,8 +185,9 @@ def warped(one, others):
     return sums
 
 
+@pytest.mark.alike
 def test_the_nearest_vowels_are_as_good_as_their_description_says():
-    vowels = data.load("japanese-vowels", 29)
+    vowels = loaded("japanese-vowels", 29)
     train, test, right = vowels.train, vowels.test, 0
     for sample, label, n in zip(test.inputs.swapaxes(0, 1), test.labels, test.lengths, strict=True):
         ends = warped(sample[:n], train.inputs)[n, train.lengths, np.arange(270)]
@@ -253,27 +270,53 @@ def test_a_finished_run_is_found_again(tmp_path):
     assert re.fullmatch(r"mse_count-on=0\.8-[0-9a-f]{12}-0\.json", kept.name)
 
 
-@pytest.mark.parametrize(
-    ("asked", "differs"),
-    [
-        (replace(COMPARISON, seeds=5), "seeds 3 (now 5)"),
-        (replace(COMPARISON, recipe=replace(COMPARISON.recipe, steps=9)), "steps 5 (now 9)"),
-    ],
-)
-def test_another_comparison_is_never_mixed_in(tmp_path, asked, differs):
-    store.Folder.open(tmp_path, COMPARISON)
+@pytest.fixture(scope="module")
+def first_run():
+    """The first run of the comparison."""
+    return fit(COMPARISON.recipe, find("ce_count"), 0)
+
+
+def test_another_recipe_is_never_mixed_in(tmp_path, first_run):
+    asked = replace(COMPARISON, recipe=replace(COMPARISON.recipe, steps=9))
+    store.Folder.open(tmp_path, asked)  # without a finished run a folder is free
+    store.Folder.open(tmp_path, COMPARISON).save(first_run)
     before = (tmp_path / "config.json").read_bytes()
     with pytest.raises(InputError) as raised:
         store.Folder.open(tmp_path, asked)
     assert str(raised.value) == (
         f"--out: expected a new folder or one of this very comparison, got {tmp_path}, made with "
-        f"{differs}. Name another folder with --out, or repeat what made this one."
+        "steps 5 (now 9). Name another folder with --out, or repeat what made this one."
     )
     assert (tmp_path / "config.json").read_bytes() == before
 
 
-def test_other_versions_are_another_comparison(tmp_path, monkeypatch):
-    store.Folder.open(tmp_path, COMPARISON)
+def test_a_run_of_another_recipe_is_not_overwritten(tmp_path, first_run):
+    late = store.Folder.open(
+        tmp_path, replace(COMPARISON, recipe=replace(COMPARISON.recipe, steps=9))
+    )
+    store.Folder.open(tmp_path, COMPARISON).save(first_run)
+    file = late.file("ce_count", 0)
+    before = file.read_bytes()
+    with pytest.raises(InputError, match=re.escape("steps 5 (now 9)")):
+        late.save(first_run)
+    assert file.read_bytes() == before
+
+
+def test_a_comparison_grows(tmp_path, first_run):
+    folder = store.Folder.open(tmp_path, COMPARISON)
+    folder.save(first_run)
+    other = replace(COMPARISON, objectives=("mse_count", "ce_count"), seeds=2)
+    grown = store.Folder.open(tmp_path, other)
+    assert grown.comparison.objectives == (*COMPARISON.objectives, "mse_count")
+    assert grown.comparison.seeds == COMPARISON.seeds
+    assert grown.missing() == [run for run in grown.comparison.runs() if run != ("ce_count", 0)]
+    assert store.Folder.open(tmp_path, COMPARISON).comparison == grown.comparison
+    more = store.Folder.open(tmp_path, replace(COMPARISON, seeds=5))
+    assert (more.comparison.seeds, len(more.missing())) == (5, 14)
+
+
+def test_other_versions_are_another_comparison(tmp_path, monkeypatch, first_run):
+    store.Folder.open(tmp_path, COMPARISON).save(first_run)
     monkeypatch.setattr(store, "versions", lambda *known: {"torch": "0.0"})
     with pytest.raises(InputError, match=re.escape("(now 0.0)")):
         store.Folder.open(tmp_path, COMPARISON)
@@ -446,8 +489,8 @@ def test_the_pictures_are_pictures(finished):
 
 def test_one_seed_has_no_spread_and_silence_no_decision_step():
     run = fit(replace(QUICK, epochs=1), find("ce_count"), 0)
-    (row,) = summary.summarise([replace(run, decision_step=None, accuracy=0.5)])
+    (row,) = summary.summarise([replace(run, decision_step=None, right_step=None, accuracy=0.5)])
     assert row.accuracy_spread is None
     assert summary.cells(row)[1] == "50.0"
     assert summary.cells(row)[4] == "never"
-    assert ("earliest decision", "none decides") in summary.findings([row])
+    assert ("earliest right decision", "none") in summary.findings([row])

@@ -117,6 +117,7 @@ def spoil(file, how):
         file.symlink_to("nowhere")
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("how", [*JUNK, "folder", "link"], ids=range(len(JUNK) + 2))
 @pytest.mark.parametrize("name", ["config.json", "runs/ce_count-0.json"])
 def test_a_damaged_file_is_named_and_its_removal_is_enough(finished, how, name):
@@ -172,6 +173,7 @@ def values(tree, path=()):
         yield from values(tree[key], (*path, key))
 
 
+@pytest.mark.alike
 def test_a_run_changed_at_random_is_refused_or_drawn(finished, runs):
     """Whatever a file says: a mistake in one line before training, or a report that can be made."""
     seed = random.SystemRandom().randrange(2**32)
@@ -236,8 +238,8 @@ def test_a_run_of_an_early_version_is_read(finished, runs):
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_of_two_first_starts_one_wins(tmp_path, monkeypatch, links):
-    """Both find an empty folder; then each tries to create its configuration."""
+def test_of_two_first_starts_one_is_kept(tmp_path, monkeypatch, links):
+    """Both find an empty folder; then each tries to create its configuration: one is whole."""
     if not links:  # as on file systems that have none
 
         def link(*_):
@@ -265,9 +267,9 @@ def test_of_two_first_starts_one_wins(tmp_path, monkeypatch, links):
             thread.start()
         for thread in threads:
             thread.join()
-        assert len(said) == 1  # without links it may see a file that is being written
-        assert "seeds" in said[0] or (not links and "damaged" in said[0])
-        assert won == [json.loads((path / "config.json").read_text())["seeds"]]
+        # Without links one may see a file that is being written.
+        assert not said or (not links and "damaged" in said[0])
+        assert json.loads((path / "config.json").read_text())["seeds"] in won
 
 
 def test_a_second_start_of_the_same_comparison_continues(tmp_path, monkeypatch):

@@ -320,6 +320,7 @@ def test_a_place_is_checked_before_training(tmp_path, monkeypatch):
 # ---- objectives
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "text",
     [
@@ -393,6 +394,7 @@ def test_every_objective_stands_its_rehearsal(data, steps):
 NAMES = ["[/x]", "[bold]a[/bold]", r"$\frac$", "$$", "x" * 5000, "<b>&", ":smile:"]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", NAMES)
 def test_any_name_can_be_shown(name, capfd):
     epoch = Epoch(0.5, 0.5, 1.0, 0.5)
@@ -404,9 +406,10 @@ def test_any_name_can_be_shown(name, capfd):
         {
             "objective": name, "seed": 0, "accuracy": 0.5, "abstained": 0.0, "firing_rate": 0.1,
             "hidden_rate": 0.1, "decision_step": None, "seconds_per_epoch": 1.0,
-            "objective_share": 0.5, "curve": [vars(epoch)],
+            "objective_share": 0.5, "curve": [vars(epoch)], "spikes_per_sample": None,
+            "right_step": None, "accuracy_by_step": [0.5], "confusion": [[1, 0]],
             "sample": sample | {"label": 0, "decision": 0, "decision_step": 0, "hidden": [],
-                                "output": [], "membrane": [[0.0]]},
+                                "output": [], "membrane": [[0.0]], "classes": 1},
         }
     )  # fmt: skip
     with warnings.catch_warnings():

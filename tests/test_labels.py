@@ -79,6 +79,7 @@ def test_vmap_with_labels_that_are_no_class(name: str) -> None:
 # Connectionist temporal classification
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [[9, 2, 2], [-2, 2, 2], [0, 2, 2], [1, -1, 2]], ids=str)
 def test_wrong_sequences_that_are_traced(wrong: Any) -> None:
     labels = SEQUENCES.copy()

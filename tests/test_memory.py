@@ -31,11 +31,8 @@ ONCE = (
 """Presets of labels that read a record once."""
 COMPOSED, KERNELS = 1.1, 0.05
 MORE = {
-    ("off", "ce_logsumexp"): 2.1,  # what is exponentiated, and its derivative
-    ("off", "ce_sum_softmax"): 3.2,
-    ("off", "rate_latency"): 4.1,  # which of ten spikes a step is
-    ("auto", "rate_latency"): 0.2,  # a step and an entry for each of ten spikes
-    ("auto", "spikemoid"): 0.07,  # six arrays of the size of a decision
+    ("auto", "rate_latency"): 0.17,  # a step and a slope for each of eight spikes
+    ("auto", "spikemoid"): 0.061,  # six arrays of the size of a decision
     ("auto", "cross_entropy"): 1.1,  # has no time: composed
 }
 """Those that need more."""

@@ -7,36 +7,45 @@ hypothesis. T=7 steps, B=5 samples, N=6 neurons, C=3 classes: no two axes are eq
 import pickle
 import re
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import pytest
-from cases import SAMPLE_WEIGHT, TOTALS, B, Case, N, T, case, oracle
-from harness import EAGER, arrays_of, compare, compiled, each_case, every_eager, jax_grad, near
+from cases import TOTALS, B, Case, N, T, case, oracle
+from harness import (
+    EAGER,
+    TIMED,
+    arrays_of,
+    compare,
+    compiled,
+    each_case,
+    every_eager,
+    jax_grad,
+    near,
+)
 from hypothesis import given
 from hypothesis import strategies as st
-from libraries import JAX, Array, Library, rounded, same
+from libraries import JAX, Array, Library, same
 from test_records import (
     SPARSE,
-    TIMED,
     agree,
     chunked,
     chunkings,
     columns,
     dense,
+    drawn_records,
     during,
     events,
     examples,
     fitting,
-    full_fixtures,
+    holds,
     innermost,
-    labelled,
     layouts_in_time,
     masked,
     per_step,
-    spoiled,
 )
 from test_whole import CUT, FULL, LENGTHS, NAMED, VALID, padded
 from test_whole import T as STEPS
@@ -132,37 +141,15 @@ def folded(loss: Any, row: Case, target: Any, **options: Any) -> tuple[Any, Any]
 @examples(3)
 @given(data=st.data())
 def test_merged_stretches_are_the_record(row: Case, data: st.DataObject) -> None:
-    dtypes = ("float64", "float64", "float32", "half", *(("bool",) * (row.record == "spikes")))
-    kind, plan = data.draw(st.sampled_from(dtypes)), data.draw(plans())
-    fixture = data.draw(st.sampled_from(full_fixtures(row)))
-    valid, layout = data.draw(layouts_in_time(row.least_steps))
-    weights = data.draw(st.sampled_from(({}, {"sample_weight": SAMPLE_WEIGHT})))
-    for library in EAGER:
-        half = "bfloat16" if library.differentiates else "float16"
-        dtype = half if kind == "half" else kind
-        record = rounded(row.record_of(fixture), dtype)
-        wanted = masked(row, record, row.target_of(fixture), valid, **weights)
-        spoilt, target = spoiled(row, record, row.target_of(fixture), valid)
+    plan = data.draw(plans())
 
-        def run(
-            x: Any,
-            target: Any,
-            valid: Any = None,
-            library: Library = library,
-            record: Array = record,
-            mask: Array = valid,
-            **options: Any,
-        ) -> Any:
-            fold, steps = folded(row.loss, row, target, **options)
-            state = merged(fold, plan, x, steps, valid)
-            classes = library.to_numpy(fold.predict(state))
-            agree(row, classes, record, mask)
-            labels, share = labelled(row, classes)
-            accuracy = library.to_numpy(fold.accuracy(state, library.array(labels)))
-            same(accuracy, rounded(share, accuracy.dtype.name), accuracy.dtype.name)
-            return fold.finish(state)
+    def run(x: Any, target: Any, valid: Any = None, **options: Any) -> Any:
+        fold, steps = folded(row.loss, row, target, **options)
+        state = merged(fold, plan, x, steps, valid)
+        return fold.predict(state), partial(fold.accuracy, state), partial(fold.finish, state)
 
-        compare(library, run, spoilt, target, wanted, dtype, **layout, **weights)
+    for one in drawn_records(row, data):
+        holds(row, one, run)
 
 
 @every_eager

@@ -59,6 +59,7 @@ PARTS = {
     "Criterion",
     "Weighed",
     "Penalty",
+    "of",
     "of_label",
     "Target",
     "Reduction",
@@ -149,6 +150,7 @@ def test_stage_is_complete(kind: type) -> None:
         for kind in STAGE_TYPES
         if kind.__name__ not in OTHERS
         for field in fields(kind)
+        if field.name not in OTHERS
     ],
 )
 def test_option_has_a_case(kind: type, option: Any) -> None:
@@ -173,7 +175,7 @@ def test_preset_is_complete(build: Callable[..., Loss]) -> None:
     assert name in oracles.PRESETS, "no oracle in tests/oracles.py"
     options = [
         option
-        for option, parameter in inspect.signature(build).parameters.items()
+        for option, parameter in inspect.signature(inspect.unwrap(build)).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     ]
     missing = [option for option in options if not any(option in row for row in rows)]
@@ -201,6 +203,17 @@ def test_catalogue_is_complete(module: ModuleType, preset: Preset) -> None:
     assert FORMULA.search(preset.formula)
     assert preset.summary.endswith(".")
     assert "\n" not in preset.formula + preset.summary
+
+
+@pytest.mark.parametrize(("module", "preset"), ENTRIES, ids=lambda x: getattr(x, "name", ""))
+def test_every_option_is_in_the_help(module: ModuleType, preset: Preset) -> None:
+    shown = inspect.signature(preset.build).parameters
+    text = inspect.getdoc(preset.build) or ""
+    for name, default in preset.options.items():
+        assert shown[name].default == default
+    assert {parameter.kind.name for parameter in shown.values()} == {"KEYWORD_ONLY"}
+    unsaid = [name for name in shown if not re.search(rf"`{name}`|\b{name}=|\b{name}: ", text)]
+    assert unsaid == []
 
 
 @pytest.mark.parametrize("kind", LOSSES, ids=named)
@@ -429,6 +442,7 @@ def test_only_the_backend_knows_the_libraries() -> None:
         "_numpy": {"array_api_compat"},
         "_torch": {"torch", "array_api_compat"},
         "_torch_functions": {"torch"},
+        "_torch_ranks": {"torch"},
         "_jax": {"jax"},
         "_strict": {"array_api_strict", "numpy"},
     }

@@ -10,7 +10,7 @@ import os
 import pickle
 import tracemalloc
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -18,9 +18,10 @@ import oracles
 import pytest
 import scipy.sparse
 import torch
-from cases import CASES, SAMPLE_WEIGHT, TOTALS, B, C, Case, N, T, case, oracle, target_for
+from cases import SAMPLE_WEIGHT, TOTALS, B, C, Case, N, T, case, oracle, target_for
 from harness import (
     EAGER,
+    TIMED,
     arrays_of,
     batched,
     batched_value,
@@ -68,8 +69,7 @@ from spikeloss.reductions import Each, Mean, Sum
 from spikeloss.stream import State, Stream
 from spikeloss.targets import OnOff, OnOffRate
 
-TIMED = tuple(row for row in CASES if not row.timeless)
-SPIKING = tuple(row for row in TIMED if row.record == "spikes")
+SPIKING_IN_TIME = tuple(row for row in TIMED if row.record == "spikes")
 SHAPED = tuple(  # a row of each kind, for what is slow
     case(name)
     for name in (
@@ -497,13 +497,24 @@ def layouts_in_time(draw: st.DrawFn, least: int) -> tuple[Array, dict[str, Array
     return valid, {"valid": valid} if kind == "valid" else {}
 
 
-@each_case(TIMED)
-@examples(3)
-@given(data=st.data())
-def test_stream_is_batch(row: Case, data: st.DataObject) -> None:
-    spikes = row.record == "spikes"
-    dtypes = ("float64", "float64", "float32", "half", *(("bool",) if spikes else ()))
-    kind, chunks = data.draw(st.sampled_from(dtypes)), data.draw(chunkings())
+class Drawn(NamedTuple):
+    """A record of a row with steps left out, in a library, and what it should give."""
+
+    library: Library
+    dtype: str
+    record: Array
+    """As the dtype holds it; `given` has other numbers where there is no step."""
+    given: Array
+    target: Array
+    wanted: Any
+    valid: Array
+    options: dict[str, Any]
+
+
+def drawn_records(row: Case, data: st.DataObject) -> Iterator[Drawn]:
+    """One record, in every eager library."""
+    dtypes = ("float64", "float64", "float32", "half", *(("bool",) * (row.record == "spikes")))
+    kind = data.draw(st.sampled_from(dtypes))
     fixture = data.draw(st.sampled_from(full_fixtures(row)))
     valid, layout = data.draw(layouts_in_time(row.least_steps))
     weights = data.draw(st.sampled_from(({}, {"sample_weight": SAMPLE_WEIGHT})))
@@ -513,17 +524,36 @@ def test_stream_is_batch(row: Case, data: st.DataObject) -> None:
         record = rounded(row.record_of(fixture), dtype)
         wanted = masked(row, record, row.target_of(fixture), valid, **weights)
         spoilt, target = spoiled(row, record, row.target_of(fixture), valid)
+        yield Drawn(library, dtype, record, spoilt, target, wanted, valid, layout | weights)
 
-        def run(x: Any, library: Library = library, record: Array = record, **options: Any) -> Any:
-            stream = streaming(row, chunks)(x, **options)
-            classes = library.to_numpy(stream.predict())
-            agree(row, classes, record, valid)
-            labels, share = labelled(row, classes)
-            accuracy = library.to_numpy(stream.accuracy(library.array(labels)))
-            same(accuracy.astype(np.float64), rounded(share, accuracy.dtype.name))
-            return stream.value()
 
-        compare(library, run, spoilt, target, wanted, dtype, **layout, **weights)
+def holds(row: Case, one: Drawn, run: Callable[..., tuple[Any, Any, Any]]) -> None:
+    """What `run` makes of a record: the classes, and what gives the accuracy and the loss."""
+
+    def loss(x: Any, target: Any, **options: Any) -> Any:
+        classes, accuracy, value = run(x, target, **options)
+        classes = one.library.to_numpy(classes)
+        agree(row, classes, one.record, one.valid)
+        labels, share = labelled(row, classes)
+        found = one.library.to_numpy(accuracy(one.library.array(labels)))
+        same(found.astype(np.float64), rounded(share, found.dtype.name))
+        return value()
+
+    compare(one.library, loss, one.given, one.target, one.wanted, one.dtype, **one.options)
+
+
+@each_case(TIMED)
+@examples(3)
+@given(data=st.data())
+def test_stream_is_batch(row: Case, data: st.DataObject) -> None:
+    chunks = data.draw(chunkings())
+
+    def run(x: Any, target: Any, **options: Any) -> Any:
+        stream = streaming(row, chunks)(x, target, **options)
+        return stream.predict(), stream.accuracy, stream.value
+
+    for one in drawn_records(row, data):
+        holds(row, one, run)
 
 
 @each_case(TIMED)
@@ -773,7 +803,7 @@ def test_stream_of_bfloat16_in_numpy() -> None:
 
 SPARSE = tuple(
     row
-    for row in SPIKING
+    for row in SPIKING_IN_TIME
     if isinstance(
         innermost(row.loss.readout), (SumOverTime, MeanOverTime, FirstSpike, SoftCount, SpikeTimes)
     )
@@ -1148,7 +1178,7 @@ def test_pack_in_jax() -> None:
     same(packed.unpack(), record, "uint8")
 
 
-@each_case(SPIKING)
+@each_case(SPIKING_IN_TIME)
 @examples(2)
 @given(data=st.data())
 def test_packed_is_its_record(row: Case, data: st.DataObject) -> None:

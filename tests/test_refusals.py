@@ -223,6 +223,7 @@ def test_arrays_and_losses_have_no_sum(library: Library) -> None:
     assert sum([presets.ce_count()]) == presets.ce_count()
 
 
+@pytest.mark.alike
 def test_every_public_subpackage_is_there_and_brings_no_framework() -> None:
     code = (
         "import sys, spikeloss\n"

@@ -34,7 +34,7 @@ from cases import (
     oracle,
     records,
 )
-from harness import arrays_of, compare, each_case, every
+from harness import SPIKING, TIMED, arrays_of, compare, each_case, every
 from libraries import JAX, NUMPY, STRICT, TORCH, Array, Library, named, same
 
 from spikeloss import Total, metrics
@@ -53,8 +53,6 @@ from spikeloss.records import Events, Packed
 from spikeloss.reductions import Each
 from spikeloss.targets import StoredPattern
 
-TIMED = tuple(row for row in CASES if not row.timeless)
-SPIKING = tuple(row for row in CASES if row.record == "spikes")
 GAPS = np.random.default_rng(1).random((T, B)) < 0.6
 
 
@@ -74,6 +72,7 @@ def reads_events(row: Case) -> bool:
 # Losses
 
 
+@pytest.mark.alike
 @each_case(CASES)
 def test_value(row: Case) -> None:
     def check(fixture: str) -> None:
@@ -112,6 +111,7 @@ def test_all_weights(row: Case) -> None:
     compare(STRICT, row.loss, row.record_of(), row.target_of(), wanted, **options)
 
 
+@pytest.mark.alike
 @each_case(CASES)
 def test_decisions(row: Case) -> None:
     layouts: list[dict[str, Any]] = [{}]
@@ -284,6 +284,7 @@ def test_forms_are_their_record() -> None:
 # Rows of other files
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("row", test_penalties.ROWS, ids=str)
 def test_every_penalty(row: test_penalties.Row) -> None:
     for layout, given in test_penalties.LAYOUTS.items():
@@ -307,6 +308,7 @@ def test_of_several_samples_or_steps(row: test_whole.Row) -> None:
         test_whole.equal(each(x, y, **arrays_of(STRICT, given)), wanted)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("layout", test_metrics.LAYOUTS)
 @pytest.mark.parametrize("readout", test_metrics.READOUTS, ids=str)
 def test_every_metric_of_decisions(readout: Readout, layout: str) -> None:

@@ -31,8 +31,10 @@ from cases import (
 )
 from harness import (
     EAGER,
+    SPIKING,
     SPIKING_STAGES,
     STAGES,
+    TIMED,
     arrays_of,
     batched,
     batched_value,
@@ -69,8 +71,6 @@ from spikeloss.readouts import (
 from spikeloss.reductions import Each, Sum
 from spikeloss.targets import Given, GivenTime
 
-TIMED = tuple(row for row in CASES if not row.timeless)
-SPIKING = tuple(row for row in CASES if row.record == "spikes")
 # Sums of numbers that are not exact: classes that tie may differ by a rounding.
 ROUNDED = {"WeightedSum", "LogSumExp", "CumulativeSoftmax", "FilteredTrace"}
 READINGS = tuple({(row.loss.readout, row.record): row for row in reversed(CASES)}.values())

@@ -390,6 +390,7 @@ SIMILAR_ENOUGH = ("CTC 2", "percentile 50.0", "cosine 1.0 1", "sigmoid 1.0 1", "
                   "train alpha", "pattern FilteredTrace 2", "pattern FilteredTrace 3")  # fmt: skip
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("row", [row for row in ROWS if row.name not in SIMILAR_ENOUGH], ids=str)
 def test_jax(row: Row) -> None:
     @compiled
@@ -447,6 +448,7 @@ def test_stream(library: Library, row: Row) -> None:
         near(slope / value.size, row.slope(row.x, row.target, VALID))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", ["train SumOverTime", "train FirstSpike", "train trace"])
 def test_scan(name: str) -> None:
     row = NAMED[name]
@@ -604,6 +606,7 @@ def test_predictions_of_a_batch(library: Library) -> None:
 # CTC
 
 
+@pytest.mark.alike
 @every_library
 def test_ctc_of_others(library: Library) -> None:
     random = np.random.default_rng(3)
@@ -665,6 +668,7 @@ def test_ctc_of_no_labels(library: Library) -> None:
 # Similarity
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("library", "kernel"),
     [*itertools.product(EAGER, ("cosine", "sigmoid", "gaussian")), (JAX, "cosine")],

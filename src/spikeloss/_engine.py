@@ -7,18 +7,19 @@ A whole record is one piece, which is read and `compared`. What comes piece by p
 records, streams and stretches of time do, is taken by `take`, and at its end finished by `finish`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, NamedTuple, TypeAlias
 
 from . import _door
-from ._backend import arange, kind, namespace
+from ._backend import arange, as_array, kind, namespace
 from ._door import refuse
 from ._judge import judged
 from ._piece import Piece, every_step
 from ._plan import Composed, Fit, Plan, Term
 from ._shapes import Array, Carry, Evidence, Labels, Steps
 from ._sums import Sum, plus
-from .parts import Totals, both
+from .parts import Parts, Totals, both
 from .readouts import Outline, Reading, Readout
 
 
@@ -225,12 +226,36 @@ def _stretch(y: Array, outline: Outline, steps: int) -> Array:
 # What it says
 
 
+def total(found: Sequence[tuple[Term, Totals]]) -> Array:
+    """The sum of the terms, which are of the samples here or of those of all ranks."""
+    reduction = found[0][0].loss.reduction
+    if reduction.across is not None:
+        return parts_of(found).across(reduction.across, gradients=reduction.gradients).value()
+    return reduce(with_term, (reduced(term, totals) for term, totals in found))
+
+
+def parts_of(found: Sequence[tuple[Term, Totals]]) -> Parts:
+    """The numerator and the denominator of every term."""
+    numerators, denominators = [], []
+    for term, totals in found:
+        over, under = term.loss.reduction.parts(totals)
+        over = times(term.factor, over)
+        numerators.append(as_array(over, over.dtype))
+        denominators.append(None if under is None else as_array(under, under.dtype))
+    return Parts(tuple(numerators), tuple(denominators))
+
+
 def reduced(term: Term, totals: Totals) -> Array:
-    """What a term adds to the loss; of rows rather than classes without the last axis."""
+    """What a term adds to the loss."""
+    return times(term.factor, unscaled(term, totals))
+
+
+def unscaled(term: Term, totals: Totals) -> Array:
+    """The loss of a term, without its factor; of rows rather than classes without the last axis."""
     found = term.loss.reduction.reduce(totals)
     if found.ndim and not term.loss.criterion.per_class:
         found = found[..., 0]
-    return times(term.factor, found)
+    return found
 
 
 def times(factor: float, x: Array) -> Array:

@@ -56,14 +56,24 @@ def flag() -> Declared:
     return declared(_door.flag)
 
 
+def function() -> Declared:
+    """A function, or another value with a call."""
+    return declared(_door.function)
+
+
 def choice(*names: str | int) -> Declared:
     """One of the names."""
     return declared(_door.choice, names=names)
 
 
-def stage(base: type, example: str) -> Declared:
-    """A stage of a kind, such as `example`."""
-    return declared(_door.stage, base=base, example=example)
+def group() -> Declared:
+    """The name of a group of processes or of an axis, or several."""
+    return declared(_door.group)
+
+
+def stage(base: type, example: str, words: Mapping[str, Any] | None = None) -> Declared:
+    """A stage of a kind, such as `example`; `words` stand for some of them."""
+    return declared(_door.stage, base=base, example=example, words=words)
 
 
 def weights(each: str) -> Declared:

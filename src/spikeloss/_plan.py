@@ -50,10 +50,35 @@ def composed(loss: Composed) -> None:
     _sequence_read(loss.readout, loss.criterion)
     if loss.target.timed:
         _times_read(loss.readout)
+    if loss.reduction.across is not None:
+        decomposes(loss)
     if loss.criterion.targetless:
         _no_target(loss.target == Given(), loss.class_weight)
     elif loss.class_weight is not None:
         _door.class_weighted(loss.criterion, loss.target)
+
+
+def decomposes(loss: Composed) -> None:
+    """A loss of which parts of a batch add up to those of the batch."""
+    coupled = [loss.criterion] if loss.criterion.couples else []
+    stage: Any = loss.readout
+    while stage is not None and stage.couples:
+        stage, coupled = getattr(stage, "of", None), [*coupled, stage]
+    if coupled:
+        rule = "a loss that looks at each sample by itself"
+        got = f"{type(coupled[-1]).__name__}, which compares samples"
+        refuse("loss", rule, got, "Call it on the whole batch.", TypeError)
+
+
+def same_ranks(losses: Sequence[tuple[float, Composed]]) -> None:
+    """Terms of a sum are of the same ranks, as their parts are summed at once."""
+    first, *others = dict.fromkeys(
+        "these samples" if x.across is None else f"across={x.across!r}, gradients={x.gradients!r}"
+        for x in (loss.reduction for _, loss in losses)
+    )
+    if others:
+        rule, fix = "losses of the same ranks", "Write (loss + other).across('world')."
+        refuse("terms", rule, f"those of {first} and of {others[0]}", fix)
 
 
 def _sequence_read(readout: Readout, criterion: Criterion) -> None:

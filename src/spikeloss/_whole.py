@@ -3,13 +3,13 @@
 record, target --plan--> what to open, read and compare --engine--> totals of every sample
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields
 from typing import Any
 
 from . import _door
 from ._backend import as_array, namespace, signature
 from ._choice import Choice, mode, state
-from ._door import refuse
 from ._engine import (
     Aim,
     Taken,
@@ -17,29 +17,66 @@ from ._engine import (
     compared,
     evident,
     finish,
-    reduced,
+    parts_of,
     take,
     times,
+    total,
+    unscaled,
     weighed,
-    with_term,
 )
 from ._open import laid_out, open_like, open_record, open_steps
 from ._piece import Dense, Piece, deciding
-from ._plan import WEIGHTS, Composed, Fit, Plan, Term, layers_of, of_one, planned
+from ._plan import WEIGHTS, Composed, Fit, Plan, Term, decomposes, layers_of, of_one, planned
 from ._shapes import Array, ClassAxis, Evidence, Layout
-from .parts import Parts, Totals
+from .parts import Addend, Parts, Totals
 from .readouts import Outline, Readout
 from .records import Packed
+from .targets import Given
 
 
 def value(objective: Any, record: Any, target: Any, **options: Any) -> Array:
     """The loss of a record: the sum of factor times loss."""
     found, dtype = evaluated(objective, record, target, **options)
-    (term, totals), *others = found
-    total = reduced(term, totals)
-    for term, totals in others:
-        total = with_term(total, reduced(term, totals))
-    return as_array(total, dtype)
+    return as_array(total(found), dtype)
+
+
+def addends(objective: Any, record: Any, target: Any, **options: Any) -> dict[str, Addend]:
+    """What the loss is the sum of, by name."""
+    found, dtype = evaluated(objective, record, target, **options)
+    several = isinstance(record, Mapping)
+    names = [
+        spelled(loss) + (f" [{layer}]" if several else "")
+        for _, loss in objective.losses
+        for layer in layers_of(loss, record, several=loss.criterion.targetless)
+    ]
+    values = [(term.factor, unscaled(term, totals)) for term, totals in found]
+    return {
+        name: Addend(factor, as_array(value, dtype), as_array(times(factor, value), dtype))
+        for name, (factor, value) in zip(_apart(names), values, strict=True)
+    }
+
+
+def _apart(names: Sequence[str]) -> list[str]:
+    """The names, with a number after those that have come before."""
+    seen = [names[: i + 1].count(name) for i, name in enumerate(names)]
+    return [name if n == 1 else f"{name} ({n})" for name, n in zip(names, seen, strict=True)]
+
+
+def spelled(loss: Composed) -> str:
+    """The stages of a loss in a few words, as in "CrossEntropy of SumOverTime"."""
+    against = "" if loss.target == Given() else f" against {_brief(loss.target)}"
+    return f"{_brief(loss.criterion)} of {_brief(loss.readout)}{against}"
+
+
+def _brief(stage: Any) -> str:
+    """A stage with those of its options that are not the usual ones."""
+    given = [(each, getattr(stage, each.name)) for each in fields(stage) if each.repr]
+    parts = [
+        _brief(value) if isinstance(value, Readout) else f"{each.name}={value!r}"
+        for each, value in given
+        if each.default is MISSING or value != each.default
+    ]
+    return type(stage).__name__ + (f"({', '.join(parts)})" if parts else "")
 
 
 def explained(objective: Any, record: Any, target: Any, **options: Any) -> str:
@@ -53,27 +90,8 @@ def explained(objective: Any, record: Any, target: Any, **options: Any) -> str:
 def parts(objective: Any, record: Any, target: Any, **options: Any) -> Parts:
     """The numerator and the denominator of every term."""
     for _, loss in objective.losses:
-        _decomposes(loss)
-    found, _ = evaluated(objective, record, target, **options)
-    numerators, denominators = [], []
-    for term, totals in found:
-        over, under = term.loss.reduction.parts(totals)
-        over = times(term.factor, over)
-        numerators.append(as_array(over, over.dtype))
-        denominators.append(None if under is None else as_array(under, under.dtype))
-    return Parts(tuple(numerators), tuple(denominators))
-
-
-def _decomposes(loss: Composed) -> None:
-    """A loss of which parts of a batch add up to those of the batch."""
-    coupled = [loss.criterion] if loss.criterion.couples else []
-    stage: Any = loss.readout
-    while stage is not None and stage.couples:
-        stage, coupled = getattr(stage, "of", None), [*coupled, stage]
-    if coupled:
-        rule = "a loss that looks at each sample by itself"
-        got = f"{type(coupled[-1]).__name__}, which compares samples"
-        refuse("loss", rule, got, "Call it on the whole batch.", TypeError)
+        decomposes(loss)
+    return parts_of(evaluated(objective, record, target, **options)[0])
 
 
 def evaluated(

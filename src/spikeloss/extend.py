@@ -9,10 +9,12 @@ Options, declared with the field, as in `tau: float = field(metadata=number(abov
     number(low=, above=, high=)   a finite number within limits
     integer(low=, high=)          an integer within limits
     flag()                        True or False
+    function()                    a function, or another value with a call
     choice(*names)                one of the names
     numbers()                     one or more numbers, as a tuple of floats
     per_neuron()                  a number of at least 0, or one for each neuron
-    stage(base, example)          a stage of a kind
+    group()                       the name of a group of processes or of an axis, or several
+    stage(base, example)          a stage of a kind; words={...} stand for some of them
     optional(option)              what another option takes, or None
     declared(check, **limits)     what a check of your own takes, check(name, value, **limits)
     checked(name, value, option)  the plain value of what is no field
@@ -34,6 +36,8 @@ Arrays of any library; the derivative is the same in all:
     power(x, exponent)                x, or x * x
     squared_difference(z, y, valid)   (z - y)^2, 0 where it is not valid
     log_softmax(z)                    z_c - log sum_k exp z_k over the last axis
+    softmax(z, valid)                 e^z_c / sum_k e^z_k over the last axis, 0 where not valid
+    exponential(x, shift)             e^(x - shift)
     surprise(z, label, valid)         -log softmax(z)_label, 0 where it is not valid
     by_class(label, C, x, on, off)    on where the class is the label, else off, in the dtype of x
     entries(x, label)                 x_label, of a vector
@@ -68,6 +72,7 @@ What a criterion gives, and a reduction takes:
 
     Totals(value, weight, number)     of every sample the sum of w l, of w, and how many count
     divided(numerator, denominator)   their quotient, nan where the denominator is 0
+    Parts(numerator, denominator)     those of all terms of a loss, which add up over ranks
 
 Checks of targets against the outline of a decision, for `fit`:
 
@@ -76,6 +81,12 @@ Checks of targets against the outline of a decision, for `fit`:
     fit_numbers(y, outline, held)     numbers, like the decision or one per sample and class
     fit_class_target(y, outline, i)   labels, of which i are left out, or probabilities
     NUMBERS, SHARES, AT_LEAST_0       checks of numbers: any, from 0 to 1, at least 0
+
+Functions of the user's own in the place of a stage:
+
+    named(f)                          how it is called
+    written_for(f, x)                 refuses arrays of a library that is not its own
+    returned(f, value, x, *shapes)    what it gave: an array beside x, of one of the shapes
 
 Errors, `<argument>: expected <rule>, got <what>. <one fix>`:
 
@@ -108,6 +119,7 @@ from ._backend import (
     constant,
     ctc,
     entries,
+    exponential,
     extent,
     first_nonzero,
     kind,
@@ -120,6 +132,7 @@ from ._backend import (
     power,
     product,
     select,
+    softmax,
     spike_time,
     squared_difference,
     squared_distances,
@@ -141,14 +154,17 @@ from ._door import (
     fit_numbers,
     keywords,
     known,
+    named,
     no_labels,
     per_sample,
     plain,
     refuse,
+    returned,
     said,
     shape_of,
     span,
     undecided,
+    written_for,
 )
 from ._open import open_record
 from ._options import (
@@ -156,6 +172,8 @@ from ._options import (
     choice,
     declared,
     flag,
+    function,
+    group,
     integer,
     number,
     numbers,
@@ -167,7 +185,7 @@ from ._piece import Dense, Piece, Spikes, every_step, finite, present, renewed
 from ._shapes import Array, Carry, Decision, Evidence, Labels, Layout, Record, Steps, Valid
 from ._stage import Checked
 from ._sums import Sum, plus, sum_over_time
-from .parts import Totals, divided
+from .parts import Parts, Totals, divided
 
 __all__ = [
     "AT_LEAST_0",
@@ -182,6 +200,7 @@ __all__ = [
     "Evidence",
     "Labels",
     "Layout",
+    "Parts",
     "Piece",
     "Record",
     "Spikes",
@@ -206,6 +225,7 @@ __all__ = [
     "divided",
     "entries",
     "every_step",
+    "exponential",
     "extent",
     "finite",
     "first_nonzero",
@@ -213,6 +233,8 @@ __all__ = [
     "fit_labels",
     "fit_numbers",
     "flag",
+    "function",
+    "group",
     "integer",
     "keywords",
     "kind",
@@ -221,6 +243,7 @@ __all__ = [
     "log_softmax",
     "lost",
     "mean_of_all",
+    "named",
     "namespace",
     "no_labels",
     "number",
@@ -237,9 +260,11 @@ __all__ = [
     "product",
     "refuse",
     "renewed",
+    "returned",
     "said",
     "select",
     "shape_of",
+    "softmax",
     "span",
     "spike_time",
     "squared_difference",
@@ -250,4 +275,5 @@ __all__ = [
     "surprise",
     "undecided",
     "where",
+    "written_for",
 ]

@@ -7,7 +7,7 @@ record (T, *B, N) --readout--> decision (S, *B, C) --criterion, against the targ
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from numbers import Real
-from typing import Any, Literal, NoReturn, Self, Unpack, get_args
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, Unpack, get_args
 
 from . import _door, _whole
 from . import _shapes as shapes
@@ -17,13 +17,13 @@ from ._door import cut, refuse, said
 from ._judge import classes, share
 from ._once import once
 from ._options import choice, declared, optional, stage, weights
-from ._plan import WEIGHTS, Plans, composed
+from ._plan import WEIGHTS, Plans, composed, same_ranks
 from ._shapes import Array, ClassAxis, Layout
 from ._stage import Checked
 from .criteria import Criterion
-from .parts import Parts
+from .parts import Addend, Parts
 from .readouts import Readout
-from .reductions import Mean, Reduction
+from .reductions import WORDS, Gradients, Mean, Reduction, Word
 from .stream import Fold, Stream, main_of
 from .targets import Given, Target
 
@@ -78,6 +78,21 @@ class _Objective(Checked):
 
     __rmul__ = __mul__
 
+    def across(
+        self, ranks: str | tuple[str, ...] | None, *, gradients: Gradients = "averaged"
+    ) -> Self:
+        """The loss of the samples of all ranks, on every rank: each reduction `across` them.
+
+            loss = (presets.ce_count() + 0.1 * penalties.count_l1()).across("world")
+
+        gives in every process what one process gives for the whole batch; `ranks` and `gradients`
+        are those of `reductions.Mean`. None: the samples here again.
+
+        Raises:
+            TypeError: for a loss of which parts do not add up, as for `parts`.
+        """
+        raise NotImplementedError
+
     def parts(
         self,
         record: shapes.Record | Mapping[str, shapes.Record],
@@ -89,13 +104,44 @@ class _Objective(Checked):
             sum(loss.parts(x, y) for x, y in batches).value()
 
         is what one big batch gives, where a mean of losses is not: batches differ in how many
-        samples, steps and weights they hold. Arguments as for a call.
+        samples, steps and weights they hold. Arguments as for a call; of a loss `across` ranks they
+        are those of the samples here, until `Parts.across` sums them.
 
         Raises:
             TypeError: for a loss of which parts do not add up: it compares the samples of a batch,
                 or gives one number for each.
         """
         return _whole.parts(self, record, target, **options)
+
+    def addends(
+        self,
+        record: shapes.Record | Mapping[str, shapes.Record],
+        target: Array | None = None,
+        **options: Any,
+    ) -> dict[str, Addend]:
+        """What the loss is the sum of: of every term its factor, its value and what it adds.
+
+            terms = loss.addends(record, labels)
+            sum(each.weighted for each in terms.values()).backward()
+            log({name: float(each.value) for name, each in terms.items()})
+
+        The names say the stages, and the layer of a mapping of records; terms that are spelled
+        alike are numbered. All are computed at once, as in a call: the record is opened once, and
+        equal readouts read it once. They are not detached, so that their sum is the loss with its
+        gradient, and may be what a compiled function returns; JAX then sorts them by name.
+        Arguments as for a call.
+
+        >>> import numpy
+        >>> from spikeloss.penalties import rate_target
+        >>> from spikeloss.presets import ce_count
+        >>> loss = ce_count() + 0.5 * rate_target(rate=0.25)
+        >>> terms = loss.addends(numpy.zeros((4, 3, 2)), numpy.array([0, 1, 1]))
+        >>> for name, each in terms.items():
+        ...     print(f"{each.factor} * {each.value:.4f}  {name}")
+        1.0 * 0.6931  CrossEntropy of SumOverTime
+        0.5 * 0.0625  Deviation(value=0.25) of BatchMean(MeanOverTime)
+        """
+        return _whole.addends(self, record, target, **options)
 
     def explain(
         self,
@@ -158,7 +204,8 @@ class Loss(_Objective):
         readout: what the record says, from `spikeloss.readouts`.
         criterion: how far that is from the target, from `spikeloss.criteria`.
         target: how the target is encoded, from `spikeloss.targets`.
-        reduction: how samples become a number, from `spikeloss.reductions`.
+        reduction: how samples become a number, from `spikeloss.reductions`; or "mean", "sum" or
+            "none", which stand for `Mean()`, `Sum()` and `Each()`.
         class_weight: a weight per class, or None: all 1. What it does is the criterion's matter.
         reads: what the record should hold, "spikes", "membrane", "logits" or "either"; a note to
             the reader, which equality leaves out.
@@ -177,12 +224,27 @@ class Loss(_Objective):
     readout: Readout = field(metadata=stage(Readout, "readouts.SumOverTime()"))
     criterion: Criterion = field(metadata=stage(Criterion, "criteria.CrossEntropy()"))
     target: Target = field(default=Given(), metadata=stage(Target, "targets.Given()"))
-    reduction: Reduction = field(default=Mean(), metadata=stage(Reduction, "reductions.Mean()"))
+    reduction: Reduction = field(
+        default=Mean(), metadata=stage(Reduction, "reductions.Mean()", WORDS)
+    )
     class_weight: Sequence[float] | None = field(
         default=None, metadata=optional(weights(each="class"))
     )
     reads: Reads = field(default="either", compare=False, metadata=choice(*get_args(Reads)))
     layers: str | tuple[str, ...] | None = field(default=None, metadata=optional(declared(_layers)))
+
+    if TYPE_CHECKING:  # words become stages
+
+        def __init__(
+            self,
+            readout: Readout,
+            criterion: Criterion,
+            target: Target = ...,
+            reduction: Reduction | Word = ...,
+            class_weight: Sequence[float] | Array | None = None,
+            reads: Reads = "either",
+            layers: str | tuple[str, ...] | None = None,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -254,6 +316,11 @@ class Loss(_Objective):
         """A loss with other parts: `loss.replace(reduction=Each())`."""
         return replace(self, **changes)
 
+    def across(
+        self, ranks: str | tuple[str, ...] | None, *, gradients: Gradients = "averaged"
+    ) -> Self:
+        return self.replace(reduction=self.reduction.of_ranks(ranks, gradients))
+
     @property
     def losses(self) -> tuple[tuple[float, "Loss"], ...]:
         return ((1.0, self),)
@@ -282,6 +349,10 @@ class Total(_Objective):
 
     terms: tuple[tuple[float, Loss], ...] = field(metadata=declared(_terms))
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        same_ranks(self.terms)
+
     def __call__(
         self,
         record: shapes.Record | Mapping[str, shapes.Record],
@@ -308,6 +379,12 @@ class Total(_Objective):
             (factor, term.replace(**(kept if term.criterion.targetless else changes)))
             for factor, term in self.terms
         )
+        return replace(self, terms=tuple(terms))
+
+    def across(
+        self, ranks: str | tuple[str, ...] | None, *, gradients: Gradients = "averaged"
+    ) -> Self:
+        terms = ((factor, x.across(ranks, gradients=gradients)) for factor, x in self.terms)
         return replace(self, terms=tuple(terms))
 
     @property

@@ -7,10 +7,10 @@ stretches of time alike; `Parts` of micro-batches and of processes to those of t
 Means would not, as parts differ in how much they weigh.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from ._backend import added, as_array, begun, namespace
-from ._door import refuse
+from ._backend import Lack, across, added, as_array, begun, checks_values, namespace
+from ._door import choice, group, refuse
 from ._shapes import Array, Steps, Valid
 from ._sums import sum_over_time
 
@@ -106,6 +106,17 @@ def divided(numerator: Array, denominator: Array | None) -> Array:
     return numerator / xp.where(denominator == 0, xp.nan, denominator)
 
 
+class Addend(NamedTuple):
+    """One of the terms that a loss is the sum of: made by `loss.addends`."""
+
+    factor: float
+    """What it is multiplied by."""
+    value: Array
+    """The loss of the term by itself."""
+    weighted: Array
+    """factor times value: what it adds."""
+
+
 class Parts(NamedTuple):
     """What a loss is the quotient of, for each of its terms: made by `loss.parts`.
 
@@ -114,8 +125,7 @@ class Parts(NamedTuple):
 
         sum(loss.parts(x, y) for x, y in batches).value().backward()
 
-    To add them up over processes, sum every array; in JAX `lax.psum(parts, axis)`. They are in
-    float32 or float64, whatever the record is in.
+    They are in float32 or float64, whatever the record is in.
 
     >>> import numpy
     >>> from spikeloss.presets import ce_count
@@ -144,6 +154,37 @@ class Parts(NamedTuple):
     def __radd__(self, zero: Any) -> "Parts":
         begins = isinstance(zero, int) and zero == 0  # as `sum` does
         return self if begins else NotImplemented
+
+    def across(
+        self, ranks: str | tuple[str, ...], *, gradients: Literal["averaged", "summed"] = "averaged"
+    ) -> "Parts":
+        """sum_r parts_r over ranks r, on every rank, by one collective.
+
+        Of parts of any number of micro-batches; `reductions.Mean(across=...)` does it in every call
+        of a loss, and says what `ranks` and `gradients` are.
+
+        Raises:
+            ValueError: where there are no such ranks, or parts of another loss on one of them.
+        """
+        ranks = group("across", ranks)
+        averaged = choice("gradients", gradients, ("averaged", "summed")) == "averaged"
+        given = [*self.numerator, *(each for each in self.denominator if each is not None)]
+        xp, sums = namespace(given[0]), tuple(each is None for each in self.denominator)
+        vector = xp.stack([as_array(each, xp.result_type(*given)) for each in given])
+        found = across(vector, ranks, averaged, sums)
+        if not isinstance(found, Lack):
+            total, alike = found
+            if alike is None or not checks_values(alike):
+                total = total if alike is None else xp.where(alike, total, xp.nan)
+            elif not alike:
+                found = Lack("parts of one loss on all ranks", "others", "Call the same loss.")
+        if isinstance(found, Lack):
+            refuse("across", *found)
+        each = iter(as_array(total[i], x.dtype) for i, x in enumerate(given))
+        return Parts(
+            tuple(next(each) for _ in self.numerator),
+            tuple(None if none else next(each) for none in sums),
+        )
 
     def value(self) -> Array:
         """The loss, 0-d: the sum over the terms of numerator / denominator."""

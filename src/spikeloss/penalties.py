@@ -33,13 +33,13 @@ from .readouts import (
     SumOverTime,
     Weighted,
 )
-from .reductions import Reduction
+from .reductions import Reduction, Word
 
 
 class Options(TypedDict, total=False):
     """What every penalty takes."""
 
-    reduction: Reduction
+    reduction: Reduction | Word
     layers: str | tuple[str, ...] | None
 
 

@@ -21,12 +21,12 @@ time that were read apart, each from a state that knows where it starts, are joi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 from . import _door
 from ._backend import arange, as_array, concrete, is_array, kind, namespace, signature
-from ._engine import NOWHERE, Aim, aimed, evident, finish, reduced, take, with_term
+from ._engine import NOWHERE, Aim, aimed, evident, finish, take, total
 from ._judge import classes, share
 from ._once import once
 from ._open import Form, computed_in, form_of, laid_out, open_events, open_steps
@@ -169,8 +169,7 @@ class Fold:
                 untargeted(loss)
         aim_of = partial(self._aim, {}, None)
         found = finish(plan, state.taken, _end(state), aim_of, self.sample_weight)
-        values = [reduced(term, each) for term, each in zip(plan.terms, found, strict=True)]
-        return as_array(reduce(with_term, values), state.like.dtype)
+        return as_array(total(list(zip(plan.terms, found, strict=True))), state.like.dtype)
 
     def predict(self, state: State) -> Classes:
         """The class that the (main) loss decides for after the steps that have come, (*B)."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from spikeloss._shapes import Array
 
+from ._base import Lack as Lack
 from ._base import Library
 from ._jax import Jax
 from ._numpy import NumPy
@@ -202,6 +203,17 @@ def signature(*given: Any) -> Any:
     return tuple(found)
 
 
+def across(
+    x: Array, names: str | tuple[str, ...], averaged: bool, sums: tuple[bool, ...]
+) -> tuple[Array, Array | None] | Lack:
+    """The sum of a vector over ranks, and whether all mean the same by it; None: they do.
+
+    `averaged`: whether what is derived from it will be averaged over the ranks, or else summed;
+    `sums`: which of the terms that it is of are sums.
+    """
+    return _OF[type(x)].across(x, names, averaged, sums)
+
+
 def select(valid: Array, x: Array, fill: float = 0.0) -> Array:
     """x where it is valid, else that number; `valid` broadcasts against x."""
     return _OF[type(x)].select(valid, x, fill)
@@ -289,6 +301,16 @@ def power(x: Any, exponent: int) -> Any:
 def log_softmax(z: Array) -> Array:
     """z_c - log sum_k exp z_k over the last axis, shifted first, so that nothing overflows."""
     return _OF[type(z)].log_softmax(z)
+
+
+def softmax(z: Array, valid: Array | None = None) -> Array:
+    """e^z_c / sum_k e^z_k over the last axis; 0 for a row that is not valid."""
+    return _OF[type(z)].softmax(z, valid)
+
+
+def exponential(x: Array, shift: Array) -> Array:
+    """e^(x - shift)."""
+    return _OF[type(x)].exponential(x, shift)
 
 
 def as_array(x: Array, dtype: Any) -> Array:

@@ -5,12 +5,20 @@ its namespace, and overrides what it does better, or what the standard has no wo
 derivatives. What stands here is right for every library of the standard, and seldom the fastest.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from spikeloss._shapes import Array
 
 _NEVER = -1e30
 """The log of a probability of 0, with derivatives that infinity would not have."""
+
+
+class Lack(NamedTuple):
+    """Why there is nothing to sum over, in the words of an error."""
+
+    rule: str
+    got: str
+    fix: str
 
 
 class Library:
@@ -134,6 +142,13 @@ class Library:
         """What arrays of one kind have in common, to be hashed; None where `x` may be traced."""
         return tuple(x.shape), x.dtype, self.device(x)
 
+    # Ranks
+
+    def across(
+        self, x: Array, names: str | tuple[str, ...], averaged: bool, sums: tuple[bool, ...]
+    ) -> tuple[Array, Array | None] | Lack:
+        return Lack("an array of PyTorch or JAX", self.article, "Add up loss.parts instead.")
+
     # Masks
 
     def select(self, valid: Array, x: Array, fill: float) -> Array:
@@ -252,6 +267,14 @@ class Library:
         xp = self.xp
         shifted = z - xp.max(z, axis=-1, keepdims=True)
         return shifted - xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
+
+    def softmax(self, z: Array, valid: Array | None) -> Array:
+        if valid is not None:
+            return self.select(valid, self.softmax(self.select(valid, z, 0.0), None), 0.0)
+        return self.xp.exp(self.log_softmax(z))
+
+    def exponential(self, x: Array, shift: Array) -> Array:
+        return self.xp.exp(x - shift)
 
     def surprise(self, z: Array, label: Array, valid: Array | None) -> Array:
         if valid is not None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from spikeloss._shapes import Array
 
+from ._base import Lack
 from ._numpy_like import NumPyLike
 
 
@@ -46,6 +47,29 @@ class Jax(NumPyLike):
     def signature(self, x: Array) -> Any:
         native = isinstance(x, self.jax.Array) and self.concrete(x)
         return (x.shape, x.dtype) if native else None
+
+    def across(
+        self, x: Array, names: str | tuple[str, ...], averaged: bool, sums: tuple[bool, ...]
+    ) -> tuple[Array, Array | None] | Lack:
+        try:
+            total = self.jax.lax.psum(x, names)
+        except NameError:
+            fix = "Call it inside of jax.shard_map, jax.pmap or jax.vmap(axis_name=...)."
+            return Lack("the name of an axis that is mapped here", repr(names), fix)
+        # The transpose of a sum is a sum, of the slopes of all ranks: right for what is averaged.
+        # Where the types of JAX tell apart what varies over an axis, it is no sum, and right.
+        if not averaged and not self._varies(x, names):
+            shared = self.jax.custom_jvp(lambda part, total: total)
+            shared.defjvps(lambda slope, *_: slope, None)
+            total = shared(x, total)
+        return total, None
+
+    def _varies(self, x: Array, names: str | tuple[str, ...]) -> bool:
+        """Whether it is known to be one thing on one device of an axis, and another on others."""
+        kind = getattr(self.jax, "typeof", self.xp.shape)(x)  # where types have no axes yet
+        axes = getattr(kind, "vma", ())  # as it was called before jax 0.10
+        axes = getattr(getattr(kind, "manual_axis_type", None), "varying", axes)
+        return any(name in axes for name in ((names,) if isinstance(names, str) else names))
 
     def spoiled(self, y: Array, label: Array, known: Array) -> Array:
         # A nan that XLA's compiler for the CPU knows it takes for what cannot be, and may leave out

@@ -5,7 +5,7 @@ from typing import Any
 
 from spikeloss._shapes import Array
 
-from ._base import Library
+from ._base import Lack, Library
 
 _SMALL = 50_000  # entries that are computed in less time than a function of torch's takes to call
 _LARGE = 500_000  # entries of a record that no longer fits into a cache
@@ -21,7 +21,7 @@ class Torch(Library):
         import array_api_compat.torch as xp
         import torch
 
-        from . import _torch_functions
+        from . import _torch_functions, _torch_ranks
 
         self.torch: Any = torch
         self.xp = xp
@@ -34,6 +34,7 @@ class Torch(Library):
         }
         self._bits = {torch.float32: torch.int32, torch.float64: torch.int64}
         self.functions: Any = _torch_functions
+        self.ranks: Any = _torch_ranks
         self._no_label = torch.iinfo(torch.int64).min
         self._compiling = torch.compiler.is_compiling
         self._wrapped = torch._C._functorch.is_functorch_wrapped_tensor
@@ -103,6 +104,12 @@ class Torch(Library):
             return None
         return x.shape, x.dtype, x.device, x.layout
 
+    def across(
+        self, x: Array, names: str | tuple[str, ...], averaged: bool, sums: tuple[bool, ...]
+    ) -> tuple[Array, Array | None] | Lack:
+        found: tuple[Array, Array] | Lack = self.ranks.across(x, names, averaged, sums)
+        return found
+
     def select(self, valid: Array, x: Array, fill: float) -> Array:
         known = x.is_cpu and x.dtype in self._bits and self.concrete(x) and self.concrete(valid)
         if not known:
@@ -136,7 +143,9 @@ class Torch(Library):
         return x.sum(0)
 
     def count_true(self, mask: Array) -> Array:
-        return mask.sum(0, dtype=self.torch.int32).long()  # int32 takes half the time
+        # A sum makes a copy in its dtype first: the smaller, the less time and memory that takes.
+        short = len(mask) <= self.torch.iinfo(self.torch.int16).max
+        return mask.sum(0, dtype=self.torch.int16 if short else self.torch.int32).long()
 
     def carried(self, value: Array, rest: Array, x: Array) -> tuple[Array, Array]:
         if not self._widens(x):
@@ -185,6 +194,17 @@ class Torch(Library):
             return self._transposed_log_softmax(z).movedim(0, -1)
         return self.torch.log_softmax(z, -1)
 
+    def softmax(self, z: Array, valid: Array | None) -> Array:
+        if not self._derived(z, *(() if valid is None else (valid,))):
+            return super().softmax(z, valid)
+        if not self._narrow(z):
+            return self.functions.Softmax.apply(z, valid, -1)
+        valid = None if valid is None else valid.movedim(-1, 0)
+        return self.functions.Softmax.apply(z.movedim(-1, 0), valid, 0).movedim(0, -1)
+
+    def exponential(self, x: Array, shift: Array) -> Array:
+        return (x - shift).exp_()
+
     def _narrow(self, z: Array) -> bool:
         """Whether torch's softmax over the last axis takes its scalar path, as it does for rows
         shorter than a vector register: a transposition costs less."""
@@ -199,8 +219,9 @@ class Torch(Library):
         return x if x.dtype == dtype else x.to(dtype)
 
     def running_sum(self, x: Array) -> Array:
-        # Not the compatibility layer's, which warns under torch.compile.
-        return self.torch.cumsum(x, 0)
+        # Not the compatibility layer's, which warns under torch.compile. Whole numbers would
+        # otherwise be added up in int64, twice the memory of int32.
+        return self.torch.cumsum(x, 0, dtype=x.dtype)
 
     def index(self, label: Array) -> Array:
         if label.dtype != self.torch.uint64:

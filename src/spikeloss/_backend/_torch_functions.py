@@ -102,6 +102,32 @@ def _of_log_softmax(
     return given - log_p.exp() * given.sum(axis, keepdim=True)
 
 
+class Softmax(torch.autograd.Function):
+    """softmax(z) along an axis of classes, and 0 in a row that is not valid.
+
+    In the memory of one array each way: the backward of `torch.softmax` copies a slope that is the
+    same for all steps, that of its logarithm makes one array more.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Array, valid: Array | None, axis: int) -> Array:
+        p = torch.log_softmax(z.contiguous(), axis).exp_()
+        p = p if valid is None else keep(p, valid)
+        ctx.save_for_backward(p, valid)
+        ctx.axis = axis
+        return p
+
+    @staticmethod
+    def backward(ctx: Any, slope: Array) -> tuple[Array, None, None]:
+        p, valid = ctx.saved_tensors
+        given = slope * p
+        if _batched(slope) or torch.is_grad_enabled():
+            given = given if valid is None else torch.where(valid, given, 0.0)
+            return given - p * given.sum(ctx.axis, keepdim=True), None, None
+        given = given if valid is None else keep(given, valid)
+        return given.addcmul_(p, given.sum(ctx.axis, keepdim=True), value=-1), None, None
+
+
 class Squares(torch.autograd.Function):
     """(z - y)^2, and 0 where it is not valid, in the memory of one array each way."""
 

@@ -6,6 +6,7 @@ with one caller stands beside it.
 """
 
 from ._array import array, beside_record, precision, real_kind
+from ._functions import function, named, returned, written_for
 from ._layout import (
     Axes,
     fitting_mask,
@@ -24,6 +25,7 @@ from ._names import LAYOUT, blamed, keywords, known, made_of
 from ._options import (
     choice,
     flag,
+    group,
     integer,
     integers,
     neuron_weights,
@@ -70,6 +72,8 @@ __all__ = [
     "fit_numbers",
     "fitting_mask",
     "flag",
+    "function",
+    "group",
     "held_lengths",
     "imitated",
     "integer",
@@ -81,6 +85,7 @@ __all__ = [
     "like_record",
     "made_of",
     "moved",
+    "named",
     "neuron_weights",
     "no_labels",
     "no_mask",
@@ -94,6 +99,7 @@ __all__ = [
     "precision",
     "real_kind",
     "refuse",
+    "returned",
     "said",
     "sample_weights",
     "shape_of",
@@ -105,4 +111,5 @@ __all__ = [
     "undecided",
     "usual_axes",
     "weights_option",
+    "written_for",
 ]

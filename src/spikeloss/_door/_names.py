@@ -51,6 +51,8 @@ def blamed(build: Callable[..., Any], options: Mapping[str, Any], refusal: Excep
     lead, _, rest = text.partition(": expected ")
     rule, _, rest = rest.partition(", got ")
     got, _, fix = rest.rpartition(". ")
+    if not got:  # no error of a stage
+        raise refusal
     theirs = lead.partition("[")[0]
     for name, value in options.items():
         if f"{name}=" not in rule and _refusal(build, name, value) == text:

@@ -2,8 +2,9 @@
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
 
@@ -65,29 +66,38 @@ def choice(argument: str, value: Any, names: Sequence[str | int]) -> Any:
     refuse(argument, listed, said(value), f"Write {argument}={names[0]!r}.")
 
 
-_REDUCTIONS = {
-    "mean": "reductions.Mean()",
-    "sum": "reductions.Sum()",
-    "none": "reductions.Each()",
-}
-
-
-def stage(argument: str, value: Any, base: type, example: str) -> Any:
-    """An instance of a kind of stage."""
+def stage(
+    argument: str, value: Any, base: type, example: str, words: Mapping[str, Any] | None = None
+) -> Any:
+    """An instance of a kind of stage, or what one of the words stands for."""
     if isinstance(value, base):
         return value
+    words = words or {}
+    if isinstance(value, str) and value in words:
+        return words[value]
+    near = get_close_matches(value, words, 1) if isinstance(value, str) else []
     fix = f"Choose one from spikeloss.{example.partition('.')[0]}."
-    if isinstance(value, type) and issubclass(value, base):
+    if near:
+        fix = f"Write {argument}={near[0]!r}."
+    elif isinstance(value, type) and issubclass(value, base):
         fix = f"Make one, as in {example}."
-    elif argument == "reduction" and isinstance(value, str) and value in _REDUCTIONS:
-        fix = f"Write reduction={_REDUCTIONS[value]}."
-    rule = f"a {base.__name__.lower()} such as {example}"
+    kind = f"a {base.__name__.lower()} such as {example}"
+    rule = f"{', '.join(map(repr, words))} or {kind}" if words else kind
     refuse(argument, rule, said(value), fix, TypeError)
 
 
 def plain(value: Any) -> Any:
     """An array that has values as nested lists of numbers, anything else as it is."""
     return listed(unwrap(value)) if is_array(value) and concrete(value) else value
+
+
+def group(argument: str, value: Any) -> str | tuple[str, ...]:
+    """The name of a group of processes or of an axis, or several."""
+    names = (value,) if isinstance(value, str) else value
+    if isinstance(names, (tuple, list)) and names and all(isinstance(x, str) for x in names):
+        return value if isinstance(value, str) else tuple(value)
+    rule, fix = "the name of a group of processes or of an axis", f"Write {argument}='world'."
+    refuse(argument, rule, said(value), fix, TypeError)
 
 
 def numbers(argument: str, value: Any) -> tuple[float, ...]:

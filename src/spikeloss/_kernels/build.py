@@ -18,7 +18,6 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 CORE = HERE / "core"
-NAME = "libspikeloss" + {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 
 FLAGS = ("-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden")
 VARIANTS = {
@@ -37,15 +36,36 @@ class CannotBuildError(RuntimeError):
     """There is no core, and why."""
 
 
-def built() -> Path:
-    """Where the library is, if it is."""
-    return HERE / NAME
+def target() -> str:
+    """The platform that is compiled for, as `sysconfig` names it; it may not be the one at hand."""
+    name = sysconfig.get_platform()
+    if not name.endswith("-universal2"):
+        return name
+    # A Python for both kinds of Mac: the library is for one, of which arm64 begins with 11.0.
+    version, kind = name.split("-")[1], platform.machine()
+    return f"macosx-{'11.0' if kind == 'arm64' and version.startswith('10.') else version}-{kind}"
+
+
+def system() -> str:
+    """The system that is compiled for."""
+    name = target()
+    return "windows" if name.startswith(("win", "mingw")) else name.partition("-")[0]
 
 
 def machine() -> str:
-    """The kind of machine that is compiled for."""
-    name = platform.machine().lower()
-    return {"amd64": "x86_64", "arm64": "aarch64"}.get(name, name)
+    """The kind of machine that is compiled for: of VARIANTS, or another."""
+    name = target().replace("amd64", "x86_64").replace("arm64", "aarch64")
+    return next((kind for kind in VARIANTS if kind in name), "another")
+
+
+def filename() -> str:
+    """The name of the library."""
+    return "libspikeloss" + {"macosx": ".dylib", "windows": ".dll"}.get(system(), ".so")
+
+
+def built() -> Path:
+    """Where the library is, if it is."""
+    return HERE / filename()
 
 
 def compiler() -> list[str]:
@@ -53,24 +73,34 @@ def compiler() -> list[str]:
     chosen = os.environ.get("CC")
     if chosen:
         return shlex.split(chosen, posix=os.name != "nt")
-    for name in ("cc", "gcc", "clang"):
+    # GCC for Windows may take for aligned what lies on a stack that is not.
+    names = ("clang", "cc", "gcc") if system() == "windows" else ("cc", "gcc", "clang")
+    for name in names:
         if shutil.which(name):
             return [name]
     raise CannotBuildError("no C compiler: neither cc, gcc nor clang")
 
 
-def build(target: Path | None = None, extra: Iterable[str] = ()) -> Path:
+def _oldest() -> dict[str, str]:
+    """For which macOS the compiler works: that of the tag, unless the environment says it."""
+    return {"MACOSX_DEPLOYMENT_TARGET": target().split("-")[1]} if system() == "macosx" else {}
+
+
+def build(path: Path | None = None, extra: Iterable[str] = ()) -> Path:
     """Compile the core into one shared library.
 
     Args:
-        target: where it goes; None: beside this file, where it is looked for.
+        path: where it goes; None: beside this file, where it is looked for.
         extra: further options of the compiler, as those of a sanitizer.
 
     Raises:
         CannotBuildError: and what the compiler said.
     """
-    target, extra = built() if target is None else target, list(extra)
-    cc, flags = compiler(), [*FLAGS, *([] if sys.platform == "win32" else ["-fPIC"])]
+    path, extra = built() if path is None else path, list(extra)
+    cc, windows = compiler(), system() == "windows"
+    if system() == "macosx":
+        cc += shlex.split(os.environ.get("ARCHFLAGS", ""))
+    flags = FLAGS if windows else (*FLAGS, "-fPIC")
     variants = VARIANTS.get(machine(), {"baseline": ""})
     with tempfile.TemporaryDirectory() as room:
         jobs = {
@@ -81,16 +111,16 @@ def build(target: Path | None = None, extra: Iterable[str] = ()) -> Path:
         jobs |= {Path(room, f"{name}.o"): [f"{name}.c"] for name in ("run", "pool", "xla")}
         compiling = [*cc, *flags, *extra]
         _run([
-            [*compiling, *how[:-1], "-o", str(path), "-c", how[-1]] for path, how in jobs.items()
+            [*compiling, *how[:-1], "-o", str(part), "-c", how[-1]] for part, how in jobs.items()
         ])  # fmt: skip
-        library = Path(room, NAME)
-        threads = [] if sys.platform == "win32" else ["-pthread", "-lm"]
-        _run([[*cc, "-shared", *extra, *map(str, jobs), "-o", str(library), *threads]])
+        library = Path(room, filename())
+        libraries = ["-static-libgcc"] if windows else ["-pthread", "-lm"]
+        _run([[*cc, "-shared", *extra, *map(str, jobs), "-o", str(library), *libraries]])
         # In one step, so that a process that has the old one loaded keeps it.
-        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
         shutil.copy(library, beside)
-        os.replace(beside, target)
-    return target
+        os.replace(beside, path)
+    return path
 
 
 def _run(commands: list[list[str]]) -> None:
@@ -106,7 +136,12 @@ def _ran(command: list[str]) -> str | None:
     """The last of what a command that failed said."""
     try:
         done = subprocess.run(
-            command, cwd=CORE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=CORE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=_oldest() | os.environ,
         )
     except OSError as error:
         return str(error)
@@ -115,7 +150,7 @@ def _ran(command: list[str]) -> str | None:
 
 def tag() -> str:
     """The tag of a wheel that holds the library: any Python 3, this platform."""
-    return f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+    return f"py3-none-{target().replace('-', '_').replace('.', '_')}"
 
 
 if __name__ == "__main__":

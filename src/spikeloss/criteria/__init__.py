@@ -6,6 +6,7 @@ target, w_c a class weight (1 without). Elements come multiplied by their weight
 
 from ._base import Criterion, Weighed, of_label
 from ._classes import CrossEntropy, Distillation, Focal, Margin, RateNLL
+from ._functions import OfFunction, of
 from ._penalties import Bounds, Deviation, Penalty, Quantised
 from ._sequences import CTC, Similarity
 from ._times import EarlySpike, RelativeTime, TimeProximity
@@ -23,6 +24,7 @@ __all__ = [
     "Focal",
     "Level",
     "Margin",
+    "OfFunction",
     "Penalty",
     "PoissonNLL",
     "Quantised",
@@ -33,6 +35,7 @@ __all__ = [
     "Tempotron",
     "TimeProximity",
     "Weighed",
+    "of",
     "of_label",
 ]
 

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from spikeloss._door._words import cut
+
 from .errors import InputError
 from .objectives import Objective
 
@@ -40,7 +42,8 @@ class Activity(NamedTuple):
         shapes = {name: tuple(getattr(x, "shape", ())) for name, x in records.items()}
         known = records.keys() & {OUTPUT, MEMBRANE}
         if not known or any(len(shape) != 3 for shape in shapes.values()):
-            got = ", ".join(f"{name} of shape {shape}" for name, shape in shapes.items())
+            each = {shape: [n for n in shapes if shapes[n] == shape] for shape in shapes.values()}
+            got = ", ".join(f"{', '.join(n)} of shape {shape}" for shape, n in each.items())
             fix = "Stack what the steps give, time first."
             raise InputError("--model", f"a network that gives {PROTOCOL}", got or "nothing", fix)
         return cls(records)
@@ -93,7 +96,6 @@ def records_of(activity: Activity, objective: Objective) -> Any:
         return activity.record(objective.reads)
     for name in objective.layers:
         if name not in activity.records:
-            rule = f"a network that gives {name}, as the objective reads it"
-            fix = "Name other layers=, or give it."
-            raise InputError("--model", rule, ", ".join(activity.records), fix)
+            rule = f"layers of the network: {', '.join(activity.records)}"
+            raise InputError("objective", rule, cut(repr(name)), "Name others with layers=.")
     return {name: activity.records[name] for name in objective.layers}

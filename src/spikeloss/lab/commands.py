@@ -22,7 +22,7 @@ from .errors import InputError, TrainingError, printable
 from .files import check_writable, create, dumps
 from .limits import MEMORY, SMALLER, check_memory
 from .objectives import Objective, defaults, find
-from .recipe import Comparison, Recipe, load_recipe, recipe_from
+from .recipe import Comparison, Recipe, leads, load_recipe, machines_from, recipe_from
 from .recording import read
 from .store import Folder
 
@@ -158,13 +158,19 @@ def score_(
 
 
 @app.command()
+@options.takes_machines
 @options.takes_recipe
 def train(
     objective: Annotated[str, typer.Option("--objective", metavar="NAME", help="What to train.")],
     given: dict[str, Any],
+    where: dict[str, Any],
     seed: options.Seed = 0,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Save the result as JSON.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option("--checkpoint", metavar="FILE", help="Keep each epoch, and go on from there."),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -172,13 +178,16 @@ def train(
     _need_lab("train")
     if out is not None:
         _check_new(out)
-    recipe = recipe_from(given)
+    recipe, machines = recipe_from(given), machines_from(where)
     (chosen,) = _chosen([objective], recipe)
     _check([chosen], recipe)
     from .training import fit
 
     watch = console.epochs_on(sys.stderr if as_json else sys.stdout, recipe.epochs)
-    run = fit(recipe, chosen, seed, watch=watch)
+    known: Any = {"watch": watch, "checkpoint": checkpoint, "machines": machines}
+    run = fit(recipe, chosen, seed, **known)
+    if not leads():
+        return
     result = {"recipe": asdict(recipe), **about(recipe.data, recipe.library), "run": run.as_dict()}
     if as_json:
         _print_json(result)

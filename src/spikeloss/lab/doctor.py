@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from spikeloss._choice import kernels, mode, state
 
+from . import plugins
 from .environment import machine, version_of
 
 PACKAGES = (
@@ -27,6 +28,7 @@ def facts() -> dict[str, str]:
     found |= {name: version_of(name) for name in PACKAGES}
     found |= {name: os.environ.get(name, "not set") for name in SWITCHES}
     found["kernels"] = "off" if mode() == "off" else state()
+    found |= {f"plug-in {each.name}": each.why_not or each.where for each in plugins.plugins()}
     return found | _libraries()
 
 

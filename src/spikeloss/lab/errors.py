@@ -12,6 +12,10 @@ class TrainingError(Exception):
     """A training that stopped although its input was right."""
 
 
+class ProcessLostError(Exception):
+    """Another process of a training is gone."""
+
+
 def printable(text: str) -> str:
     """Text in one line that a terminal shows and does not obey: escape codes are spelled out."""
     words = " ".join(text.split())

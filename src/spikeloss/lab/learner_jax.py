@@ -29,7 +29,7 @@ from .devices_jax import Devices, integers
 from .errors import InputError
 from .network_jax import Network, built
 from .objectives import Objective
-from .recipe import Recipe
+from .recipe import Machines, Recipe
 from .rehearsal import placed_on, rehearsed
 from .runs import Epoch
 
@@ -57,15 +57,16 @@ class Learner:
         data: Dataset,
         seed: int,
         criterion: Criterion | None = None,
+        machines: Machines | None = None,
     ) -> None:
         self.recipe, self.data, self.seed, self.spelled = recipe, data, seed, objective
-        self.criterion = criterion
+        self.criterion, self.machines = criterion, machines or Machines()
 
     def __enter__(self) -> Self:
         recipe, data = self.recipe, self.data
         with ExitStack() as stack:
             stack.enter_context(jax.enable_x64(recipe.precision == "64-true"))
-            self.devices = Devices(recipe)
+            self.devices = Devices(self.machines)
             self.network = built(recipe, data.train.features, data.classes)
             weights = self.network.init(jax.random.key(self.seed))
             self.shapes = tried(self.network, weights, recipe, data.train)
@@ -82,11 +83,15 @@ class Learner:
     def __exit__(self, *error: Any) -> None:
         self.context.close()
 
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that says and keeps what there is."""
+        return bool(jax.process_index() == 0)
+
     def save(self, path: Path, curve: list[Epoch]) -> None:
-        """Keep the training as it is after an epoch; of several processes the first one does."""
-        if jax.process_index() == 0:
-            file = Checkpoint(path, self.recipe, self.spelled, self.seed)
-            file.save(_named(self.state), curve, pack)
+        """Keep the training as it is after an epoch."""
+        file = Checkpoint(path, self.recipe, self.spelled, self.seed)
+        file.save(_named(self.state), curve, pack)
 
     def restore(self, path: Path) -> list[Epoch]:
         """Go back to the last epoch that was kept, and say which there were."""
@@ -247,7 +252,6 @@ def tried(network: Network, weights: Any, recipe: Recipe, split: Split, count: i
 def rehearse(recipe: Recipe, objective: Objective, data: Dataset) -> None:
     """As `spikeloss.lab.training.rehearse`."""
     with jax.enable_x64(recipe.precision == "64-true"):
-        Devices(recipe)
         network = built(recipe, data.train.features, data.classes)
         weights = network.init(jax.random.key(0))
         shapes = tried(network, weights, recipe, data.train, 2)

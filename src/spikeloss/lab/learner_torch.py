@@ -4,7 +4,10 @@ A learner of any library does what `spikeloss.lab.training` asks: `epoch`, `resp
 `restore`.
 """
 
+import logging
+import re
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
 from safetensors.torch import save as pack
 from torch import Tensor, nn
 
@@ -22,10 +26,10 @@ from spikeloss.parts import Parts
 from .activity import Activity, joined, records_of
 from .checkpoint import Checkpoint
 from .data import Batch, Dataset, Split
-from .errors import InputError
+from .errors import InputError, ProcessLostError
 from .network import built
 from .objectives import Objective
-from .recipe import Recipe
+from .recipe import Machines, Recipe
 from .rehearsal import placed_on, rehearsed
 from .runs import Epoch
 from .state_torch import put_back, tensors_of
@@ -47,22 +51,28 @@ class Learner:
         data: Dataset,
         seed: int,
         criterion: Criterion | None = None,
+        machines: Machines | None = None,
     ) -> None:
         self.recipe, self.data, self.seed, self.spelled = recipe, data, seed, objective
-        self.criterion = criterion
+        self.criterion, self.machines = criterion, machines or Machines()
 
     def __enter__(self) -> Self:
-        self.context = _reproducible(self.seed)
-        self.context.__enter__()
         recipe, data = self.recipe, self.data
+        self.fabric = _fabric(self.machines, recipe)
+        self.context = _reproducible(self.seed, recipe.precision == "64-true")
+        self.context.__enter__()
         network = built(recipe, data.train.features, data.classes)
         optimiser = _optimiser(recipe, network)
         self.shapes = tried(network, recipe, data.train)
         self.objective = placed_on(self.shapes, recipe, self.spelled, data)
         self.plain = network, optimiser
-        self.fabric = Fabric(accelerator="cpu", devices=1, precision=recipe.precision)  # type: ignore[arg-type]
         self.network, self.optimiser = self.fabric.setup(network, optimiser)
         return self
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that says and keeps what there is."""
+        return self.fabric.is_global_zero
 
     def __exit__(self, *error: Any) -> None:
         self.context.__exit__(*error)
@@ -87,30 +97,50 @@ class Learner:
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.learning_rate * recipe.decay**number
         total, inside, start = 0.0, 0.0, time.process_time()
-        for index in torch.split(torch.randperm(len(split)), recipe.batch_size):
-            self.optimiser.zero_grad()
-            loss, micro = 0.0, min(recipe.accumulate, len(index))
-            whole = None if micro == 1 else self._weights(split.take(index.numpy()))
-            for part in torch.tensor_split(index, micro):
-                value, seconds = self._backward(split.take(part.numpy()), whole)
-                loss, inside = loss + value, inside + seconds
-            if recipe.clip is not None:
-                self.fabric.clip_gradients(self.network, self.optimiser, max_norm=recipe.clip)
-            self.optimiser.step()
-            total += loss * len(index)
+        with _others(self.fabric.world_size):
+            for index in torch.split(torch.randperm(len(split)), recipe.batch_size):
+                self.optimiser.zero_grad()
+                loss, seconds = self._batch(index)
+                if recipe.clip is not None:
+                    self.fabric.clip_gradients(self.network, self.optimiser, max_norm=recipe.clip)
+                self.optimiser.step()
+                total, inside = total + loss * len(index), inside + seconds
+            if self.fabric.world_size > 1:
+                whole: Any = self.fabric.all_reduce(
+                    torch.tensor(total, dtype=torch.float64), reduce_op="sum"
+                )
+                total = whole.item()
         return total / len(split), time.process_time() - start, inside
+
+    def _batch(self, index: Tensor) -> tuple[float, float]:
+        """The gradient of the loss of a batch, of which every process has a part, in parts."""
+        ranks, split = self.fabric.world_size, self.data.train
+        own = torch.tensor_split(index, ranks)[self.fabric.global_rank]
+        parts = torch.tensor_split(own, max(1, min(self.recipe.accumulate, len(own))))
+        whole = None
+        if len(parts) > 1 or ranks > 1:
+            whole = self._weights(split.take(own.numpy()))
+        loss, inside = 0.0, 0.0
+        for i, part in enumerate(parts):
+            # A process without samples takes one that does not count, as all have to go along.
+            counts, part = len(part) > 0, part if len(part) else index[:1]
+            with self.fabric.no_backward_sync(self.network, enabled=i < len(parts) - 1):
+                value, seconds = self._backward(split.take(part.numpy()), whole, counts)
+            loss, inside = loss + value, inside + seconds
+        return loss, inside
 
     def _weights(self, batch: Batch) -> Parts:
         """What the loss of a batch is divided by, which does not depend on what a network does."""
-        labels, lengths = _tensors(batch)[1:]
+        labels, lengths = self._tensors(batch)[1:]
         count = len(batch.labels)
         blank = self.shapes.map(lambda x: x.new_zeros(()).expand(x.shape[0], count, x.shape[2]))
         records = records_of(blank, self.objective)
-        return self.objective.loss.parts(records, labels, lengths=lengths)
+        parts = self.objective.loss.parts(records, labels, lengths=lengths)
+        return parts if self.fabric.world_size == 1 else parts.across("world", gradients="summed")
 
-    def _backward(self, batch: Batch, whole: Parts | None) -> tuple[float, float]:
+    def _backward(self, batch: Batch, whole: Parts | None, counts: bool) -> tuple[float, float]:
         """The gradient of the loss of a batch, or of its part in the `whole` of a larger one."""
-        inputs, labels, lengths = _tensors(batch)
+        inputs, labels, lengths = self._tensors(batch)
         records = records_of(self._activity(inputs), self.objective)
         outputs = list(records.values()) if isinstance(records, dict) else [records]
         before = time.process_time()
@@ -121,10 +151,20 @@ class Learner:
             loss = self.criterion(records, labels, lengths)
         else:
             loss = self.objective.loss(records, labels, lengths=lengths)
-        gradients = torch.autograd.grad(loss, outputs)
+        loss = loss if counts else 0 * loss
+        # The gradients of processes are averaged; those of parts of a sum are to be added up.
+        ranks = self.fabric.world_size
+        gradients = torch.autograd.grad(loss if ranks == 1 else ranks * loss, outputs)
         inside = time.process_time() - before
         torch.autograd.backward(outputs, gradients)
         return loss.item(), inside
+
+    def _tensors(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        inputs, labels = torch.from_numpy(batch.inputs), torch.from_numpy(batch.labels)
+        lengths = None if batch.lengths is None else torch.from_numpy(batch.lengths)
+        device = self.fabric.device
+        moved = None if lengths is None else lengths.to(device)
+        return inputs.to(device), labels.to(device), moved
 
     def _activity(self, inputs: Tensor) -> Activity:
         return Activity(self.network(_cast(inputs, self.recipe)))
@@ -134,15 +174,38 @@ class Learner:
         """What the network does with every sample, in chunks that fit into memory: NumPy."""
         parts = []
         for index in np.array_split(np.arange(len(split)), -(-len(split) // CHUNK)):
-            inputs = torch.from_numpy(split.take(index).inputs)
-            parts.append(self._activity(inputs).map(lambda x: x.float().numpy()))
+            inputs = self._tensors(split.take(index))[0]
+            parts.append(self._activity(inputs).map(lambda x: x.float().cpu().numpy()))
         return joined(parts)
 
 
-def _tensors(batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
-    inputs, labels, lengths = batch
-    lengths = None if lengths is None else torch.from_numpy(lengths)
-    return torch.from_numpy(inputs), torch.from_numpy(labels), lengths
+def _fabric(machines: Machines, recipe: Recipe) -> Fabric:
+    """Processes and devices, each process started."""
+    known: Any = {"precision": recipe.precision, "num_nodes": machines.num_nodes}
+    with warnings.catch_warnings(action="ignore"):  # of how many threads a process might have
+        fabric = Fabric(
+            accelerator=machines.accelerator,
+            devices=machines.devices,
+            # Buffers of neurons are their state, which is of the samples of a process.
+            strategy=DDPStrategy(broadcast_buffers=False) if machines.ranks > 1 else "auto",
+            **known,
+        )
+        if machines.ranks > 1:
+            logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+            fabric.launch()
+    return fabric
+
+
+@contextmanager
+def _others(ranks: int) -> Iterator[None]:
+    """What a collective says in here is that another process is gone."""
+    try:
+        yield
+    except RuntimeError as wrong:
+        words = str(wrong)
+        if ranks == 1 or not re.search(r"gloo|nccl|connection|socket|distributed", words, re.I):
+            raise
+        raise ProcessLostError(cut(words)) from wrong
 
 
 def _cast(inputs: Tensor, recipe: Recipe) -> Tensor:
@@ -174,7 +237,8 @@ def rehearse(recipe: Recipe, objective: Objective, data: Dataset) -> None:
 
     def found(activity: Activity, labels: Any, lengths: Any) -> list[Any]:
         activity = activity.map(lambda x: torch.from_numpy(x).requires_grad_())
-        _, labels, lengths = _tensors(Batch(labels, labels, lengths))
+        labels = torch.from_numpy(labels)
+        lengths = None if lengths is None else torch.from_numpy(lengths)
         records = records_of(activity, placed)
         outputs = list(records.values()) if isinstance(records, dict) else [records]
         loss = placed.loss(records, labels, lengths=lengths)
@@ -186,16 +250,22 @@ def rehearse(recipe: Recipe, objective: Objective, data: Dataset) -> None:
 
 
 @contextmanager
-def _reproducible(seed: int) -> Iterator[None]:
-    """One thread and a seeded generator; both as before afterwards."""
-    threads = torch.get_num_threads()
+def _reproducible(seed: int, double: bool = False) -> Iterator[None]:
+    """One thread and a seeded generator; all as before afterwards.
+
+    `double`: numbers are float64 unless told, as Fabric gives records in what is usual.
+    """
+    threads, usual = torch.get_num_threads(), torch.get_default_dtype()
     torch.set_num_threads(1)
+    if double:
+        torch.set_default_dtype(torch.float64)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             yield
     finally:
         torch.set_num_threads(threads)
+        torch.set_default_dtype(usual)
 
 
 OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
@@ -203,8 +273,4 @@ OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch
 
 def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
     """The optimiser of a recipe."""
-    weights = list(network.parameters())
-    if not weights:
-        fix = "Register its layers as attributes, or in a ModuleList."
-        raise InputError("--model", "a network with parameters", "none", fix)
-    return OPTIMISERS[recipe.optimiser](weights, lr=recipe.learning_rate)  # type: ignore[no-any-return]
+    return OPTIMISERS[recipe.optimiser](network.parameters(), lr=recipe.learning_rate)  # type: ignore[no-any-return]

@@ -35,13 +35,15 @@ def check_memory(recipe: Recipe, workers: int) -> None:
 
 
 def _least(recipe: Recipe) -> int:
-    """Bytes that one training takes at least."""
-    data = load(recipe.of_data())
-    features, tested = data.test.features, len(data.test)
-    batch = min(recipe.batch_size, len(data.train))
-    weights: int = recipe.hidden * (features + data.classes)
-    activity = recipe.steps * (recipe.hidden + 2 * data.classes) * max(8 * batch, 3 * tested)
-    return 4 * (4 * weights + activity)
+    """Bytes that one training takes at least; of a network of the user's 0, as it is unknown."""
+    if ":" in recipe.model:
+        return 0
+    data, hidden, layers = load(recipe.of_data()), recipe.hidden, recipe.layers
+    outputs, samples = data.classes * recipe.population, min(recipe.batch_size, len(data.train))
+    between = layers - 1 + (layers if recipe.recurrent else 0)
+    weights = hidden * (data.train.features + between * hidden + outputs)
+    neurons = recipe.steps * (hidden * layers + 2 * outputs)
+    return 4 * (4 * weights + neurons * max(8 * samples, 3 * len(data.test)))
 
 
 def size(number: int) -> str:

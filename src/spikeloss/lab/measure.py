@@ -61,12 +61,13 @@ def _rate(layers: list[Numbers], lengths: Numbers | None) -> float | None:
     """Spikes per neuron and valid step, of all neurons alike; None without any."""
     if not layers:
         return None
-    neurons = sum(layer.shape[-1] for layer in layers)
-    return sum(firing_rate(x, lengths) * x.shape[-1] for x in layers) / neurons
+    neurons = [layer.shape[-1] for layer in layers]
+    rates = [firing_rate(layer, lengths) for layer in layers]
+    return float(np.average(rates, weights=neurons))
 
 
 def _mean(steps: Numbers) -> float | None:
-    return float(np.mean(steps, dtype=float)) if steps.size else None
+    return float(steps.mean()) if steps.size else None
 
 
 def _confusion(labels: Numbers, decided: Numbers, classes: int) -> Any:

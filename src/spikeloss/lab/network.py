@@ -38,6 +38,9 @@ def built(recipe: Recipe, features: int, classes: int) -> nn.Module:
     if not isinstance(network, nn.Module):
         rule, got = "a factory that gives a torch.nn.Module", type(network).__name__
         raise InputError("--model", rule, got, "Return the module, not its class.")
+    if not any(True for _ in network.parameters()):
+        fix = "Register its layers as attributes, or in a ModuleList."
+        raise InputError("--model", "a network with parameters", "none", fix)
     return Whole(network, recipe.steps)
 
 

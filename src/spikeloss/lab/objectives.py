@@ -1,14 +1,17 @@
 """Objectives as the command line spells them.
 
 `mse_count`, or with options `mse_count(on=0.8, off=0.2)`, or a sum with other objectives and with
-penalties, `ce_count + 0.1*rate_bounds(upper=0.2)`.
+penalties, `ce_count + 0.1*rate_bounds(upper=0.2)`. A term may be of the user's own code,
+`my.losses:late(tau=2.0)`, or of a plug-in.
 """
 
 import ast
 import difflib
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,10 +22,13 @@ from spikeloss.loss import Loss, Total
 from spikeloss.presets import Preset, catalogue
 from spikeloss.readouts import Population
 
+from . import plugins
 from .errors import InputError
+from .imports import imported, names_code
+from .own import own_preset
 
 TERM = re.compile(
-    r"(?:([-+.\deE]++)\s*+\*)?\s*+([\w-]++)\s*+(\(.*\))?", re.DOTALL | re.ASCII
+    r"(?:([-+.\deE]++)\s*+\*)?\s*+([\w-]++(?:[.:][\w-]++)*+)\s*+(\(.*\))?", re.DOTALL | re.ASCII
 )  # possessive, so that the time grows with the length and no faster
 LONGEST = 10_000
 """Characters of an objective."""
@@ -108,19 +114,25 @@ def _grouped(readout: Any) -> bool:
     return readout is not None
 
 
-def find(text: str) -> Objective:
-    """The objective that `text` spells."""
+def find(text: str, *, code: bool = True) -> Objective:
+    """The objective that `text` spells.
+
+    `code`: whether it may name code of the user's own, which is then imported and run. Not where
+    the text is from a file that somebody else may have written.
+    """
     _check_length(text)
-    parts = [_part(part.strip(), text) for part in _split(text)]
+    parts = [_part(part.strip(), text, code) for part in _split(text)]
     spelling = " + ".join(spelling for spelling, _, _ in parts)
     _check_length(spelling)
     _, first, alone = parts[0]
     if len(parts) == 1 and isinstance(alone, Loss):
         return Objective(spelling, first, alone)
     placed = (
-        _placed(by, term, preset) for _, preset, loss in parts for by, term in (1 * loss).terms
+        _placed(by, term, preset.reads, penalty=_penalty(loss))
+        for _, preset, loss in parts
+        for by, term in (1 * loss).terms
     )
-    decides = (preset for _, preset, _ in parts if preset.name in catalogue())
+    decides = (preset for _, preset, loss in parts if not _penalty(loss))
     return Objective(spelling, next(decides, first), Total(tuple(placed)))
 
 
@@ -130,12 +142,17 @@ def _check_length(text: str) -> None:
         raise InputError("objective", rule, f"{len(text)} of them", fix)
 
 
-def _placed(factor: float, term: Loss, preset: Preset) -> tuple[float, Loss]:
+def _penalty(loss: Loss | Total) -> bool:
+    """Whether it is a penalty alone."""
+    return loss.main.criterion.targetless
+
+
+def _placed(factor: float, term: Loss, reads: str, *, penalty: bool) -> tuple[float, Loss]:
     """A term of a sum, with the layers of the network that it reads: those of an objective its
     output; of a penalty all that hold what it reads, unless it names some.
     """
-    layers: str | tuple[str, ...] = MEMBRANE if preset.reads == "membrane" else OUTPUT
-    if layers == OUTPUT and preset.name in penalties.catalogue():
+    layers: str | tuple[str, ...] = MEMBRANE if reads == "membrane" else OUTPUT
+    if layers == OUTPUT and penalty:
         layers = (HIDDEN, OUTPUT)
     return factor, term if term.layers else term.replace(layers=layers)
 
@@ -156,10 +173,48 @@ def _split(text: str) -> list[str]:
     return [text[start:end] for start, end in zip(starts, [*ends, None], strict=True)]
 
 
-def _part(part: str, text: str) -> tuple[str, Preset, Loss | Total]:
+def every() -> dict[str, Preset]:
+    """Every preset by its name: those of the library, then penalties, then those of plug-ins."""
+    return catalogue() | penalties.catalogue() | plugins.presets()
+
+
+def deciding() -> dict[str, Preset]:
+    """Those with a target: of the library, then of plug-ins."""
+    others = plugins.presets().items()
+    return catalogue() | {name: each for name, each in others if not _penalty(each.build())}
+
+
+def _part(part: str, text: str, code: bool) -> tuple[str, Preset, Loss | Total]:
     """A term: how it is written, its preset, and its loss."""
     factor, name, options = _parse(part, text)
-    presets = catalogue() | penalties.catalogue()
+    listed = ", ".join(f"{option}={value!a}" for option, value in options.items())
+    spelling = f"{name}({listed})" if options else name
+    spelling = spelling if factor is None else f"{spelled(factor)}*{spelling}"
+    preset, build = _own(name, options) if code and names_code(name) else _listed(name, options)
+    try:
+        loss = build()
+        scaled = loss if factor is None else factor * loss
+        hash(scaled)
+    except (TypeError, ValueError, OverflowError) as wrong:
+        fix = f"See `spikeloss show {name}`."
+        raise InputError("objective", "options that fit", _saying(part, wrong), fix) from None
+    return spelling, preset, scaled
+
+
+def _own(name: str, options: dict[str, Any]) -> tuple[Preset, Callable[[], Loss | Total]]:
+    """What the user's own code has."""
+    found = imported(name, "objective")
+    preset = own_preset(found, name, "objective", name, options)
+    return preset, preset.build
+
+
+def _listed(name: str, options: dict[str, Any]) -> tuple[Preset, Callable[[], Loss | Total]]:
+    """What is listed under a name."""
+    ours = catalogue() | penalties.catalogue()
+    presets = ours if name in ours else every()
+    if names_code(name):
+        rule, fix = "an objective that `spikeloss list` shows", "Name it on the command line."
+        raise InputError("objective", rule, f"{cut(name)}, code that a file names", fix)
     if name not in presets:
         close = difflib.get_close_matches(name.replace("-", "_"), presets, n=1)
         fix = f"Did you mean {close[0]}?" if close else "See all with `spikeloss list`."
@@ -170,15 +225,7 @@ def _part(part: str, text: str) -> tuple[str, Preset, Loss | Total]:
         if option not in known:
             rule = f"options of {name}: {', '.join(known)}"
             raise InputError("objective", rule, cut(repr(option)), fix)
-    try:
-        loss = presets[name].build(**options)
-        scaled = loss if factor is None else factor * loss
-        hash(scaled)
-    except (TypeError, ValueError, OverflowError) as wrong:
-        raise InputError("objective", "options that fit", _saying(part, wrong), fix) from None
-    listed = ", ".join(f"{option}={value!a}" for option, value in options.items())
-    spelling = f"{name}({listed})" if options else name
-    return spelling if factor is None else f"{spelled(factor)}*{spelling}", presets[name], scaled
+    return presets[name], partial(presets[name].build, **options)
 
 
 def spelled(factor: float) -> str:

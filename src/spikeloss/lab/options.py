@@ -6,15 +6,14 @@ from collections.abc import Callable
 from dataclasses import Field, fields
 from functools import partial, wraps
 from inspect import Parameter, Signature, signature
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
 from spikeloss._door._words import cut
 
-from .data import DATASETS
 from .errors import InputError
-from .recipe import HINTS, Recipe
+from .recipe import Machines, Recipe
 
 
 def _number(
@@ -50,14 +49,6 @@ def _number(
     )
 
 
-def _own(what: str) -> str:
-    """The defaults that the data sets have: "25 for digits and digits-cut, 29 for ..."."""
-    names: dict[int, list[str]] = {}
-    for name, source in DATASETS.items():
-        names.setdefault(getattr(source, what), []).append(name)
-    return ", ".join(f"{value} for {' and '.join(known)}" for value, known in names.items())
-
-
 Name = Annotated[
     str,
     typer.Argument(metavar="NAME", help="An objective, with options as in 'mse_count(on=0.8)'."),
@@ -83,21 +74,39 @@ def takes_recipe(command: Callable[..., None]) -> Callable[..., None]:
 
     `given` has what the user gave, by field.
     """
-    names = [each.name for each in fields(Recipe)]
+    return _takes(command, Recipe, "given")
+
+
+def takes_machines(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with an option for every field of `Machines`, for which it has `where`."""
+    return _takes(command, Machines, "where", "Machines")
+
+
+def _takes(
+    command: Callable[..., None], kind: type, argument: str, panel: str | None = None
+) -> Callable[..., None]:
+    names = [each.name for each in fields(kind)]
+    hints = get_type_hints(kind)
 
     @wraps(command)
     def run(**known: Any) -> None:
         given = {name: known.pop(name) for name in names}
-        command(given={name: x for name, x in given.items() if x is not None}, **known)
+        known[argument] = {name: x for name, x in given.items() if x is not None}
+        command(**known)
 
-    own = [x for x in signature(command).parameters.values() if x.name != "given"]
-    recipe = [
-        Parameter(each.name, Parameter.KEYWORD_ONLY, default=None, annotation=_option(each))
-        for each in fields(Recipe)
+    own = [x for x in signature(command).parameters.values() if x.name != argument]
+    more = [
+        Parameter(
+            each.name,
+            Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=_option(each, hints[each.name], panel),
+        )
+        for each in fields(kind)
     ]
     first = [x for x in own if x.default is Parameter.empty or x.name in FIRST]
     rest = [x for x in own if x not in first]
-    every = [x.replace(kind=Parameter.KEYWORD_ONLY) for x in (*first, *recipe, *rest)]
+    every = [x.replace(kind=Parameter.KEYWORD_ONLY) for x in (*first, *more, *rest)]
     run.__signature__ = Signature(every)  # type: ignore[attr-defined]
     run.__annotations__ = {x.name: x.annotation for x in every}
     return run
@@ -107,10 +116,10 @@ FIRST = ("recipe", "objective", "every", "seeds", "seed")
 """Options of a command that its help shows before those of the recipe."""
 
 
-def _option(each: Field[Any]) -> Any:
-    """The option of the command line for a field of a recipe."""
-    name, known, kind = f"--{each.name.replace('_', '-')}", each.metadata, HINTS[each.name]
-    panel, default = known["section"].capitalize(), str(each.default)
+def _option(each: Field[Any], kind: Any, panel: str | None) -> Any:
+    """The option of the command line for a field."""
+    name, known, default = f"--{each.name.replace('_', '-')}", each.metadata, str(each.default)
+    panel = panel or known["section"].capitalize()
     if each.name.endswith("_options"):
         parser = partial(_pair, name.removesuffix("s"))
         return Annotated[
@@ -124,7 +133,7 @@ def _option(each: Field[Any]) -> Any:
             ),
         ]
     if each.name in ("epochs", "steps"):
-        default = _own(each.name)
+        default = "those of the data"
     if kind is bool:
         return Annotated[bool | None, typer.Option(name, help=known["help"], rich_help_panel=panel)]
     kinds = [x for x in (get_args(kind) or (kind,)) if x is not type(None)]

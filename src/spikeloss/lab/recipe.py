@@ -16,6 +16,7 @@ A recipe is one flat value. A TOML file says it in three sections, the command l
 """
 
 import difflib
+import os
 import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -47,6 +48,7 @@ class Recipe:
     folder: str | None = _of("data", None, "Where the files of a data set lie.")
     test: str | None = _of("data", None, "A file of test samples, beside that of --data.")
     data_options: tuple[tuple[str, Any], ...] = _of("data", (), "An option of --data, name=value.")
+    memory: float = _of("data", 4.0, "GiB that the samples may take.", low=1e-3, high=1e6)
     model: str = _of("model", "feedforward", "feedforward, or package.module:factory.")
     hidden: int = _of("model", 128, "Hidden neurons of a layer.", low=1, high=10**6)
     layers: int = _of("model", 1, "Hidden layers.", low=1, high=100)
@@ -79,7 +81,6 @@ class Recipe:
         "Of the network.",
         names=("32-true", "64-true", "bf16-true", "bf16-mixed"),
     )
-    devices: int = _of("training", 1, "Devices of a network.", low=1, high=1024)
 
     @classmethod
     def of(cls, data: str, epochs: int | None, steps: int | None, **others: Any) -> Self:
@@ -90,9 +91,8 @@ class Recipe:
 
     def of_data(self) -> DataRecipe:
         """What it says of the data."""
-        return DataRecipe(
-            self.data, self.steps, self.encoding, self.folder, self.test, self.data_options
-        )
+        own = self.data_options, self.memory
+        return DataRecipe(self.data, self.steps, self.encoding, self.folder, self.test, *own)
 
     def options(self) -> list[str]:
         """The options of the command line that spell what is not as it is by default."""
@@ -107,6 +107,31 @@ class Recipe:
             elif each.name in ALWAYS or value != getattr(usual, each.name):
                 words += [name, str(value)]
         return words
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Where one network is trained. Its numbers depend on it by rounding only.
+
+    `devices` of `num_nodes` machines are processes that hold a part of each batch, in PyTorch by
+    Lightning Fabric, which starts those of this machine itself or finds those of `torchrun`.
+    """
+
+    accelerator: str = field(
+        default="cpu",
+        metadata={"help": "That trains.", "names": ("cpu", "gpu", "auto")},
+    )
+    devices: int = field(
+        default=1, metadata={"help": "Processes that train it.", "low": 1, "high": 1024}
+    )
+    num_nodes: int = field(
+        default=1, metadata={"help": "Machines that train it.", "low": 1, "high": 1024}
+    )
+
+    @property
+    def ranks(self) -> int:
+        """The processes of all machines."""
+        return self.devices * self.num_nodes
 
 
 ALWAYS = ("data", "epochs", "steps", "hidden", "batch_size", "learning_rate", "beta")
@@ -185,9 +210,9 @@ HINTS: dict[str, Any] = get_type_hints(Recipe)
 """The types of the fields of a recipe."""
 
 
-def checked(each: Field[Any], value: Any) -> Any:
+def checked(each: Field[Any], value: Any, hints: Mapping[str, Any] = HINTS) -> Any:
     """The value of a field of a recipe, refused where it is none."""
-    kind, known, name = HINTS[each.name], each.metadata, each.name.replace("_", "-")
+    kind, known, name = hints[each.name], each.metadata, each.name.replace("_", "-")
     if each.name.endswith("_options"):
         return _options(name, value)
     kinds = get_args(kind) or (kind,)
@@ -224,6 +249,18 @@ def recipe_from(given: Mapping[str, Any], base: Recipe | None = None) -> Recipe:
         return replace(base, **values)
     data = values.pop("data", Recipe.data)
     return Recipe.of(data, values.pop("epochs", None), values.pop("steps", None), **values)
+
+
+def machines_from(given: Mapping[str, Any]) -> Machines:
+    """Machines of values by their fields, each checked."""
+    names, hints = {each.name: each for each in fields(Machines)}, get_type_hints(Machines)
+    return Machines(**{name: checked(names[name], x, hints) for name, x in given.items()})
+
+
+def leads() -> bool:
+    """Whether this process is the first of those that train a network."""
+    ranks = (os.environ.get(name) for name in ("RANK", "NODE_RANK", "LOCAL_RANK"))
+    return all(rank in (None, "", "0") for rank in ranks)
 
 
 def as_toml(comparison: Comparison) -> str:

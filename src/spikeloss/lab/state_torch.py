@@ -32,6 +32,10 @@ def put_back(tensors: dict[str, Any], network: nn.Module, optimiser: torch.optim
         elif kind == "optimiser":
             index, _, key = rest.partition(".")
             state.setdefault(int(index), {})[key] = x
+    buffers = {name for name, _ in network.named_buffers()}
+    for name in buffers & weights.keys():  # the state of neurons has the size of the last batch
+        place, _, key = name.rpartition(".")
+        network.get_submodule(place).register_buffer(key, weights[name])
     network.load_state_dict(weights)
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})

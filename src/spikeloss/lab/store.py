@@ -58,9 +58,10 @@ class Folder:
         return folder
 
     def save(self, run: Run) -> None:
-        """Keep a finished run, in the place of its checkpoint."""
+        """Keep a finished run, in the place of its checkpoint; one that is there stays."""
         made = {key: value for key, value in self._config().items() if key in RUN}
-        write(self.file(run.objective, run.seed), dumps(run.as_dict() | made))
+        if not create(self.file(run.objective, run.seed), dumps(run.as_dict() | made)):
+            self._read(run.objective, run.seed, self._config())  # refused, if of another recipe
         with suppress(OSError):
             self.checkpoint(run.objective, run.seed).unlink()
 

@@ -11,16 +11,16 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from .activity import Activity
 from .data import Split, load
-from .errors import InputError, TrainingError
+from .errors import InputError, ProcessLostError, TrainingError
 from .measure import measured
 from .objectives import Objective
-from .recipe import Recipe
+from .recipe import Machines, Recipe
 from .runs import Epoch, Run
 
 LEARNERS = {"torch": "learner_torch", "jax": "learner_jax"}
@@ -59,6 +59,7 @@ def fit(
     watch: Callable[[Epoch], None] = lambda epoch: None,
     criterion: Any = None,
     checkpoint: Path | None = None,
+    machines: Machines | None = None,
 ) -> Run:
     """Train a fresh network, and measure it on the test samples.
 
@@ -68,14 +69,19 @@ def fit(
             implementations of a loss are compared under equal conditions.
         checkpoint: a file that is written after every epoch, and from which a training that was
             interrupted goes on, with the same numbers; removed by whoever keeps the run.
+        machines: where the network is trained; None: in this process.
     """
     data = load(recipe.of_data())
     test = data.test
-    with _library(recipe).Learner(recipe, objective, data, seed, criterion) as learner:
+    known = recipe, objective, data, seed, criterion, machines or Machines()
+    with _library(recipe).Learner(*known) as learner:
         curve = [] if checkpoint is None else learner.restore(checkpoint)
         activity = learner.respond(test) if len(curve) == recipe.epochs else None
         while len(curve) < recipe.epochs:
-            loss, seconds, inside = learner.epoch(len(curve))
+            try:
+                loss, seconds, inside = learner.epoch(len(curve))
+            except ProcessLostError as lost:
+                _lost(lost, checkpoint, len(curve))
             if not math.isfinite(loss):
                 _diverged(objective, seed, f"the loss became {loss}")
             activity = learner.respond(test)
@@ -83,13 +89,21 @@ def fit(
                 _diverged(objective, seed, "a membrane is not finite")
             accuracy = _accuracy(learner.objective, activity, test)
             curve.append(Epoch(loss, accuracy, seconds, inside))
-            if checkpoint is not None:
-                learner.save(checkpoint, curve)
-            watch(curve[-1])
+            if learner.leads:
+                if checkpoint is not None:
+                    learner.save(checkpoint, curve)
+                watch(curve[-1])
         placed: Objective = learner.objective
     assert activity is not None  # there is an epoch at least
     numbers: Any = (tuple(curve), activity, test.labels, test.lengths, data.classes)
     return measured(placed, seed, *numbers)
+
+
+def _lost(lost: Exception, checkpoint: Path | None, epochs: int) -> NoReturn:
+    kept = "Nothing was kept"
+    if checkpoint is not None and epochs:
+        kept = f"Epochs 1 to {epochs} are kept in {checkpoint}: repeat the command"
+    raise TrainingError(f"a process of this training is gone ({lost}). {kept}.") from lost
 
 
 def _diverged(objective: Objective, seed: int, what: str) -> None:

@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypedDict, TypeVar
 
-from spikeloss.extend import blamed, keywords, known
+from spikeloss.extend import blamed, keywords, known, refuse
 from spikeloss.loss import Loss, Reads, Total
 from spikeloss.readouts import MeanOverTime, MovingWindow, Population, Readout
-from spikeloss.reductions import Mean, Reduction
+from spikeloss.reductions import Mean, Reduction, Word
 
 
 class Options(TypedDict, total=False):
     """What every preset takes."""
 
-    reduction: Reduction
+    reduction: Reduction | Word
     class_weight: Sequence[float] | None
 
 
 MEAN = Mean()
+BY_SAMPLES = Options()
 BY_WEIGHTS = Options(reduction=Mean(over="weights"))
 HIGHEST = "the class with the highest {}"
 
@@ -41,8 +42,9 @@ class Preset:
     @property
     def options(self) -> dict[str, Any]:
         """Its options and their defaults: its own, then those that every one takes."""
-        main, parameters = self.build().main, inspect.signature(self.build).parameters.values()
-        own = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        main, build = self.build().main, inspect.unwrap(self.build)
+        parameters = inspect.signature(build).parameters.values()
+        own = {p.name: p.default for p in parameters if p.kind in _NAMED}
         if any(p.kind is p.VAR_KEYWORD for p in parameters):
             shared = ("reduction", "layers" if main.criterion.targetless else "class_weight")
             own |= {name: getattr(main, name) for name in shared}
@@ -59,7 +61,58 @@ class Preset:
         return self._paragraph(1)
 
     def _paragraph(self, index: int) -> str:
-        return " ".join((inspect.getdoc(self.build) or "").split("\n\n")[index].split())
+        paragraphs = (inspect.getdoc(self.build) or "").split("\n\n")
+        return " ".join(paragraphs[index].split()) if index < len(paragraphs) else ""
+
+
+_NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_SHARED: dict[str, Any] = {
+    "reduction": Reduction | Word,
+    "class_weight": Sequence[float] | None,
+    "layers": str | tuple[str, ...] | None,
+}
+"""What stands for `**options`, with types."""
+_MEANING = {
+    "reduction": '"mean", "sum" or "none", or one of `spikeloss.reductions`.',
+    "class_weight": "a weight per class; None: all 1.",
+    "layers": "the records to read of a mapping of names to them; None: all.",
+    "batch": "whether the mean over the samples is taken first.",
+    "ignore_index": "the label of samples to leave out; None: none.",
+    "kernel": "how two samples are compared.",
+    "label_smoothing": "the share of the target that goes to all classes alike, from 0 to 1.",
+    "lower": "the least that costs nothing; None: any.",
+    "off": "the level of the other classes, or of 0.",
+    "on": "the level of the right class, or of 1.",
+    "others": "w, the factor of the other part, at least 0.",
+    "percentile": "of the samples, from 0 to 100.",
+    "population": "whether the mean over the neurons is taken first.",
+    "power": "p, 1 or 2.",
+    "scale": "of the kernel.",
+    "silent_delay": "steps after the record's end at which a silent neuron counts as firing.",
+    "tau": "the time constant, in steps.",
+    "threshold": "the level that divides yes from no, in the units of what is read.",
+    "upper": "the most that costs nothing; None: any.",
+    "width": "the steps of the window; None: the whole record.",
+}
+"""What options mean where the docstring of a preset does not say."""
+
+
+def _described(build: Callable[..., Any], made: Any, shared: Sequence[str], usual: Any) -> None:
+    """Name the options that stand for `**options` in the signature, and say what all mean."""
+    signature, text = inspect.signature(build), inspect.cleandoc(build.__doc__ or "")
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    if len(own) < len(signature.parameters):
+        defaults = {"reduction": MEAN, "class_weight": None, "layers": None} | dict(usual)
+        own += [
+            inspect.Parameter(name, _NAMED[0], default=defaults[name], annotation=kind)
+            for name, kind in _SHARED.items()
+            if name in shared
+        ]
+    made.__signature__ = signature.replace(parameters=own)
+    unsaid = [p.name for p in own if f"`{p.name}`" not in text and f"{p.name}=" not in text]
+    lines = [f"    {name}: {_MEANING[name]}" for name in unsaid if name in _MEANING]
+    if text and lines:
+        made.__doc__ = "\n".join([text, "", "Args:", *lines, ""])
 
 
 _CATALOGUE: dict[str, Preset] = {}
@@ -77,16 +130,24 @@ def preset(
     source: str,
     decides: str,
     shared: Sequence[str] = (*Options.__annotations__, "layers"),
+    usual: Options = BY_SAMPLES,
     into: dict[str, Preset] | None = None,
 ) -> Callable[[Callable[_P, _L]], Callable[_P, _L]]:
     """Put a function that builds a loss in the catalogue.
 
     Its errors name the options of the preset, whatever the stages call them. `shared` are those of
-    its `**options`.
+    its `**options`, `usual` their defaults where those of the stages are others. The names of this
+    library's own presets are taken.
     """
 
     def add(build: Callable[_P, _L]) -> Callable[_P, _L]:
-        name, parameters = build.__name__, inspect.signature(build).parameters.values()
+        catalogued = _CATALOGUE if into is None else into
+        name = build.__name__
+        taken = catalogued.get(name)
+        if taken is not None and _ours(taken.build) and not _ours(build):
+            fix = "Rename the function."
+            refuse("name", "a name that no preset of spikeloss has", repr(name), fix)
+        parameters = inspect.signature(build).parameters.values()
         own = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
         open_ended = len(own) < len(parameters)
         own += shared if open_ended else ()
@@ -102,11 +163,16 @@ def preset(
                 refusal = error
             blamed(build, options, refusal)
 
-        catalogued = _CATALOGUE if into is None else into
+        _described(build, made, shared, usual)
         catalogued[name] = Preset(name, made, source, decides)
         return made
 
     return add
+
+
+def _ours(build: Callable[..., Any]) -> bool:
+    """Whether a preset is one of this library."""
+    return build.__module__.partition(".")[0] == "spikeloss"
 
 
 def of_classes(readout: Readout, classes: int | None) -> Readout:

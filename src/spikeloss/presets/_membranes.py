@@ -17,7 +17,7 @@ from spikeloss.readouts import (
     SumOverTime,
     WeightedSum,
 )
-from spikeloss.reductions import Reduction
+from spikeloss.reductions import Reduction, Word
 from spikeloss.targets import Given, OnOff
 
 from ._base import HIGHEST, MEAN, Options, preset
@@ -139,7 +139,7 @@ def tet(
     *,
     share: float = 0.05,
     level: float = 1.0,
-    reduction: Reduction = MEAN,
+    reduction: Reduction | Word = MEAN,
     class_weight: Sequence[float] | None = None,
 ) -> Total:
     """mean_t ((1 - l) -log softmax(x_t)_y + l mean_c (x_t,c - v)^2), l = `share`, v = `level`
@@ -184,7 +184,7 @@ def binary_peak(
     on: float = 1.0,
     off: float = 0.0,
     others: float = 1.0,
-    reduction: Reduction = MEAN,
+    reduction: Reduction | Word = MEAN,
 ) -> Total:
     """mean over c of y = 1: (p_c - on)^2; + w mean_t mean over c of y = 0: (u_t,c - off)^2
 

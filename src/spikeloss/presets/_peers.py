@@ -110,7 +110,11 @@ def mse_temporal(
     return Loss(readout, criterion, target, reads="spikes", **options)
 
 
-@preset(source=_SNNTORCH.format("ce_temporal_loss"), decides="the class that fires first")
+@preset(
+    source=_SNNTORCH.format("ce_temporal_loss"),
+    decides="the class that fires first",
+    usual=BY_WEIGHTS,
+)
 def ce_temporal(*, code: Code = "negative", **options: Unpack[Options]) -> Loss:
     """-log softmax(-t)_y, t the first spike; with code="reciprocal" of 1/(t + 1)
 
@@ -127,6 +131,7 @@ def ce_temporal(*, code: Code = "negative", **options: Unpack[Options]) -> Loss:
 @preset(
     source="brainpy.losses.cross_entropy_loss; torch.nn.functional.cross_entropy",
     decides="the class with the largest logit",
+    usual=BY_WEIGHTS,
 )
 def cross_entropy(
     *,

@@ -9,7 +9,10 @@ the batch formula, on one piece after the other the stream, on a piece of events
 A `Summary` has it in two parts, a reduction over time and what is decided from that.
 """
 
+from types import FunctionType
+
 from ._base import Keeps, Outline, Reading, Readout, Summary
+from ._functions import OfFunction, of
 from ._steps import (
     CumulativeSoftmax,
     Decided,
@@ -44,6 +47,7 @@ __all__ = [
     "Maximum",
     "MeanOverTime",
     "MovingWindow",
+    "OfFunction",
     "Outline",
     "PeakWindow",
     "Population",
@@ -57,8 +61,9 @@ __all__ = [
     "Weighted",
     "WeightedSum",
     "WholeRecord",
+    "of",
 ]
 
 for _name in __all__:
-    if isinstance(globals()[_name], type):
+    if isinstance(globals()[_name], type | FunctionType):
         globals()[_name].__module__ = __name__  # where users find it

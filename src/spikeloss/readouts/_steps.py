@@ -12,16 +12,17 @@ from spikeloss.extend import (
     Sum,
     constant,
     every_step,
+    exponential,
     first_nonzero,
     integer,
     like,
-    log_softmax,
     namespace,
     number,
     numbered,
     plus,
     present,
     renewed,
+    softmax,
     sum_over_time,
 )
 
@@ -204,7 +205,7 @@ class LogSumExp(Summary):
         piece = every_step(piece, self)
         x, xp = self.sharpness * piece.masked(piece.raw, -math.inf), namespace(piece.raw)
         top = constant(xp.max(x, axis=0))
-        total = Sum(sum_over_time(xp.exp(x - _finite(top)), piece.decides))
+        total = Sum(sum_over_time(exponential(x, _finite(top)), piece.decides))
         return (top, total) if carry is None else self._joined(carry, (top, total))
 
     def decide(self, carry: Carry, steps: Steps) -> Decision:
@@ -253,8 +254,7 @@ class CumulativeSoftmax(Summary):
 
     def reduce(self, piece: Piece, carry: Carry) -> Carry:
         piece = every_step(piece, self)
-        votes = namespace(piece.x).exp(log_softmax(piece.x))
-        return plus(carry, piece.sum_of(votes))
+        return plus(carry, sum_over_time(softmax(piece.raw, piece.valid), piece.decides))
 
     def decide(self, carry: Carry, steps: Steps) -> Decision:
         return carry.value

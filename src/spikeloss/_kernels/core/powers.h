@@ -77,7 +77,7 @@ INLINE V F(totals)(const V *v) {
     return (V)_mm512_permutexvar_ps(order, SL_FOLD(_mm512_shuffle_ps, even, odd, 0x88, 0xdd));
 #undef SL_FOLD
 #else
-    V all;
+    V all = {0};
     for (int64_t i = 0; i < LANES; i++) all[i] = F(total)(v[i]);
     return all;
 #endif

@@ -5,6 +5,9 @@
 #endif
 #include <stdatomic.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include "table.h"
 
@@ -17,12 +20,21 @@ static const struct {
     const char *name;
     sl_table *tables[2];
 } variants[] = {VARIANT(avx512), VARIANT(avx2), VARIANT(baseline)};
+/* By the instructions themselves: the table of __builtin_cpu_supports is of libgcc or compiler-rt,
+ * which not every linker is given. */
 static int runs(int i) {
-    if (i == 0)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("fma");
-    return i > 1 || (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+    /* Bits of leaf 1 in ecx; of leaf 7 in ebx; of what the system saves */
+    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, F16C = 1 << 29 };
+    enum { AVX2 = 1 << 5, AVX512F = 1 << 16, AVX512DQ = 1 << 17, AVX512BW = 1 << 30 };
+    enum { OF_YMM = 0x6, OF_ZMM = 0xe6 };
+    const unsigned first = FMA | OSXSAVE | F16C, avx512vl = 1u << 31;
+    const unsigned wanted = AVX2 | (i ? 0 : AVX512F | AVX512DQ | AVX512BW | avx512vl);
+    const unsigned saved = i ? OF_YMM : OF_ZMM;
+    unsigned a, b, c, d, saves;
+    if (i > 1) return 1;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || ~c & first) return 0;
+    __asm__("xgetbv" : "=a"(saves), "=d"(d) : "c"(0));
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && !(~b & wanted) && !(~saves & saved);
 }
 #else
 #if defined(__aarch64__)

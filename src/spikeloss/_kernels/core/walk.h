@@ -61,8 +61,11 @@ INLINE int64_t sl_walked(sl_walk *w, sl_task block) {
 
 /* Errors, which are below 0, come before what was found. */
 INLINE void sl_report(sl_walk *w, int64_t status) {
-    if (status < 0 || __atomic_load_n(&w->status, __ATOMIC_RELAXED) == SL_OK)
-        __atomic_store_n(&w->status, status, __ATOMIC_RELAXED);
+    int64_t before = SL_OK;
+    if (status < 0) __atomic_store_n(&w->status, status, __ATOMIC_RELAXED);
+    else
+        __atomic_compare_exchange_n(&w->status, &before, status, 0, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED);
 }
 
 INLINE int64_t sl_size(int64_t type) {
