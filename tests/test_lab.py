@@ -317,7 +317,7 @@ def test_a_comparison_grows(tmp_path, first_run):
 
 def test_other_versions_are_another_comparison(tmp_path, monkeypatch, first_run):
     store.Folder.open(tmp_path, COMPARISON).save(first_run)
-    monkeypatch.setattr(store, "versions", lambda data: {"torch": "0.0"})
+    monkeypatch.setattr(store, "versions", lambda *known: {"torch": "0.0"})
     with pytest.raises(InputError, match=re.escape("(now 0.0)")):
         store.Folder.open(tmp_path, COMPARISON)
 

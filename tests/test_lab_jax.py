@@ -16,8 +16,7 @@ import pytest
 import torch
 
 from spikeloss.lab import environment, learner_jax, learner_torch, network, network_jax, training
-from spikeloss.lab.data import Dataset, Split
-from spikeloss.lab.data.samples import Dense
+from spikeloss.lab.data.samples import Dataset, Dense, Split
 from spikeloss.lab.errors import InputError
 from spikeloss.lab.objectives import find
 from spikeloss.lab.recipe import Machines, Recipe
@@ -34,8 +33,8 @@ def data(train=23, test=11, lengths=False):
     def split(count):
         labels = np.arange(count) % CLASSES
         x = rng.normal(size=(1, count, FEATURES)) + 2 * np.eye(CLASSES, FEATURES)[labels]
-        valid = rng.integers(4, 9, size=count, endpoint=True) if lengths else None
-        return Split(Dense(x.astype(np.float32)), labels, valid, steps=RECIPE.steps)
+        steps = rng.integers(4, 9, size=count, endpoint=True) if lengths else None
+        return Split(Dense(x.astype(np.float32)), labels, steps, steps=RECIPE.steps)
 
     return Dataset(split(train), split(test), CLASSES)
 
@@ -74,7 +73,13 @@ OPTIONS = {
 @pytest.mark.parametrize(
     ("moving", "precision"), [(False, "64-true"), (True, "32-true")], ids=["constant", "moving"]
 )
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(x, marks=() if name in ("all", "membrane") else pytest.mark.slow, id=name)
+        for name, x in OPTIONS.items()
+    ],
+)
 def test_records_and_gradients_are_those_of_pytorch(options, moving, precision):
     recipe, wide = replace(RECIPE, precision=precision, **options), precision == "64-true"
     with torch.random.fork_rng():
@@ -121,7 +126,7 @@ def test_a_decay_is_clamped_as_that_of_snntorch():
     with torch.no_grad():
         theirs.output.beta.fill_(1.2)
         theirs.neurons[0].alpha.fill_(-0.1)
-    ours, x = network_jax.built(recipe, FEATURES, CLASSES), data().train.inputs
+    ours, x = network_jax.built(recipe, FEATURES, CLASSES), data().train.take(np.arange(23)).inputs
     weights = named(theirs)
     value, grads = jax.value_and_grad(lambda w: ours.apply(w, x)["membrane"].sum())(weights)
     expected = theirs(torch.from_numpy(x))["membrane"].sum()
@@ -295,7 +300,9 @@ def test_chunks_have_one_shape(monkeypatch):
     with learner_jax.Learner(RECIPE, find("ce_count"), samples, 0) as learner:
         parts = learner.respond(samples.test)
         assert learner.run._cache_size() == 1
-        whole = jax.jit(learner.network.apply)(learner.state.network, samples.test.inputs)
+        whole = jax.jit(learner.network.apply)(
+            learner.state.network, samples.test.take(np.arange(11)).inputs
+        )
     for name, x in parts.records.items():
         assert x.dtype == np.float32
         assert x.shape[1] == 11
@@ -345,10 +352,20 @@ def test_64_bits_are_on_inside_and_as_before_outside():
     assert jnp.ones(()).dtype == jnp.float32
 
 
-def test_a_device_too_many_is_refused():
-    learner = learner_jax.Learner(RECIPE, find("ce_count"), data(), 0, None, Machines(devices=1000))
-    with pytest.raises(InputError, match=r"--devices: expected at most \d+, the devices that JAX"):
-        learner.__enter__()
+@pytest.mark.parametrize(
+    ("machines", "words"),
+    [
+        (Machines(devices=1000), r"--devices: expected at most \d+, the devices that JAX has here"),
+        (
+            Machines(accelerator="gpu"),
+            r"--accelerator: expected cpu, which JAX has, got gpu\. Choo",
+        ),
+    ],
+    ids=["too many", "of another kind"],
+)
+def test_devices_that_are_not_there_are_refused(machines, words):
+    with pytest.raises(InputError, match=words):
+        learner_jax.Learner(RECIPE, find("ce_count"), data(), 0, None, machines).__enter__()
 
 
 def test_an_objective_without_a_finite_gradient_is_refused(monkeypatch):
@@ -472,7 +489,7 @@ def test_compare_trains_in_jax(tmp_path):
     command = [sys.executable, "-m", "spikeloss.cli", "compare", *words.split(), "--json"]
     done = subprocess.run([*command, "--out", tmp_path / "x"], capture_output=True, check=True)
     result = json.loads(done.stdout)
-    assert result["recipe"]["library"] == "jax"
+    assert result["config"]["recipe"]["library"] == "jax"
     assert {"jax", "jaxlib", "optax"} <= result["versions"].keys()
     assert (tmp_path / "x" / "report.html").exists()
 

@@ -17,7 +17,7 @@ class Devices:
     """Devices of this process, or all of those that `jax.distributed` has joined."""
 
     def __init__(self, machines: Machines) -> None:
-        there, asked = jax.devices(), machines.ranks
+        there, asked = _there(machines.accelerator), machines.ranks
         joined_up = jax.process_count() > 1
         if asked > len(there) or (joined_up and asked != len(there)):
             what = "joined processes have" if joined_up else "JAX has here"
@@ -45,6 +45,15 @@ class Devices:
         labels, lengths = (integers(x) for x in batch[1:])
         lengths = None if lengths is None else self.put(lengths, axis)
         return Batch(self.put(batch.inputs, None, axis), self.put(labels, axis), lengths)
+
+
+def _there(accelerator: str) -> list[Any]:
+    """The devices of a kind; "auto": of the one that JAX prefers."""
+    try:
+        return list(jax.devices(None if accelerator == "auto" else accelerator))
+    except RuntimeError:
+        known, fix = jax.default_backend(), "Choose auto, or install JAX for it."
+        raise InputError("--accelerator", f"{known}, which JAX has", accelerator, fix) from None
 
 
 def integers(x: Any) -> Any:
