@@ -116,9 +116,10 @@ def targets(loss: Any, record: Any) -> Iterator[Any]:
         yield records("spikes", neurons)[..., ::-1].copy()
     if loss.of_labels:
         yield labels
+    if main.criterion.of_sequence:
+        yield rng.integers(1, neurons, (B, 2))
     yield rng.uniform(0.05, 0.95, (B, shape[-1]))
     yield rng.integers(0, T - 2, (B, shape[-1]))
-    yield rng.integers(1, shape[-1], (B, 2))
 
 
 def subjects(
