@@ -413,6 +413,7 @@ ALLOWED = {
     "cli.py",
     "torch_metrics.py",
     "synapses.py",
+    "testing",
 }  # the mathematics is written without them
 
 

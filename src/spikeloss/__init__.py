@@ -2,7 +2,8 @@
 
 `presets` has every published loss by name, `penalties` what is added to one; `Loss` composes a
 readout, a target, a criterion and a reduction into one of your own. `records` has forms of a record
-that are no dense array, `extend` what a stage of one's own is written with.
+that are no dense array, `extend` what a stage of one's own is written with,
+`testing` what checks it.
 """
 
 import importlib
@@ -40,9 +41,10 @@ __all__ = [
     "reductions",
     "synapses",
     "targets",
+    "testing",
 ]
 
-_LATER = ("compat", "distances", "torch_metrics")  # imported when they are asked for
+_LATER = ("compat", "distances", "testing", "torch_metrics")  # imported when they are asked for
 
 
 def __getattr__(name: str) -> Any:

@@ -64,15 +64,17 @@ def _apart(names: Sequence[str]) -> list[str]:
 
 def spelled(loss: Composed) -> str:
     """The stages of a loss in a few words, as in "CrossEntropy of SumOverTime"."""
-    against = "" if loss.target == Given() else f" against {_brief(loss.target)}"
-    return f"{_brief(loss.criterion)} of {_brief(loss.readout)}{against}"
+    against = "" if loss.target == Given() else f" against {brief(loss.target)}"
+    return f"{brief(loss.criterion)} of {brief(loss.readout)}{against}"
 
 
-def _brief(stage: Any) -> str:
+def brief(stage: Any) -> str:
     """A stage with those of its options that are not the usual ones."""
-    given = [(each, getattr(stage, each.name)) for each in fields(stage) if each.repr]
+    if not stage.__dataclass_params__.repr:  # one of its own, as of a function
+        return repr(stage)
+    given = [(each, getattr(stage, each.name)) for each in fields(stage)]
     parts = [
-        _brief(value) if isinstance(value, Readout) else f"{each.name}={value!r}"
+        brief(value) if isinstance(value, Readout) else f"{each.name}={value!r}"
         for each, value in given
         if each.default is MISSING or value != each.default
     ]

@@ -60,7 +60,7 @@ class OfFunction(Readout):
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
         piece, what = every_step(piece, self), f"readouts.of({named(self.function)})"
         if piece.valid is not None:
-            fix = "Write a readout, as in the guide to stages of your own."
+            fix = "Write a readout of your own."
             argument = "valid" if piece.gaps else "lengths"
             refuse(argument, f"None for {what}, which sees every step", "some", fix, TypeError)
         if carry is not None or piece.part:
