@@ -43,7 +43,7 @@ def connected(folder: Folder, address: str) -> Iterator[Sent]:
             yield Sent(folder, nobody)
         return
     with _quiet(), _client(address) as client:
-        _check_workers(client, folder, address)
+        _check_workers(client, folder)
         yield _sent(client, folder)
 
 
@@ -81,7 +81,7 @@ def _client(address: str) -> Any:
         fix = 'Install it with: pip install "spikeloss[cluster]".'
         raise InputError(OPTION, "the package distributed", "none", fix)
     import distributed
-    from distributed.comm import resolve_address
+    from distributed.comm.addressing import resolve_address
 
     connect: Any = distributed.Client
     known = {"timeout": SECONDS, "set_as_default": False, "name": "spikeloss"}
@@ -102,7 +102,7 @@ def _client(address: str) -> Any:
     return client
 
 
-def _check_workers(client: Any, folder: Folder, address: str) -> None:
+def _check_workers(client: Any, folder: Folder) -> None:
     """Refuse workers with other versions, and those that cannot train what is compared."""
     recipe, names = folder.comparison.recipe, folder.comparison.objectives
     here, rule = versions(recipe.data), "workers with the versions that there are here"
