@@ -222,6 +222,7 @@ def compare(
         Path, typer.Option("--out", metavar="FOLDER", help="Where runs and report are kept.")
     ] = Path("runs/compare"),
     workers: options.Workers = WORKERS,
+    scheduler: options.Scheduler = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Train the same network once per objective and seed, and say which objective does what.
@@ -230,6 +231,7 @@ def compare(
     or more seeds, it adds these to what is there.
     """
     _need_lab("compare")
+    from .cluster import connected
     from .crew import hired
     from .report import publish
 
@@ -240,12 +242,13 @@ def compare(
         chosen += _chosen(objective or top.get("objectives") or defaults(), wanted)
     names = dict.fromkeys(found.spelling for found in chosen)
     seeds = seeds or top.get("seeds", 3)
-    _check(chosen, wanted, min(workers, seeds * len(names)))
+    _check(chosen, wanted, 1 if scheduler else min(workers, seeds * len(names)))
     folder = Folder.open(out, Comparison(wanted, tuple(names), seeds))
     comparison = folder.comparison
     try:
         missing = len(folder.missing())
-        with hired(folder, workers) as crew, console.progress(comparison, missing) as watch:
+        hands = connected(folder, scheduler) if scheduler else hired(folder, workers)
+        with hands as crew, console.progress(comparison, missing) as watch:
             crew.train(watch)
         result = publish(folder)
     except KeyboardInterrupt:

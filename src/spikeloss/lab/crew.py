@@ -7,7 +7,6 @@ is quoted should one of them end early.
 """
 
 import os
-import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,11 +18,8 @@ from multiprocessing.context import SpawnProcess
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from spikeloss._door._words import cut
-
+from .ends import ended, failed, on_interrupt
 from .errors import InputError, TrainingError
-from .limits import SMALLER
-from .objectives import find
 from .runs import Epoch
 from .store import Folder
 
@@ -32,7 +28,6 @@ Workers = dict[Any, SpawnProcess]
 """A pipe to each worker -> its process."""
 GONE = (EOFError, BrokenPipeError, ConnectionResetError)
 """What a pipe says whose other end is gone."""
-KEPT = "What is finished is kept: repeat the command."
 
 
 @contextmanager
@@ -87,22 +82,12 @@ class Crew:
         try:
             message = pipe.recv()
         except GONE:
-            raise TrainingError(self._end(self.workers[pipe])) from None
+            process = self.workers[pipe]
+            process.join()
+            raise TrainingError(ended(process.exitcode or 0, self.words)) from None
         if isinstance(message, TrainingError):
             raise message
         return message
-
-    def _end(self, process: SpawnProcess) -> str:
-        """How a worker ended that did not say so itself."""
-        process.join()
-        code = process.exitcode or 0
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
-        self.words.seek(0)
-        lines = self.words.read().decode(errors="replace").split("\n")
-        last = next((cut(line.strip()) for line in reversed(lines) if line.strip()), "")
-        said = f" ({last})" if last else ""
-        fix = SMALLER if code == -signal.SIGKILL or _of_memory(last) else KEPT
-        return f"a worker process {how}{said}. {fix}"
 
 
 @contextmanager
@@ -133,14 +118,10 @@ def _stderr_into(words: IO[bytes]) -> Iterator[None]:
 
 @contextmanager
 def _interrupts() -> Iterator[Connection]:
-    """A pipe that Ctrl-C writes into; an exception out of nowhere could be lost in a finaliser."""
+    """A pipe that Ctrl-C writes into."""
     reader, writer = Pipe(duplex=False)
-    with reader, writer:
-        handler = signal.signal(signal.SIGINT, lambda *_: writer.send(None))
-        try:
-            yield reader
-        finally:
-            signal.signal(signal.SIGINT, handler)
+    with reader, writer, on_interrupt(lambda: writer.send(None)):
+        yield reader
 
 
 def _hire(folder: Folder) -> tuple[Any, SpawnProcess]:
@@ -161,7 +142,7 @@ def _work(pipe: Connection, folder: Folder) -> None:
     """Train what comes in until the parent is gone or has nothing left."""
     doing = "a worker process"
     try:
-        from .training import fit, in_one_thread
+        from .training import in_one_thread, train_one
 
         in_one_thread(folder.comparison.recipe)
         while True:
@@ -169,21 +150,14 @@ def _work(pipe: Connection, folder: Folder) -> None:
             doing = f"{name}, seed {seed}"
             watch = partial(_tell, pipe, run)
             known: Any = {"watch": watch, "checkpoint": folder.checkpoint(*run)}
-            folder.save(fit(folder.comparison.recipe, find(name), seed, **known))
+            folder.save(train_one(folder.comparison.recipe, *run, **known))
             pipe.send(None)
     except (InputError, TrainingError) as wrong:
         pipe.send(TrainingError(str(wrong)))
     except GONE:
         return
     except Exception as wrong:  # whatever it is, the parent says it in a line
-        text = f"{type(wrong).__name__}: {cut(str(wrong))}".rstrip(": .")
-        fix = SMALLER if isinstance(wrong, MemoryError) or _of_memory(str(wrong)) else KEPT
-        pipe.send(TrainingError(f"{doing} ended with {text}. {fix}"))
-
-
-def _of_memory(words: str) -> bool:
-    """Whether an error speaks of memory, as those of PyTorch and of C++ do."""
-    return re.search(r"memory|bad_alloc|alloc_cpu", words, re.IGNORECASE) is not None
+        pipe.send(TrainingError(failed(doing, wrong)))
 
 
 def _tell(pipe: Connection, run: tuple[str, int], epoch: Epoch) -> None:

@@ -5,7 +5,11 @@ class InputError(Exception):
     """A mistake of the user: `<argument>: expected <rule>, got <what>. <one fix>`."""
 
     def __init__(self, argument: object, rule: str, got: object, fix: str) -> None:
-        super().__init__(f"{argument}: expected {rule}, got {got}. {fix}")
+        super().__init__(str(argument), rule, str(got), fix)  # so that it can be pickled
+
+    def __str__(self) -> str:
+        argument, rule, got, fix = self.args
+        return f"{argument}: expected {rule}, got {got}. {fix}"
 
 
 class TrainingError(Exception):

@@ -59,6 +59,12 @@ Seeds = Annotated[
 ]
 Seed = Annotated[int, _number("--seed", "Where randomness starts.", least=0, most=2**64 - 1)]
 Workers = Annotated[int, _number("--workers", "Processes that train, one thread each.", most=256)]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler", metavar="ADDRESS", help="Train on a Dask cluster, and not in --workers."
+    ),
+]
 Memory = Annotated[
     float,
     _number("--memory", "GiB that the recording and its scores may take.", float, 0.001, 2**20),

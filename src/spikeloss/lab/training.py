@@ -19,7 +19,7 @@ from .activity import Activity
 from .data import Split, load
 from .errors import InputError, ProcessLostError, TrainingError
 from .measure import measured
-from .objectives import Objective
+from .objectives import Objective, find
 from .recipe import Machines, Recipe
 from .runs import Epoch, Run
 
@@ -97,6 +97,18 @@ def fit(
     assert activity is not None  # there is an epoch at least
     numbers: Any = (tuple(curve), activity, test.labels, test.lengths, data.classes)
     return measured(placed, seed, *numbers)
+
+
+def train_one(
+    recipe: Recipe,
+    spelling: str,
+    seed: int,
+    *,
+    watch: Callable[[Epoch], None] = lambda epoch: None,
+    checkpoint: Path | None = None,
+) -> Run:
+    """The same as `fit`, of plain values, which any process understands."""
+    return fit(recipe, find(spelling), seed, watch=watch, checkpoint=checkpoint)
 
 
 def _lost(lost: Exception, checkpoint: Path | None, epochs: int) -> NoReturn:
