@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -14,13 +13,15 @@ from typer.core import TyperGroup
 
 from spikeloss.presets import catalogue
 
-from . import console, doctor, options, score, summary
+from . import console, doctor, options, score
+from .checks import check
+from .checks import chosen as chosen_of
 from .data import load
 from .describe import details, overview
 from .environment import about
 from .errors import InputError, TrainingError, printable
 from .files import check_writable, create, dumps
-from .limits import MEMORY, SMALLER, check_memory
+from .limits import MEMORY, SMALLER
 from .objectives import Objective, defaults, find
 from .recipe import Comparison, Recipe, load_recipe, recipe_from
 from .recording import read
@@ -173,8 +174,8 @@ def train(
     if out is not None:
         _check_new(out)
     recipe = recipe_from(given)
-    (chosen,) = _chosen([objective], recipe)
-    _check([chosen], recipe)
+    (chosen,) = chosen_of([objective], recipe)
+    check([chosen], recipe)
     from .training import fit
 
     watch = console.epochs_on(sys.stderr if as_json else sys.stdout, recipe.epochs)
@@ -183,7 +184,7 @@ def train(
     if as_json:
         _print_json(result)
     else:
-        console.show_summary(summary.summarise([run]))
+        console.show_summary([run])
     if out is not None and not create(out, dumps(result, indent=2)):
         _check_new(out)
 
@@ -222,16 +223,16 @@ def compare(
     """
     _need_lab("compare")
     from .crew import hired
-    from .report import publish
+    from .publishing import publish
 
     said, top = ({}, {}) if recipe is None else load_recipe(recipe)
     wanted = recipe_from(said | given)
     chosen = _every(wanted) if every else []
     if objective or not every:
-        chosen += _chosen(objective or top.get("objectives") or defaults(), wanted)
+        chosen += chosen_of(objective or top.get("objectives") or defaults(), wanted)
     names = dict.fromkeys(found.spelling for found in chosen)
     seeds = seeds or top.get("seeds", 3)
-    _check(chosen, wanted, min(workers, seeds * len(names)))
+    check(chosen, wanted, min(workers, seeds * len(names)))
     folder = Folder.open(out, Comparison(wanted, tuple(names), seeds))
     comparison = folder.comparison
     try:
@@ -247,26 +248,8 @@ def compare(
     if as_json:
         _print_json(result | {"out": str(out)})
     else:
-        console.show_summary(summary.summarise(folder.runs()))
+        console.show_summary(folder.runs())
         print("report:", printable(str(out / "report.html")))
-
-
-def _chosen(texts: Sequence[str], recipe: Recipe) -> list[Objective]:
-    """The objectives that the texts spell, if they can learn the data."""
-    chosen = [find(text) for text in texts]
-    classes = load(recipe.of_data()).classes
-    for objective in chosen:
-        objective.check(recipe.steps, classes)
-    return chosen
-
-
-def _check(chosen: Sequence[Objective], recipe: Recipe, workers: int = 1) -> None:
-    """Refuse, before anything is trained, what would fail in a training or take all memory."""
-    check_memory(recipe, workers)
-    from .training import rehearse
-
-    for objective in chosen:
-        rehearse(recipe, objective)
 
 
 def _check_new(out: Path) -> None:

@@ -15,9 +15,10 @@ from rich.text import Text
 from .crew import Watch
 from .recipe import Comparison
 from .recording import Recording
-from .runs import Epoch
+from .runs import Epoch, Run
 from .score import Activity, Score
-from .summary import COLUMNS, Summary, cells, findings, percent
+from .summary import cells, columns, percent, summarise
+from .winners import findings
 
 
 def _table(*columns: str, words: int = 1) -> Table:
@@ -75,18 +76,19 @@ def show_details(about: dict[str, Any]) -> None:
     console.print("", python.highlight(about["example"]), sep="\n", soft_wrap=True)
 
 
-def show_summary(rows: Sequence[Summary]) -> None:
+def show_summary(runs: Sequence[Run]) -> None:
     """The end of `spikeloss compare`: a row per objective, what the columns mean, findings."""
-    console = Console()
-    table = _table("objective", *COLUMNS)
+    console, rows = Console(), summarise(runs)
+    shown = columns(rows)
+    table = _table("objective", *(column.name for column in shown))
     for row in rows:
-        _row(table, *cells(row))
+        _row(table, *cells(row, shown))
     console.print(table)
-    for column, meaning in COLUMNS.items():
-        console.print(Text.assemble((column, "bold"), f": {meaning}", style="dim"))
+    for column in shown:
+        console.print(Text.assemble((column.name, "bold"), f": {column.meaning}", style="dim"))
     if len(rows) > 1:
         console.print()
-        for question, answer in findings(rows):
+        for question, answer in findings(runs):
             console.print(Text.assemble((f"{question}: ", "bold"), answer))
 
 
@@ -121,8 +123,9 @@ def epochs_on(stream: TextIO, epochs: int) -> Callable[[Epoch], None]:
 
     def watch(epoch: Epoch) -> None:
         number = f"{next(numbers):>{len(str(epochs))}}/{epochs}"
-        bar = "█" * round(30 * epoch.accuracy)
-        words = f"epoch {number}   loss {epoch.loss:<10.5g} accuracy {percent(epoch.accuracy):>7} "
+        share = epoch.accuracy or 0.0
+        bar = "█" * round(30 * share)
+        words = f"epoch {number}   loss {epoch.loss:<10.5g} accuracy {percent(share):>7} "
         console.print(Text.assemble(words, (bar, "cyan")))
 
     return watch
@@ -146,7 +149,7 @@ def progress(comparison: Comparison, missing: int) -> Iterator[Watch]:
             run = name, seed
             if run not in current:
                 current[run] = bars.add_task(f"{name}, seed {seed}", total=epochs, note="")
-            bars.update(current[run], advance=1, note=percent(epoch.accuracy))
+            bars.update(current[run], advance=1, note=percent(epoch.accuracy or 0.0))
             if bars.tasks[bars.task_ids.index(current[run])].finished:
                 bars.remove_task(current.pop(run))
                 bars.advance(whole)

@@ -1,18 +1,23 @@
 """What a training leaves behind: numbers and one sample's spikes, as plain values for JSON."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, is_dataclass
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Self, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from spikeloss.loss import Loss, Total
 
 
 @dataclass(frozen=True)
 class Epoch:
     """One pass over the training samples, and the accuracy on the test samples after it.
 
-    Seconds are processor time, which does not grow when other programs want the machine too.
+    Seconds are processor time, which does not grow when other programs want the machine too. An
+    accuracy is None where nobody measured it.
     """
 
     loss: float
-    accuracy: float
+    accuracy: float | None
     seconds: float
     objective_seconds: float
 
@@ -21,7 +26,8 @@ class Epoch:
 class Sample:
     """One test sample seen by the trained network; spikes are pairs (step, neuron).
 
-    `hidden` is of the last hidden layer; lists of what the network does not give are empty.
+    `hidden` is of the last hidden layer, `neurons` are those of the output, some for each of the
+    `classes`; lists of what the network does not give are empty.
     """
 
     label: int
@@ -33,19 +39,20 @@ class Sample:
     output: list[list[int]]
     membrane: list[list[float]]
     classes: int
+    neurons: int
 
     def is_whole(self) -> bool:
         """Whether the parts are of one sample."""
-        neurons = len(self.membrane[0]) if self.membrane else self.classes
         return (
             len(self.membrane) in (0, self.steps)
-            and all(len(row) == neurons for row in self.membrane)
-            and neurons % self.classes == 0
+            and all(len(row) == self.neurons for row in self.membrane)
+            and self.classes <= self.neurons <= 2**31
+            and self.neurons % self.classes == 0
             and 0 <= self.label < self.classes
             and -1 <= self.decision < self.classes
             and -1 <= self.decision_step < self.steps
             and _inside(self.hidden, self.steps, self.hidden_neurons)
-            and _inside(self.output, self.steps, neurons)
+            and _inside(self.output, self.steps, self.neurons)
         )
 
 
@@ -87,6 +94,32 @@ class Run:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
+
+    @classmethod
+    def from_records(
+        cls,
+        objective: "str | Loss | Total",
+        labels: Any,
+        *,
+        spikes: Any = None,
+        membrane: Any = None,
+        hidden: Any = None,
+        lengths: Any = None,
+        classes: int | None = None,
+        seed: int = 0,
+        losses: Sequence[float] = (),
+        accuracies: Sequence[float] | None = None,
+        seconds: float = 0.0,
+        name: str | None = None,
+    ) -> "Run":
+        """The run of a training of your own: see `spikeloss.lab.own.run_from_records`."""
+        from .own import run_from_records
+
+        return run_from_records(
+            objective, labels, spikes=spikes, membrane=membrane, hidden=hidden, lengths=lengths,
+            classes=classes, seed=seed, losses=losses, accuracies=accuracies, seconds=seconds,
+            name=name,
+        )  # fmt: skip
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

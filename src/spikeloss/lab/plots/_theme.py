@@ -1,0 +1,78 @@
+"""The look that all pictures share."""
+
+import io
+from typing import Any, NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+
+class Theme(NamedTuple):
+    """The colours of a picture."""
+
+    paper: str
+    ink: str
+    faint: str
+    lines: tuple[str, ...]
+
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart; its yellow is too pale here.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+LIGHT = Theme("#ffffff", "#1d2330", "#c9ced8", (*PALETTE, "#1d2330"))
+DARK = Theme("#171a21", "#e6e9ef", "#414855", ("#4c83f0", *PALETTE[1:], "#e6e9ef"))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+STROKES = ("-", "--", ":", "-.")
+
+
+def colour(index: int, theme: Theme) -> str:
+    """The colour of the objective at `index`, the same in every picture."""
+    return theme.lines[index % len(theme.lines)]
+
+
+def line(index: int, theme: Theme) -> dict[str, Any]:
+    """Colour, marker and stroke of the objective at `index`."""
+    return {
+        "color": colour(index, theme),
+        "marker": MARKERS[index % len(MARKERS)],
+        "linestyle": STROKES[index // len(theme.lines) % len(STROKES)],
+    }
+
+
+def lined(names: int, theme: Theme) -> tuple[Figure, Axes]:
+    """A figure with room for a legend of so many names below its axes."""
+    height = 4.4 + 0.2 * ((names + 1) // 2)  # the legend has two columns
+    figure = Figure(figsize=(5.4, height), facecolor=theme.paper, layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def legend(figure: Figure, theme: Theme) -> None:
+    """The names of the lines, below the axes; nothing in them is mathematics."""
+    made = figure.legend(
+        loc="outside lower center", ncols=2, frameon=False, fontsize=12, labelcolor=theme.ink
+    )
+    for text in made.get_texts():
+        text.set_parse_math(False)
+
+
+def short(name: str) -> str:
+    """A name that a legend has room for."""
+    return name if len(name) <= 60 else f"{name[:57]}..."
+
+
+def dress(axes: Axes, theme: Theme) -> None:
+    """The look that all axes share."""
+    axes.set_facecolor(theme.paper)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=theme.ink, labelsize=12)
+    axes.xaxis.label.set(color=theme.ink, fontsize=13)
+    axes.yaxis.label.set(color=theme.ink, fontsize=13)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(theme.faint)
+
+
+def png(figure: Figure) -> bytes:
+    """The picture."""
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=150)
+    return out.getvalue()
