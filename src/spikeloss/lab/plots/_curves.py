@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spikeloss.lab.runs import Run
 from spikeloss.lab.summary import by_objective
 
-from ._theme import Theme, dress, legend, line, lined, png, short
+from ._theme import Theme, dress, legend, line, lined, png
 
 ERROR_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 Values = Callable[[Run], Sequence[float | None]]
@@ -66,7 +66,7 @@ def _drawn(
     found = {index: _table(values, mine) for index, mine in enumerate(own.values())}
     if all(table is None for table in found.values()):
         return None
-    figure, axes = lined(len(own), theme)
+    figure, axes = lined(list(own), theme)
     for index, name in enumerate(own):
         table = found[index]
         if table is None:
@@ -76,7 +76,7 @@ def _drawn(
         axes.fill_between(at, low, high, color=style["color"], alpha=0.12, linewidth=0)
         gaps = max(1, len(at) // 12)
         axes.plot(
-            at, table.mean(axis=0), label=short(name), linewidth=1.8, markersize=5,
+            at, table.mean(axis=0), label=name, linewidth=1.8, markersize=5,
             markevery=(index % gaps, gaps), **style,
         )  # fmt: skip
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from spikeloss.lab.summary import Summary
 
-from ._theme import MARKERS, Theme, colour, dress, legend, lined, png, short
+from ._theme import MARKERS, Theme, colour, cut, dress, legend, lined, png
 
 
 def frontier(rows: Sequence[Summary]) -> list[Summary]:
@@ -31,7 +31,7 @@ def front(rows: Sequence[Summary], theme: Theme) -> bytes | None:
     best = frontier(rows)
     if not best:
         return None
-    figure, axes = lined(len(rows), theme)
+    figure, axes = lined([row.objective for row in rows], theme)
     for index, row in enumerate(rows):
         if row.spikes_per_sample is None:
             continue
@@ -39,7 +39,7 @@ def front(rows: Sequence[Summary], theme: Theme) -> bytes | None:
         axes.errorbar(
             row.spikes_per_sample, 100 * row.accuracy, 100 * (row.accuracy_spread or 0),
             color=ink, marker=MARKERS[index % len(MARKERS)], markersize=8, linestyle="none",
-            markeredgecolor=theme.paper, elinewidth=1.2, label=short(row.objective), zorder=3,
+            markeredgecolor=theme.paper, elinewidth=1.2, label=row.objective, zorder=3,
         )  # fmt: skip
     _line(axes, best, theme)
     axes.set_xlabel("spikes per sample")
@@ -58,7 +58,7 @@ def _line(axes: Axes, best: Sequence[Summary], theme: Theme) -> None:
     axes.step(spikes, accuracies, where="post", color=theme.ink, linewidth=1, linestyle="--")
     for row, x, y in zip(best, spikes, accuracies, strict=True):
         text = axes.annotate(
-            row.objective if len(row.objective) <= 22 else f"{row.objective[:19]}...", (x, y),
+            cut(row.objective, 22), (x, y),
             xytext=(6, 6), textcoords="offset points", fontsize=10, color=theme.ink, zorder=4,
         )  # fmt: skip
         text.set_parse_math(False)

@@ -1,6 +1,7 @@
 """The look that all pictures share."""
 
 import io
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
@@ -38,25 +39,35 @@ def line(index: int, theme: Theme) -> dict[str, Any]:
     }
 
 
-def lined(names: int, theme: Theme) -> tuple[Figure, Axes]:
-    """A figure with room for a legend of so many names below its axes."""
-    height = 4.4 + 0.2 * ((names + 1) // 2)  # the legend has two columns
+def lined(names: Sequence[str], theme: Theme) -> tuple[Figure, Axes]:
+    """A figure with room for a legend of these names below its axes."""
+    height = 4.4 + 0.22 * -(-len(names) // _columns(names))
     figure = Figure(figsize=(5.4, height), facecolor=theme.paper, layout="constrained")
     return figure, figure.add_subplot()
 
 
 def legend(figure: Figure, theme: Theme) -> None:
     """The names of the lines, below the axes; nothing in them is mathematics."""
+    handles, names = figure.axes[0].get_legend_handles_labels()
     made = figure.legend(
-        loc="outside lower center", ncols=2, frameon=False, fontsize=12, labelcolor=theme.ink
-    )
+        handles, [cut(name, LONGEST) for name in names], loc="outside lower center",
+        ncols=_columns(names), frameon=False, fontsize=11, labelcolor=theme.ink,
+    )  # fmt: skip
     for text in made.get_texts():
         text.set_parse_math(False)
 
 
-def short(name: str) -> str:
-    """A name that a legend has room for."""
-    return name if len(name) <= 60 else f"{name[:57]}..."
+LONGEST = 50
+"""Characters of a name that a legend has room for; of two beside each other 22."""
+
+
+def _columns(names: Sequence[str]) -> int:
+    return 2 if max(map(len, names)) <= 22 else 1
+
+
+def cut(name: str, most: int) -> str:
+    """A name in so many characters."""
+    return name if len(name) <= most else f"{name[: most - 3]}..."
 
 
 def dress(axes: Axes, theme: Theme) -> None:
