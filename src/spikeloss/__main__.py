@@ -1,0 +1,5 @@
+"""`python -m spikeloss` is the command `spikeloss`."""
+
+from .cli import main
+
+main()
