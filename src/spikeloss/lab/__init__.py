@@ -2,8 +2,8 @@
 
     recipe, objectives, seeds -> training.fit -> Run -> store.Folder -> summary -> report
 
-`train`, `compare` and `report` do what the commands do; `Run.from_records` makes a run of a
-training of your own. They are imported when they are first asked for. `objectives`, `score` and
+`train`, `compare` and `report` do what the commands do; `run_from_records` makes a run of
+a training of your own. They are imported when they are first asked for. `objectives`, `score` and
 `metrics` need NumPy only; `data`, `network`, `training`, `plots` and `publishing` need the extra:
 pip install "spikeloss[lab]".
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .errors import InputError, TrainingError
     from .functions import compare, report, train
+    from .own import run_from_records
     from .recipe import Comparison, Recipe
     from .runs import Epoch, Run, Sample
 
@@ -27,11 +28,13 @@ __all__ = [
     "TrainingError",
     "compare",
     "report",
+    "run_from_records",
     "train",
 ]
 
 _PLACES = {
     "functions": ("compare", "report", "train"),
+    "own": ("run_from_records",),
     "recipe": ("Comparison", "Recipe"),
     "runs": ("Epoch", "Run", "Sample"),
     "errors": ("InputError", "TrainingError"),

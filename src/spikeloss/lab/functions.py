@@ -100,7 +100,7 @@ def report(
     """Write report.html, results.json, results.csv and the pictures of any runs; returns the page.
 
     Args:
-        runs: of `train` and `compare`, or of trainings of your own by `Run.from_records`; those of
+        runs: of `train` and `compare`, or of trainings of your own by `run_from_records`; those of
             an objective differ in their seed.
         folder: where to; files of these names are replaced.
         title: of the page.

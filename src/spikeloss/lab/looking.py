@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from spikeloss import penalties
 from spikeloss._door._words import cut
 from spikeloss.presets import catalogue
 
@@ -44,7 +45,7 @@ def show(name: options.Name, as_json: options.AsJson = False) -> None:
 
     A name of another package is answered with ours.
     """
-    peers = [] if name in catalogue() else peers_of(name)
+    peers = [] if name in catalogue() | penalties.catalogue() else peers_of(name)
     ours = list(dict.fromkeys(peer.ours for peer in peers)) or [name]
     lines = [said(peer) for peer in peers]
     known = [details(find(each)) for each in ours]

@@ -1,11 +1,7 @@
 """What a training leaves behind: numbers and one sample's spikes, as plain values for JSON."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, is_dataclass
-from typing import TYPE_CHECKING, Any, Self, get_args, get_origin, get_type_hints
-
-if TYPE_CHECKING:
-    from spikeloss.loss import Loss, Total
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -94,32 +90,6 @@ class Run:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
-
-    @classmethod
-    def from_records(
-        cls,
-        objective: "str | Loss | Total",
-        labels: Any,
-        *,
-        spikes: Any = None,
-        membrane: Any = None,
-        hidden: Any = None,
-        lengths: Any = None,
-        classes: int | None = None,
-        seed: int = 0,
-        losses: Sequence[float] = (),
-        accuracies: Sequence[float] | None = None,
-        seconds: float = 0.0,
-        name: str | None = None,
-    ) -> "Run":
-        """The run of a training of your own: see `spikeloss.lab.own.run_from_records`."""
-        from .own import run_from_records
-
-        return run_from_records(
-            objective, labels, spikes=spikes, membrane=membrane, hidden=hidden, lengths=lengths,
-            classes=classes, seed=seed, losses=losses, accuracies=accuracies, seconds=seconds,
-            name=name,
-        )  # fmt: skip
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
