@@ -18,7 +18,7 @@ from .recipe import Comparison
 from .recording import Recording
 from .runs import Epoch, Run
 from .score import Activity, Score
-from .summary import cells, columns, percent, summarise
+from .summary import Column, Summary, cells, columns, percent, summarise
 from .winners import findings
 
 
@@ -97,16 +97,25 @@ def show_summary(runs: Sequence[Run]) -> None:
     """The end of `spikeloss compare`: a row per objective, what the columns mean, findings."""
     console, rows = Console(), summarise(runs)
     shown = columns(rows)
-    table = _table("objective", *(column.name for column in shown))
-    for row in rows:
-        _row(table, *cells(row, shown))
-    console.print(table)
+    table, half = _summary(rows, shown), (len(shown) + 1) // 2
+    free = console.options.update(max_width=10_000)
+    if console.measure(table, options=free).maximum <= console.width:
+        console.print(table)
+    else:  # a terminal that is too narrow for one
+        console.print(_summary(rows, shown[:half]), _summary(rows, shown[half:]), sep="\n")
     for column in shown:
         console.print(Text.assemble((column.name, "bold"), f": {column.meaning}", style="dim"))
     if len(rows) > 1:
         console.print()
         for question, answer in findings(runs):
             console.print(Text.assemble((f"{question}: ", "bold"), answer))
+
+
+def _summary(rows: Sequence[Summary], shown: Sequence[Column]) -> Table:
+    table = _table("objective", *(column.name for column in shown))
+    for row in rows:
+        _row(table, *cells(row, shown))
+    return table
 
 
 def show_scores(recording: Recording, scores: Sequence[Score], activity: Activity | None) -> None:

@@ -49,7 +49,7 @@ def compare(
     workers: int = 1,
     watch: Watch = lambda objective, seed, epoch: None,
 ) -> list[Run]:
-    """Train the same network once per objective and seed; returns all runs.
+    """Train the same network once per objective and seed; returns the runs of each objective.
 
     Args:
         recipe: what is trained, on which data.
@@ -72,7 +72,8 @@ def compare(
         told = {objective.spelling: objective for objective in found}
         return [
             fit(recipe, told[name], seed, watch=_of(watch, name, seed))
-            for name, seed in comparison.runs()
+            for name in names
+            for seed in range(seeds)
         ]
     folder = Folder.open(Path(out), comparison)
     if workers > 1:
