@@ -17,7 +17,7 @@ from matplotlib.ticker import NullLocator
 
 from spikeloss.lab.objectives import find
 from spikeloss.lab.plots import LIGHT, colour
-from spikeloss.lab.summary import COLUMNS, Summary, cells, percent, summarise
+from spikeloss.lab.summary import Summary, cells, columns, percent, summarise
 
 ROOT = Path(__file__).parent.parent
 RUNS = ROOT / "benchmarks" / "results" / "choice.csv"
@@ -116,10 +116,11 @@ def findings(table: list[Summary], seeds: int) -> str:
 
 def shown(table: list[Summary]) -> str:
     """The table in Markdown."""
-    head = ("objective", "reads", *COLUMNS)
-    lines = [head, ("---",) * 2 + ("---:",) * 6]
+    known = [column for column in columns(table) if column.number(table[0]) is not None]
+    head = ("objective", "reads", *(column.name for column in known))
+    lines = [head, ("---",) * 2 + ("---:",) * len(known)]
     for row in table:
-        name, *numbers = cells(row)
+        name, *numbers = cells(row, known)
         lines.append((f"`{name}`", find(name).reads, *numbers))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -179,12 +180,10 @@ def read() -> list[Any]:
     """The runs: the columns of the file, as numbers where the summary wants them."""
     with RUNS.open() as file:
         found = list(csv.DictReader(file))
-    numbers = [field.name for field in fields(Summary) if field.name in found[0]]
-    numbers.remove("objective")
-    for run in found:
-        run |= {name: float(run[name]) if run[name] else None for name in numbers}
-    later = {field.name: None for field in fields(Summary) if field.name not in found[0]}
-    return [SimpleNamespace(**later | run) for run in found]
+    numbers = [field.name for field in fields(Summary) if field.name != "objective"]
+    for run in found:  # what an older file lacks is None
+        run |= {name: float(run[name]) if run.get(name) else None for name in numbers}
+    return [SimpleNamespace(**run) for run in found]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,9 @@
 import contextlib
 import io
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
 
@@ -12,7 +15,10 @@ from typer.testing import CliRunner
 
 import spikeloss as sl
 from spikeloss import penalties
+from spikeloss.compat import snntorch
+from spikeloss.lab import families, peers
 from spikeloss.lab.commands import app
+from spikeloss.lab.objectives import find
 from spikeloss.presets import catalogue
 
 TINY = ["--epochs", "1", "--steps", "3", "--hidden", "4", "--batch-size", "512"]
@@ -70,7 +76,7 @@ def test_show_tells_stages_and_options():
         "reduction": repr(loss.reduction),
     }
     assert about["options"] == {
-        "on": "1.0",
+        "on": "0.8",
         "off": "0.0",
         "classes": "None",
         "reduction": "Mean(over='samples')",
@@ -78,7 +84,110 @@ def test_show_tells_stages_and_options():
     }
     text = printed("show", "mse_count(on=0.8)")
     assert about["formula"] in text
-    assert "sl.presets.mse_count()" in text
+    assert "sl.presets.mse_count(on=0.8)" in text
+    assert "on = 0.8" in " ".join(text.split())
+
+
+SUMS = [
+    "2*ce_count + 0.1*rate_bounds(upper=0.2)",
+    "ce_count + 0.5*membrane_bounds(upper=2.0)",
+    "mse_membrane(on=2.0) + count_l1(layers=('hidden', 'output'))",
+    "0.5*tet + ce_mean",
+]
+
+
+@pytest.mark.parametrize("text", SUMS)
+def test_show_tells_every_term_of_a_sum(text):
+    about = json.loads(printed("show", text, "--json"))
+    assert about["name"] == find(text).spelling
+    assert [term["name"] for term in about["terms"]] == re.findall(r"[a-z]\w+(?=[( ]|$)", text)[
+        : len(about["terms"])
+    ]
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(about["example"], {})
+    assert np.isfinite(float(out.getvalue().split()[0]))
+    shown = " ".join(printed("show", text).split())
+    for term in about["terms"]:
+        assert " ".join(term["formula"].split()) in shown
+        assert term["source"].split(",")[0] in shown
+        assert all(f"{name} = {value}" in shown for name, value in term["options"].items())
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "line"),
+    [
+        ("mse_spikerate", "spike_rate", "mse_spikerate is Spyx's name for spike_rate"),
+        ("snntorch.functional.ce_rate_loss", "ce_rate", "snnTorch's name for ce_rate"),
+        ("peakloss", "peak", "PeakLoss is Rockpool's name for peak"),
+    ],
+)
+def test_names_of_other_packages_are_answered_with_ours(name, ours, line):
+    about = json.loads(printed("show", name, "--json"))
+    assert about["name"] == ours
+    assert line in about["known_as"][0]
+    assert line in printed("show", name)
+
+
+def test_names_of_other_packages_lead_to_what_there_is():
+    known = catalogue() | penalties.catalogue()
+    for peer in peers.PEERS:
+        assert peer.ours in known
+        assert peers.known(peer.name.upper())
+    names = {name for name in vars(snntorch) if name.endswith("_loss")}
+    assert names <= {peer.name for peer in peers.PEERS}
+
+
+def listed(*words):
+    return [preset["name"] for preset in json.loads(printed("list", *words, "--json"))]
+
+
+def test_every_objective_has_a_family():
+    presets = json.loads(printed("list", "--json"))
+    assert {preset["family"] for preset in presets} == set(families.FAMILIES)
+    text = printed("list")
+    assert all(f"{name}: " in text for name in families.FAMILIES)
+
+
+def test_list_finds_families_words_and_what_is_read():
+    assert listed("penalties") == [*penalties.catalogue()]
+    assert listed("time")[0] == "mse_temporal"
+    assert {"tet", "peak", "ttfs_early_ce"} <= set(listed("sums"))
+    assert listed("time", "sum") == ["ttfs_early_ce"]
+    assert all(catalogue()[name].reads == "membrane" for name in listed("membrane"))
+    assert "membrane_bounds" in listed("--reads", "membrane")
+    assert "ce_count" not in listed("--reads", "membrane")
+    assert listed("Rockpool") == ["peak", "binary_peak"]
+    assert listed("mse_spikerate") == ["spike_rate"]
+    assert said("list", "zzz").startswith("error: list: expected words that an objective has, got")
+    assert said("list", "--reads", "zzz").startswith("error: --reads: expected spikes or membrane")
+
+
+def test_version_and_module():
+    assert printed("--version") == f"spikeloss {sl.__version__}\n"
+    words = [sys.executable, "-m", "spikeloss", "--version"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"spikeloss {sl.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("show mse_c", ["mse_count"]),
+        ("compare --objective ce_count+0.1*rate_b", ["ce_count+0.1*rate_bounds"]),
+        ("train --objective kd_", ["kd_logits", "kd_steps"]),
+        ("list ti", ["time"]),
+        ("list --reads m", ["membrane"]),
+        ("train --neuron s", ["synaptic"]),
+        ("comp", ["compare"]),
+    ],
+)
+def test_a_shell_completes(words, completed):
+    asked = {"_SPIKELOSS_COMPLETE": "complete_bash", "COMP_WORDS": f"spikeloss {words}"}
+    known = os.environ | asked | {"COMP_CWORD": str(len(words.split()))}
+    command = [sys.executable, "-m", "spikeloss"]
+    done = subprocess.run(command, capture_output=True, text=True, env=known)
+    assert done.stdout.split() == completed
 
 
 def test_without_a_command_it_prints_its_help():
@@ -151,7 +260,64 @@ def test_score_measures_activity(recording):
     assert without["activity"] is None
 
 
+def test_score_takes_objectives_with_options_and_sums(recording):
+    file, arrays = save(recording), recording[1]
+    sums = "ce_count + 0.5*membrane_bounds(upper=0.5) + 0.1*count_l1"
+    words = ["--objective", "mse_count(on=0.8)", "--objective", sums, "--objective", "count_l1"]
+    hidden = "ce_count + count_l1(layers='hidden')"
+    rows = json.loads(printed("score", file, *words, "--objective", hidden, "--json"))["scores"]
+    y, n = arrays["labels"], {"lengths": arrays["lengths"]}
+    assert rows[0]["objective"] == "mse_count(on=0.8)"
+    assert rows[0]["loss"] == float(sl.presets.mse_count(on=0.8)(arrays["spikes"], y, **n))
+    whole = (
+        sl.presets.ce_count(layers="s")
+        + 0.5 * penalties.membrane_bounds(upper=0.5, layers="u")
+        + 0.1 * penalties.count_l1(layers="s")
+    )
+    both = {"s": arrays["spikes"], "u": arrays["membrane"]}
+    assert rows[1]["loss"] == pytest.approx(float(whole(both, y, **n)))
+    assert rows[1]["accuracy"] == np.mean(whole.predict(both, **n) == y)
+    assert [row["why_not"] for row in rows[2:]] == [
+        "it is a penalty alone",
+        "it reads hidden, which the file does not hold",
+    ]
+    assert said("score", file, "--objective", "zzz").startswith("error: objective: expected a name")
+
+
+@pytest.mark.parametrize("events", [False, True])
+def test_score_by_step_is_what_the_metrics_say(recording, events):
+    arrays = recording[1]
+    changes = events_of(arrays["spikes"]) if events else {}
+    file = save(recording, **changes, membrane=None)
+    words = ["--objective", "ce_count", "--objective", "ce_max_membrane", "--by-step"]
+    rows = json.loads(printed("score", file, *words, "--json"))["scores"]
+    count, n = sl.presets.ce_count(), {"lengths": arrays["lengths"]}
+    curve = sl.metrics.anytime_accuracy(count, arrays["spikes"], arrays["labels"], **n)
+    assert rows[0]["accuracy_by_step"] == pytest.approx(curve)
+    latency = sl.metrics.decision_latency(count, arrays["spikes"], **n)
+    assert rows[0]["decision_step"] == pytest.approx(float(latency))
+    assert rows[1]["accuracy_by_step"] is None
+    text = " ".join(printed("score", file, "--by-step").split())
+    assert "after n: the accuracy of what the first n steps alone decide." in text
+
+
+def test_spikes_that_are_none_are_doubted(recording):
+    spikes = recording[1]["spikes"]
+    for changed, word in ((spikes * 0.5, "graded, such as 0.5"), (spikes - 0.5, "negative")):
+        file = save(recording, spikes=changed)
+        result = run("score", file)
+        assert result.exit_code == 0
+        assert result.stderr.startswith(f"warning: spikes: some are {word}")
+        assert json.loads(printed("score", file, "--json"))["doubts"]
+    assert json.loads(printed("score", save(recording), "--json"))["doubts"] == []
+
+
 BAD_ARRAYS = [
+    (
+        {"labels": np.zeros(7, int), "lengths": None},
+        "labels: expected shape (5,) or (7, 5), got shape (7,), as if samples came first. "
+        "Save numpy.swapaxes(spikes, 0, 1), steps first.",
+    ),
     (
         {"spikes": np.zeros((7, 30))},
         "spikes: expected shape (steps, samples, neurons), got shape (7, 30). "
@@ -560,6 +726,64 @@ def test_train_overwrites_nothing(tmp_path):
         f"error: --out: expected a new file, got {file}, which exists. Name another file."
     )
     assert file.read_text() == "mine"
+
+
+LONG = ["--epochs", "100000", *TINY[2:]]
+
+
+@pytest.mark.parametrize("keeps", ["--out", "--checkpoint", None])
+def test_an_interrupted_training_says_what_it_kept(tmp_path, keeps):
+    place = tmp_path / "run.json"
+    file = place if keeps == "--checkpoint" else tmp_path / "run.json.safetensors"
+    words = [sys.executable, "-m", "spikeloss", "train", "--objective", "ce_count", *LONG]
+    words += [keeps, str(place)] if keeps else []
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, text=True, **pipes) as training:
+        for line in training.stdout:
+            if "2/100000" in line:
+                break
+        training.send_signal(signal.SIGINT)
+        _, complaint = training.communicate()
+    assert training.returncode == 130
+    if keeps is None:
+        line = "interrupted: nothing is kept; --checkpoint FILE or --out FILE keeps every epoch.\n"
+        assert complaint == line
+        return
+    found = re.fullmatch(
+        r"interrupted: (\d+) of 100000 epochs are kept in (.+); the same command continues.\n",
+        complaint,
+    )
+    assert found is not None, complaint
+    assert found[2] == str(file)
+    assert int(found[1]) >= 2
+    assert file.exists()
+    assert place.exists() == (keeps == "--checkpoint")
+
+
+def test_a_training_goes_on_from_its_checkpoint(tmp_path):
+    words = ["train", "--objective", "ce_count", *TINY, "--json"]
+    kept = ["--checkpoint", tmp_path / "kept.safetensors"]
+    first, again = (json.loads(printed(*words, *kept))["run"] for _ in range(2))
+    assert first == again  # its times too: nothing was trained again
+    printed(*words, *kept, "--out", tmp_path / "run.json")
+    assert [file.name for file in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_train_writes_curves_for_tensorboard(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    words = ["train", "--objective", "ce_count", *TINY, "--tensorboard", tmp_path, "--json"]
+    saved = json.loads(printed(*words))["run"]
+    found = accumulator.EventAccumulator(str(tmp_path / "ce_count" / "seed-0"))
+    found.Reload()
+    (loss,) = found.Scalars("epoch/loss")
+    assert (loss.step, loss.value) == (1, pytest.approx(saved["curve"][0]["loss"]))
+    (accuracy,) = found.Scalars("final/accuracy")
+    assert accuracy.value == pytest.approx(saved["accuracy"])
+    result = without(["tensorboard"], *words)
+    assert result.stderr.splitlines() == [
+        "error: --tensorboard: expected the package tensorboard, got no tensorboard. "
+        'Install it with: pip install "spikeloss[tensorboard]".'
+    ]
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ import pytest
 import torch
 
 import spikeloss as sl
-from spikeloss.lab import data, environment, metrics, store, summary
+from spikeloss.lab import data, environment, metrics, store, summary, winners
 from spikeloss.lab.errors import InputError, TrainingError
 from spikeloss.lab.files import slug
 from spikeloss.lab.objectives import defaults, find
@@ -465,10 +465,10 @@ class Page(HTMLParser):
 def test_the_report_needs_nothing_else(finished):
     text = (finished / "report.html").read_text()
     page = Page(text)
-    assert page.tags.count("img") == 3  # curves, and a raster per objective
+    assert page.tags.count("img") == 7  # three of all; a raster and a matrix per objective
     assert page.links
     assert all(link.startswith("data:image/png;base64,") for link in page.links)
-    assert not re.search(r"https?://|@import|url\(|<script|<link", text)
+    assert not re.search(r"https?://|@import|url\(|<script |<link", text)
     for name in COMPARISON.objectives:
         assert name in page.words
         assert find(name).preset.formula in page.words
@@ -478,8 +478,9 @@ def test_the_report_needs_nothing_else(finished):
 @pytest.mark.slow
 def test_the_pictures_are_pictures(finished):
     names = {file.name for file in finished.glob("*.png")}
-    membrane = f"raster-{slug('mse_membrane(on=1, off=-1)')}.png"
-    assert names == {"curves.png", "raster-ce_count.png", membrane}
+    slugs = [slug(name) for name in COMPARISON.objectives]
+    each = {f"{kind}-{name}.png" for kind in ("raster", "confusion") for name in slugs}
+    assert names == {"curves.png", "anytime.png", "front.png"} | each
     for name in names:
         assert (finished / name).read_bytes().startswith(b"\x89PNG")
 
@@ -489,8 +490,10 @@ def test_the_pictures_are_pictures(finished):
 
 def test_one_seed_has_no_spread_and_silence_no_decision_step():
     run = fit(replace(QUICK, epochs=1), find("ce_count"), 0)
-    (row,) = summary.summarise([replace(run, decision_step=None, right_step=None, accuracy=0.5)])
+    silent = replace(run, decision_step=None, right_step=None, accuracy=0.5)
+    (row,) = summary.summarise([silent])
     assert row.accuracy_spread is None
-    assert summary.cells(row)[1] == "50.0"
-    assert summary.cells(row)[4] == "never"
-    assert ("earliest right decision", "none") in summary.findings([row])
+    cells = dict(zip([x.name for x in summary.COLUMNS], summary.cells(row)[1:], strict=True))
+    assert cells["accuracy %"] == "50.0"
+    assert cells["decision step"] == cells["right step"] == "never"
+    assert "earliest right decision" not in dict(winners.findings([silent]))

@@ -20,8 +20,8 @@ import pytest
 from spikeloss.lab import store
 from spikeloss.lab.errors import InputError
 from spikeloss.lab.objectives import find
+from spikeloss.lab.publishing import publish
 from spikeloss.lab.recipe import Comparison, Recipe
-from spikeloss.lab.report import publish
 from spikeloss.lab.training import fit
 
 pytestmark = pytest.mark.slow

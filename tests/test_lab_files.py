@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import pytest
 
-from spikeloss.lab import files, plots, store, summary
+from spikeloss.lab import files, plots, store, summary, winners
 from spikeloss.lab.errors import InputError
 from spikeloss.lab.objectives import find
+from spikeloss.lab.publishing import publish
 from spikeloss.lab.recipe import Comparison, Recipe
-from spikeloss.lab.report import publish
 from spikeloss.lab.runs import Run
 from spikeloss.lab.training import fit
 
@@ -199,7 +199,7 @@ def test_a_run_changed_at_random_is_refused_or_drawn(finished, runs):
         except InputError as wrong:
             said.append(str(wrong))
         else:
-            summary.findings(summary.summarise(found))
+            winners.findings(found)
             plots.curves(found, plots.LIGHT)
             plots.raster(found[-1].sample, "membrane", "#000000", plots.DARK)
     assert len(said) > 50

@@ -12,6 +12,7 @@ import time
 import tomllib
 import warnings
 import zipfile
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,12 +22,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from spikeloss.lab import console, limits, plots, recording, score
+from spikeloss.lab import console, limits, plots, recording, score, summary
 from spikeloss.lab.commands import app
 from spikeloss.lab.errors import InputError, printable
+from spikeloss.lab.foreign import run_from_records
 from spikeloss.lab.objectives import find
 from spikeloss.lab.recipe import Comparison, Recipe
-from spikeloss.lab.runs import Epoch, Run
+from spikeloss.lab.runs import Epoch
 from spikeloss.lab.training import rehearse
 
 ROOT = Path(__file__).parent.parent
@@ -401,20 +403,22 @@ def test_any_name_can_be_shown(name, capfd):
     comparison = Comparison(Recipe(epochs=1), (name,), seeds=1)
     with console.progress(comparison, 1) as watch:
         watch(name, 0, epoch)
-    sample = dict.fromkeys(("label", "decision", "decision_step", "steps", "hidden_neurons"), 1)
-    found = Run.from_dict(
-        {
-            "objective": name, "seed": 0, "accuracy": 0.5, "abstained": 0.0, "firing_rate": 0.1,
-            "hidden_rate": 0.1, "decision_step": None, "seconds_per_epoch": 1.0,
-            "objective_share": 0.5, "curve": [vars(epoch)], "spikes_per_sample": None,
-            "right_step": None, "accuracy_by_step": [0.5], "confusion": [[1, 0]],
-            "sample": sample | {"label": 0, "decision": 0, "decision_step": 0, "hidden": [],
-                                "output": [], "membrane": [[0.0]], "classes": 1},
-        }
-    )  # fmt: skip
+    spikes = np.zeros((2, 1, 2))
+    spikes[1, 0, 1] = 1
+    known = {"losses": [0.5], "accuracies": [0.5], "seconds": 1.0, "name": name}
+    found = run_from_records("ce_count", [1], spikes=spikes, **known)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert plots.curves([found], plots.LIGHT).startswith(b"\x89PNG")
+        rows = summary.summarise([found])
+        for picture in (
+            plots.curves([found], plots.LIGHT),
+            plots.anytime([found], plots.LIGHT),
+            plots.losses([found], plots.LIGHT),
+            plots.front(rows, plots.LIGHT),
+        ):
+            assert picture.startswith(b"\x89PNG")
+    console.show_summary([found, replace(found, objective="other")])
+    assert "s/epoch" in capfd.readouterr().out
 
 
 # ---- output

@@ -18,7 +18,7 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    app()
+    app(prog_name="spikeloss")
 
 
 if __name__ == "__main__":

@@ -105,8 +105,13 @@ def _client(address: str) -> Any:
 def _check_workers(client: Any, folder: Folder) -> None:
     """Refuse workers with other versions, and those that cannot train what is compared."""
     recipe, names = folder.comparison.recipe, folder.comparison.objectives
-    here, rule = versions(recipe.data), "workers with the versions that there are here"
-    for there, found in client.run(versions, recipe.data, on_error="return").items():
+    here, rule = (
+        versions(recipe.data, recipe.library),
+        "workers with the versions that there are here",
+    )
+    for there, found in client.run(
+        versions, recipe.data, recipe.library, on_error="return"
+    ).items():
         wrong = _why(found) or differences(found, here)
         if wrong:
             raise InputError(OPTION, rule, f"{there} with {wrong}", "Install the same there.")

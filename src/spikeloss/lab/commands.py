@@ -1,167 +1,78 @@
-"""The commands of `spikeloss`: they take options, call the workbench, and print."""
+"""The commands of `spikeloss`: those of `looking`, and those that train."""
 
 import os
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from spikeloss import __version__
 from spikeloss.presets import catalogue
 
-from . import console, doctor, options, score, summary
+from . import complete, console, looking, options
+from .board import board
+from .checks import check
+from .checks import chosen as chosen_of
 from .data import load
-from .describe import details, overview
 from .environment import about
-from .errors import InputError, TrainingError, printable
+from .errors import InputError, printable
 from .files import check_writable, create, dumps
-from .limits import MEMORY, SMALLER, check_memory
+from .looking import print_json
 from .objectives import Objective, defaults, find
 from .recipe import Comparison, Recipe, leads, load_recipe, machines_from, recipe_from
-from .recording import read
+from .runs import Epoch
 from .store import Folder
+from .terminal import Commands
 
 LAB = ("torch", "snntorch", "sklearn", "matplotlib", "jinja2")
 WORKERS = min(4, os.cpu_count() or 1)
-UsageError: Any = typer.BadParameter.__base__  # typer has no public name for it
 
 
-class Commands(TyperGroup):
-    """Commands that print a mistake as one line on stderr and exit with 2."""
-
-    def main(self, *args: Any, **extra: Any) -> NoReturn:
-        """Run the command line, whoever calls it."""
-        if sys.stdout is None:
-            sys.exit(_complain(1, _unwritten("none that is open")))
-        if hasattr(sys.stdout, "reconfigure"):  # a ? for what the terminal's alphabet lacks
-            sys.stdout.reconfigure(errors="replace")
-        try:
-            code = super().main(*args, **extra | {"standalone_mode": False})
-            sys.stdout.flush()
-        except InputError as wrong:
-            code = _complain(2, str(wrong))
-        except TrainingError as failed:
-            code = _complain(1, str(failed))
-        except UsageError as wrong:
-            code = _complain(2, _usage(wrong))
-        except MemoryError:
-            code = _complain(1, f"memory: expected enough for this, got too little. {SMALLER}")
-        except OSError as wrong:
-            _drop_output()
-            gone = isinstance(wrong, BrokenPipeError)  # as `| head` ends: nobody reads on
-            code = 1 if gone else _complain(1, _unwritten(wrong.strerror or str(wrong)))
-        sys.exit(code)
+app = typer.Typer(cls=Commands, pretty_exceptions_enable=False)
 
 
-def _complain(code: int, message: str) -> int:
-    if sys.stderr is not None:
-        with suppress(OSError):
-            print("error:", printable(message), file=sys.stderr, flush=True)
-    return code
-
-
-def _unwritten(why: str) -> str:
-    return f"stdout: expected a place that can be written, got {why}. Send the output elsewhere."
-
-
-def _drop_output() -> None:
-    """What is left to be printed goes nowhere, so that the interpreter's end is quiet."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _usage(wrong: Any) -> str:
-    """What is wrong with a command line, in the form of all errors."""
-    command = wrong.ctx.command_path if wrong.ctx else "spikeloss"
-    said = wrong.format_message().rstrip(".")
-    end = "" if said.endswith("?") else "."
-    return f"arguments: expected those of {command}, got: {said}{end} See {command} --help."
-
-
-app = typer.Typer(cls=Commands, add_completion=False, pretty_exceptions_enable=False)
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"spikeloss {__version__}")
+        raise typer.Exit
 
 
 @app.callback(invoke_without_command=True)
-def spikeloss(context: typer.Context) -> None:
+def spikeloss(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
     """Objectives for spiking neural networks: look them up, score recordings, compare them."""
     if context.invoked_subcommand is None:
         print(context.get_help())
 
 
-@app.command("list")
-def list_(as_json: options.AsJson = False) -> None:
-    """List the objectives."""
-    if as_json:
-        _print_json(overview())
-    else:
-        console.show_overview(overview())
-
-
-@app.command()
-def show(name: options.Name, as_json: options.AsJson = False) -> None:
-    """Show an objective: formula, stages, source, options, and an example that runs."""
-    known = details(find(name))
-    if as_json:
-        _print_json(known)
-    else:
-        console.show_details(known)
-
-
-@app.command("doctor")
-def doctor_(as_json: options.AsJson = False) -> None:
-    """Say what is installed here, and what runs: libraries, native kernels, switches."""
-    known = doctor.facts()
-    if as_json:
-        _print_json(known)
-    else:
-        console.show_facts(known)
-
-
-@app.command("score")
-def score_(
-    file: Annotated[Path, typer.Argument(metavar="FILE.npz", help="What was recorded.")],
-    memory: options.Memory = MEMORY / 2**30,
-    as_json: options.AsJson = False,
-) -> None:
-    """Score recorded activity of any simulator with every objective that applies.
-
-    FILE.npz holds `spikes` and/or `membrane` (steps, samples, neurons), and
-    `labels` (samples), or (steps, samples). Where steps are padding it says so:
-    `lengths` (samples), valid steps counted from the start, or `valid`, bools
-    (steps, samples).
-
-    Events may take the place of `spikes`: `time` in steps from 0, `sample`,
-    `neuron`, maybe `amplitude`, an entry per event, and `shape`, the numbers of
-    steps, samples and neurons. Objectives that read every step get them as a
-    dense record, if it has at most 10^8 numbers and the memory allows it.
-
-    Nothing is loaded that scoring does not need, and a file that would take more than
-    --memory is refused before it is: a dense record takes about 40 bytes per number, a
-    sample 250 per neuron.
-    """
-    limit = int(memory * 2**30)
-    recording = read(file, limit)
-    scores, activity = score.scores(recording, limit), score.activity(recording)
-    if as_json:
-        _print_json({
-            "shape": recording.shape,
-            "activity": None if activity is None else asdict(activity),
-            "scores": [asdict(row) for row in scores],
-        })  # fmt: skip
-    else:
-        console.show_scores(recording, scores, activity)
+app.command("list")(looking.list_)
+app.command()(looking.show)
+app.command("doctor")(looking.doctor_)
+app.command("score")(looking.score_)
 
 
 @app.command()
 @options.takes_machines
 @options.takes_recipe
 def train(
-    objective: Annotated[str, typer.Option("--objective", metavar="NAME", help="What to train.")],
+    objective: Annotated[
+        str,
+        typer.Option(
+            "--objective",
+            metavar="NAME",
+            help="What to train.",
+            autocompletion=complete.objective,
+        ),
+    ],
     given: dict[str, Any],
     where: dict[str, Any],
     seed: options.Seed = 0,
@@ -170,31 +81,71 @@ def train(
     ] = None,
     checkpoint: Annotated[
         Path | None,
-        typer.Option("--checkpoint", metavar="FILE", help="Keep each epoch, and go on from there."),
+        typer.Option(
+            "--checkpoint",
+            metavar="FILE",
+            help="Keep the training there after each epoch, and go on from it.",
+            show_default="beside --out",
+        ),
     ] = None,
+    tensorboard: options.TensorBoard = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Train one network with one objective, and print how it learns."""
+    """Train one network with one objective, and print how it learns.
+
+    Interrupt it at any time: with --out or --checkpoint the same command goes on after the last
+    epoch.
+    """
     _need_lab("train")
     if out is not None:
         _check_new(out)
+        checkpoint = checkpoint or out.with_name(f"{out.name}.safetensors")
+    if checkpoint is not None and not os.path.lexists(checkpoint):
+        check_writable(checkpoint)
     recipe, machines = recipe_from(given), machines_from(where)
-    (chosen,) = _chosen([objective], recipe)
-    _check([chosen], recipe)
-    from .training import fit
+    (chosen,) = chosen_of([objective], recipe)
+    from .training import fit, in_one_thread
 
-    watch = console.epochs_on(sys.stderr if as_json else sys.stdout, recipe.epochs)
-    known: Any = {"watch": watch, "checkpoint": checkpoint, "machines": machines}
-    run = fit(recipe, chosen, seed, **known)
-    if not leads():
-        return
+    in_one_thread(recipe)
+    check([chosen], recipe)
+    with board(tensorboard) as written:
+        stream = sys.stderr if as_json else sys.stdout
+        shown, done = console.epochs_on(stream, recipe.epochs), []
+
+        def watch(epoch: Epoch) -> None:
+            done.append(epoch)
+            shown(epoch)
+            written.epoch(chosen.spelling, seed, epoch)
+
+        try:
+            known: Any = {"watch": watch, "checkpoint": checkpoint, "machines": machines}
+            run = fit(recipe, chosen, seed, **known)
+        except KeyboardInterrupt:
+            print(_interrupted(len(done), recipe.epochs, checkpoint), file=sys.stderr)
+            raise typer.Exit(130) from None
+        if not leads():
+            return
+        written.final([run])
     result = {"recipe": asdict(recipe), **about(recipe.data, recipe.library), "run": run.as_dict()}
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
-        console.show_summary(summary.summarise([run]))
-    if out is not None and not create(out, dumps(result, indent=2)):
-        _check_new(out)
+        console.show_summary([run])
+    if out is not None:
+        if not create(out, dumps(result, indent=2)):
+            _check_new(out)
+        with suppress(OSError):
+            Path(str(checkpoint)).unlink()
+
+
+def _interrupted(done: int, epochs: int, checkpoint: Path | None) -> str:
+    """What is left of a training that was interrupted."""
+    if checkpoint is None:
+        return "interrupted: nothing is kept; --checkpoint FILE or --out FILE keeps every epoch."
+    if not os.path.lexists(checkpoint):
+        return "interrupted: before the end of the first epoch; nothing is kept yet."
+    kept = f"{done} of {epochs} epochs are kept in {printable(str(checkpoint))}"
+    return f"interrupted: {kept}; the same command continues."
 
 
 @app.command()
@@ -212,6 +163,7 @@ def compare(
             metavar="NAME",
             help="An objective to compare; may be repeated.",
             show_default="snnTorch's seven",
+            autocompletion=complete.objective,
         ),
     ] = None,
     every: Annotated[
@@ -223,6 +175,7 @@ def compare(
     ] = Path("runs/compare"),
     workers: options.Workers = WORKERS,
     scheduler: options.Scheduler = None,
+    tensorboard: options.TensorBoard = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Train the same network once per objective and seed, and say which objective does what.
@@ -233,53 +186,43 @@ def compare(
     _need_lab("compare")
     from .cluster import connected
     from .crew import hired
-    from .report import publish
+    from .publishing import publish
+    from .training import in_one_thread
 
     said, top = ({}, {}) if recipe is None else load_recipe(recipe)
     wanted = recipe_from(said | given)
     chosen = _every(wanted) if every else []
     if objective or not every:
-        chosen += _chosen(objective or top.get("objectives") or defaults(), wanted)
+        chosen += chosen_of(objective or top.get("objectives") or defaults(), wanted)
     names = dict.fromkeys(found.spelling for found in chosen)
     seeds = seeds or top.get("seeds", 3)
-    _check(chosen, wanted, 1 if scheduler else min(workers, seeds * len(names)))
+    in_one_thread(wanted)
+    check(chosen, wanted, 1 if scheduler else min(workers, seeds * len(names)))
     folder = Folder.open(out, Comparison(wanted, tuple(names), seeds))
     comparison = folder.comparison
     try:
         missing = len(folder.missing())
-        hands = connected(folder, scheduler) if scheduler else hired(folder, workers)
-        with hands as crew, console.progress(comparison, missing) as watch:
-            crew.train(watch)
-        result = publish(folder)
+        with board(tensorboard) as written:
+            hands = connected(folder, scheduler) if scheduler else hired(folder, workers)
+            with hands as crew, console.progress(comparison, missing) as bars:
+
+                def watch(name: str, seed: int, epoch: Epoch) -> None:
+                    bars(name, seed, epoch)
+                    written.epoch(name, seed, epoch)
+
+                crew.train(watch)
+            result = publish(folder)
+            written.final(folder.runs())
     except KeyboardInterrupt:
         total = len(comparison.runs())
         kept = f"{total - len(folder.missing())} of {total} runs are finished and kept in {out}"
         print(f"interrupted: {kept}; the same command continues.", file=sys.stderr)
         raise typer.Exit(130) from None
     if as_json:
-        _print_json(result | {"out": str(out)})
+        print_json(result | {"out": str(out)})
     else:
-        console.show_summary(summary.summarise(folder.runs()))
+        console.show_summary(folder.runs())
         print("report:", printable(str(out / "report.html")))
-
-
-def _chosen(texts: Sequence[str], recipe: Recipe) -> list[Objective]:
-    """The objectives that the texts spell, if they can learn the data."""
-    chosen = [find(text) for text in texts]
-    classes = load(recipe.of_data()).classes
-    for objective in chosen:
-        objective.check(recipe.steps, classes)
-    return chosen
-
-
-def _check(chosen: Sequence[Objective], recipe: Recipe, workers: int = 1) -> None:
-    """Refuse, before anything is trained, what would fail in a training or take all memory."""
-    check_memory(recipe, workers)
-    from .training import in_one_thread, rehearse
-
-    in_one_thread(recipe)
-    for objective in chosen:
-        rehearse(recipe, objective)
 
 
 def _check_new(out: Path) -> None:
@@ -305,7 +248,3 @@ def _need_lab(command: str) -> None:
         fix = 'Install it with: pip install "spikeloss[lab]".'
         rule = "the packages of the workbench"
         raise InputError(f"spikeloss {command}", rule, f"no {missing[0]}", fix)
-
-
-def _print_json(value: Any) -> None:
-    print(dumps(value, indent=2))

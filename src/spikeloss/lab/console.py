@@ -13,11 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from .crew import Watch
+from .families import FAMILIES
 from .recipe import Comparison
 from .recording import Recording
-from .runs import Epoch
+from .runs import Epoch, Run
 from .score import Activity, Score
-from .summary import COLUMNS, Summary, cells, findings, percent
+from .summary import Column, Summary, cells, columns, percent, summarise
+from .winners import findings
 
 
 def _table(*columns: str, words: int = 1) -> Table:
@@ -46,48 +48,74 @@ def show_facts(known: dict[str, str]) -> None:
 
 
 def show_overview(presets: Sequence[dict[str, str]]) -> None:
-    """`spikeloss list`."""
-    columns = ("name", "reads", "formula", "source")
-    table = _table(*columns, words=4)
-    for preset in presets:
-        _row(table, *(preset[column] for column in columns))
-    Console().print(table)
+    """`spikeloss list`: family by family."""
+    columns, console = ("name", "reads", "formula", "source"), Console()
+    for family, meaning in FAMILIES.items():
+        own = [preset for preset in presets if preset["family"] == family]
+        if own:
+            table = _table(*columns, words=4)
+            for preset in own:
+                _row(table, *(preset[column] for column in columns))
+            console.print(Text.assemble((family, "bold cyan"), f": {meaning}"), table)
 
 
-def show_details(about: dict[str, Any]) -> None:
-    """`spikeloss show`."""
+def show_details(about: dict[str, Any], known_as: Sequence[str] = ()) -> None:
+    """`spikeloss show`; `known_as` says what the name is that was asked for."""
     console = Console()
-    facts = {
-        "formula": about["formula"],
-        "rewards": about["summary"],
-        "reads": about["reads"],
-        "decides": about["decides"],
-        "source": about["source"],
-        **about["stages"],
-    }
-    options = [f"{name} = {default}" for name, default in about["options"].items()]
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    for name, value in (facts | {"options": "\n".join(options)}).items():
-        table.add_row(name, Text(value))
-    console.print(Text(about["name"], style="bold cyan"), table, sep="\n")
+    for line in known_as:
+        console.print(Text(line))
+    console.print(Text(about["name"], style="bold cyan"))
+    facts = ("formula", "summary", "reads", "decides", "family", "source", "elsewhere")
+    if len(about["terms"]) == 1:
+        (term,) = about["terms"]
+        _facts(console, {name: about[name] for name in facts}, term)
+    else:
+        _facts(console, {name: about[name] for name in ("formula", "decides")})
+        for term in about["terms"]:
+            factor = "" if term["factor"] is None else f"{term['factor']} * "
+            console.print("", Text(f"{factor}{term['name']}", style="cyan"), sep="\n")
+            _facts(console, {name: term[name] for name in facts if name != "decides"}, term)
     python = Syntax("", "python", theme="ansi_dark")
     console.print("", python.highlight(about["example"]), sep="\n", soft_wrap=True)
 
 
-def show_summary(rows: Sequence[Summary]) -> None:
-    """The end of `spikeloss compare`: a row per objective, what the columns mean, findings."""
-    console = Console()
-    table = _table("objective", *COLUMNS)
-    for row in rows:
-        _row(table, *cells(row))
+def _facts(console: Console, facts: dict[str, str], term: dict[str, Any] | None = None) -> None:
+    """What is known, and the stages and options of a term; nothing of what is empty."""
+    shown = {"rewards" if name == "summary" else name: value for name, value in facts.items()}
+    if term is not None:
+        options = [f"{name} = {value}" for name, value in term["options"].items()]
+        shown |= term["stages"] | {"options": "\n".join(options)}
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    for name, value in shown.items():
+        if value:
+            table.add_row(name, Text(value))
     console.print(table)
-    for column, meaning in COLUMNS.items():
-        console.print(Text.assemble((column, "bold"), f": {meaning}", style="dim"))
+
+
+def show_summary(runs: Sequence[Run]) -> None:
+    """The end of `spikeloss compare`: a row per objective, what the columns mean, findings."""
+    console, rows = Console(), summarise(runs)
+    shown = columns(rows)
+    table, half = _summary(rows, shown), (len(shown) + 1) // 2
+    free = console.options.update(max_width=10_000)
+    if console.measure(table, options=free).maximum <= console.width:
+        console.print(table)
+    else:  # a terminal that is too narrow for one
+        console.print(_summary(rows, shown[:half]), _summary(rows, shown[half:]), sep="\n")
+    for column in shown:
+        console.print(Text.assemble((column.name, "bold"), f": {column.meaning}", style="dim"))
     if len(rows) > 1:
         console.print()
-        for question, answer in findings(rows):
+        for question, answer in findings(runs):
             console.print(Text.assemble((f"{question}: ", "bold"), answer))
+
+
+def _summary(rows: Sequence[Summary], shown: Sequence[Column]) -> Table:
+    table = _table("objective", *(column.name for column in shown))
+    for row in rows:
+        _row(table, *cells(row, shown))
+    return table
 
 
 def show_scores(recording: Recording, scores: Sequence[Score], activity: Activity | None) -> None:
@@ -115,14 +143,42 @@ def show_scores(recording: Recording, scores: Sequence[Score], activity: Activit
         console.print(Text(line, style="dim"))
 
 
+def show_steps(scores: Sequence[Score]) -> None:
+    """`spikeloss score --by-step`: when decisions are final, and how right they are on the way."""
+    known = [score for score in scores if score.accuracy_by_step]
+    if not known:
+        return
+    steps = len(known[0].accuracy_by_step or ())
+    places = sorted({round(share * steps / 6) for share in range(1, 7)} - {0})
+    after = (f"after {place}" for place in places)
+    table = _table("objective", "decision step", "right step", *after)
+    for score in known:
+        curve = score.accuracy_by_step or ()
+        shown = (
+            "never" if x is None else f"{x:.1f}" for x in (score.decision_step, score.right_step)
+        )
+        _row(table, score.objective, *shown, *(percent(curve[place - 1]) for place in places))
+    console = Console()
+    console.print(table)
+    console.print(Text(STEPS, style="dim"))
+
+
+STEPS = (
+    "decision step: the first, counted from 0, from which the decision stays what it is at the "
+    "end, a mean over the samples that are decided; right step: over those decided rightly. "
+    "after n: the accuracy of what the first n steps alone decide."
+)
+
+
 def epochs_on(stream: TextIO, epochs: int) -> Callable[[Epoch], None]:
     """A watch that prints a line per epoch: loss and test accuracy."""
     console, numbers = Console(file=stream), count(1)
 
     def watch(epoch: Epoch) -> None:
         number = f"{next(numbers):>{len(str(epochs))}}/{epochs}"
-        bar = "█" * round(30 * epoch.accuracy)
-        words = f"epoch {number}   loss {epoch.loss:<10.5g} accuracy {percent(epoch.accuracy):>7} "
+        share = epoch.accuracy or 0.0
+        bar = "█" * round(30 * share)
+        words = f"epoch {number}   loss {epoch.loss:<10.5g} accuracy {percent(share):>7} "
         console.print(Text.assemble(words, (bar, "cyan")))
 
     return watch
@@ -146,7 +202,7 @@ def progress(comparison: Comparison, missing: int) -> Iterator[Watch]:
             run = name, seed
             if run not in current:
                 current[run] = bars.add_task(f"{name}, seed {seed}", total=epochs, note="")
-            bars.update(current[run], advance=1, note=percent(epoch.accuracy))
+            bars.update(current[run], advance=1, note=percent(epoch.accuracy or 0.0))
             if bars.tasks[bars.task_ids.index(current[run])].finished:
                 bars.remove_task(current.pop(run))
                 bars.advance(whole)

@@ -1,96 +1,122 @@
-"""What there is to know of a preset or a penalty. NumPy only."""
+"""What there is to know of a preset, a penalty or a sum. NumPy only."""
 
+import ast
+from collections.abc import Sequence
 from typing import Any
 
 from spikeloss import penalties
-from spikeloss.criteria import Level
-from spikeloss.loss import Loss, Total
+from spikeloss.loss import Loss
 from spikeloss.presets import Preset, catalogue
 
-from .objectives import Objective, spelled
-
-EXAMPLE = """\
-import numpy as np
-import spikeloss as sl
-
-rng = np.random.default_rng(0)
-{setup}
-
-loss = sl.{module}.{name}()
-print(loss({arguments}))     # the same call for torch tensors and JAX arrays"""
-PREDICT = "\nprint(loss.predict({record}))"
-RECORDS = {
-    "spikes": "spikes = (rng.random((25, 4, 3)) < 0.2).astype(np.float32)  # (T, B, N)",
-    "membrane": "membrane = rng.normal(size=(25, 4, 3))  # (T, B, N)",
-    "logits": "logits = rng.normal(size=(4, 3))  # (B, C)",
-}
-TARGETS = {
-    "labels": "labels = np.array([2, 0, 1, 1])",
-    "teacher": "teacher = rng.normal(size=(4, 3))  # (B, C)",
-    "wanted": "wanted = np.array([[1, 0, 1], [0, 0, 1], [0, 0, 0], [1, 0, 0]])  # (B, N)",
-    "train": "train = (rng.random((25, 4, 3)) < 0.2).astype(np.float32)  # (T, B, N)",
-    "sequences": "sequences = np.array([[1, 2], [2, -1], [1, 1], [2, 1]])  # (B, L)",
-}
+from .errors import InputError
+from .example import example
+from .families import FAMILIES, SUM, family, words
+from .objectives import Objective, _split, find, spelled
+from .peers import elsewhere
 
 
-def overview() -> list[dict[str, str]]:
-    """Every preset, then every penalty: name, what it reads, formula, how it decides, what it
-    rewards, source.
+def overview(search: Sequence[str] = (), reads: str | None = None) -> list[dict[str, str]]:
+    """Every preset, then every penalty: name, family, what it reads, formula, how it decides, what
+    it rewards, source, and its names elsewhere; those that have every word that is searched for.
+
+    A word that is a family, or "sum", is searched for among these; another one everywhere.
     """
-    return [_brief(preset) for preset in (catalogue() | penalties.catalogue()).values()]
+    presets = (catalogue() | penalties.catalogue()).values()
+    found = [
+        _brief(preset)
+        for preset in presets
+        if reads in (None, preset.reads) and all(_has(preset, word) for word in search)
+    ]
+    if not found:
+        asked = " ".join([*search, *([f"--reads {reads}"] if reads else [])])
+        fix = f"Families are {', '.join(FAMILIES)}, and {SUM}."
+        raise InputError("list", "words that an objective has", repr(asked), fix)
+    return found
+
+
+def _has(preset: Preset, word: str) -> bool:
+    """Whether a preset is of the family that a word names, or has the word anywhere."""
+    asked = word.lower().strip()
+    singular = {"penalties": "penalty"}.get(asked, asked.removesuffix("s"))
+    for name in (asked, singular):
+        if name in (*FAMILIES, SUM):
+            return name in words(preset)
+    return asked in " ".join(_brief(preset).values()).lower()
 
 
 def details(objective: Objective) -> dict[str, Any]:
-    """Everything about one objective: also its stages, its options and an example that runs."""
+    """Everything about an objective: also its stages, options as given, an example that runs.
+
+    `terms` has every term of a sum; the stages and options beside it are those of the first.
+    """
+    parts = [_part(text.strip()) for text in _split(objective.spelling)]
+    terms = [_term(*part) for part in parts]
     return {
         **_brief(objective.preset),
-        "stages": _stages(objective.loss),
-        "options": {name: repr(value) for name, value in objective.preset.options.items()},
-        "example": _example(objective),
+        "name": objective.spelling,
+        "formula": " + ".join(_scaled(term["factor"], term["formula"]) for term in terms),
+        "stages": terms[0]["stages"],
+        "options": terms[0]["options"],
+        "terms": terms,
+        "example": example(objective, [(factor, term.preset, own) for factor, term, own in parts]),
     }
 
 
-def _stages(loss: Loss | Total) -> dict[str, str]:
-    """The stages of a loss; of a sum those of the first, and the others in a line each."""
-    main = loss.main
-    stages = {name: repr(getattr(main, name)) for name in ("readout", "criterion", "target")}
-    stages["reduction"] = repr(main.reduction)
-    for index, (factor, term) in enumerate((1 * loss).terms[1:], 2):
-        parts: list[Any] = [term.readout, term.criterion, term.target]
-        if term.criterion.targetless:
-            parts.pop()
-        stages[f"term {index}"] = f"{spelled(factor)} * " + ", ".join(map(repr, parts))
+def _part(text: str) -> tuple[str | None, Objective, dict[str, Any]]:
+    """A term of a sum: its factor, the objective, and the options that are given."""
+    factor, star, rest = text.partition("*")
+    if not star or "(" in factor:
+        factor, rest = "", text
+    return factor or None, find(text), _given(rest)
+
+
+def _scaled(factor: str | None, formula: str) -> str:
+    return formula if factor is None else f"{factor} * ({formula})"
+
+
+def _term(factor: str | None, found: Objective, given: dict[str, Any]) -> dict[str, Any]:
+    """What there is to know of a term."""
+    options = found.preset.options | given
+    return {
+        **_brief(found.preset),
+        "factor": factor,
+        "stages": _stages(found, float(factor or 1)),
+        "options": {name: repr(value) for name, value in options.items()},
+    }
+
+
+def _given(spelling: str) -> dict[str, Any]:
+    """The options that are written behind a name."""
+    _, bracket, rest = spelling.partition("(")
+    call = ast.parse(f"f({rest}" if bracket else "f()", mode="eval").body
+    assert isinstance(call, ast.Call)
+    return {word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg}
+
+
+def _stages(objective: Objective, factor: float) -> dict[str, str]:
+    """The stages of a loss; of one of several terms those of the first, the others in a line."""
+    terms = (1 * objective.loss).terms
+    main = objective.loss.main if len(terms) > 1 else terms[0][1]
+    names = ("readout", "criterion") if main.criterion.targetless else PARTS
+    stages = {name: repr(getattr(main, name)) for name in (*names, "reduction")}
+    for index, (by, term) in enumerate(terms[1:], 2):
+        stages[f"term {index}"] = f"{spelled(by / factor)} * {', '.join(_parts(term))}"
     return stages
 
 
+PARTS = ("readout", "criterion", "target")
+
+
+def _parts(term: Loss) -> list[str]:
+    names = PARTS[:2] if term.criterion.targetless else PARTS
+    return [repr(getattr(term, name)) for name in names]
+
+
 def _brief(preset: Preset) -> dict[str, str]:
+    names = [f"{peer.package} {peer.name}" for peer in elsewhere(preset.name)]
+    known = ("name", "reads", "formula", "decides", "summary", "source")
     return {
-        name: getattr(preset, name)
-        for name in ("name", "reads", "formula", "decides", "summary", "source")
+        **{name: getattr(preset, name) for name in known},
+        "family": family(preset),
+        "elsewhere": ", ".join(names),
     }
-
-
-def _example(objective: Objective) -> str:
-    name, main = objective.preset.name, objective.loss.main
-    record = "logits" if main.readout.timeless else objective.reads
-    if main.criterion.targetless:
-        return EXAMPLE.format(
-            name=name, module="penalties", setup=RECORDS[record], arguments=record
-        )
-    given = _target(main)
-    setup = f"{RECORDS[record]}\n{TARGETS[given]}"
-    arguments = f"{record}, {given}"
-    example = EXAMPLE.format(name=name, module="presets", setup=setup, arguments=arguments)
-    decides = main.readout.keeps != "sequence"
-    return example + (PREDICT.format(record=record) if decides else "")
-
-
-def _target(loss: Loss) -> str:
-    """What a loss wants to be given."""
-    if loss.target.of_record:
-        return "train"
-    if loss.of_labels:
-        return "labels"
-    if loss.criterion.of_sequence:
-        return "sequences"
-    return "wanted" if isinstance(loss.criterion, Level) else "teacher"

@@ -50,7 +50,7 @@ class Task:
         """The tasks of all runs that a folder lacks."""
         recipe, here = folder.comparison.recipe, folder.path.absolute()
         known = Folder(here, folder.comparison)
-        made = versions(recipe.data), (here / "config.json").read_bytes()
+        made = versions(recipe.data, recipe.library), (here / "config.json").read_bytes()
         return [
             cls(recipe, *run, made[0], known.checkpoint(*run), made[1]) for run in known.missing()
         ]
@@ -64,7 +64,7 @@ class Task:
         """Train it in this process."""
         from .training import train_one
 
-        differing = differences(versions(self.recipe.data), self.versions)
+        differing = differences(versions(self.recipe.data, self.recipe.library), self.versions)
         if differing:
             rule = "workers with the versions that there are here"
             raise InputError("executor", rule, differing, "Install the same there.")

@@ -33,7 +33,7 @@ def measured(
     return Run(
         objective=objective.spelling,
         seed=seed,
-        accuracy=curve[-1].accuracy,
+        accuracy=_accuracy(curve, spoke & right),
         abstained=float(1 - spoke.mean()),
         firing_rate=_rate([] if output is None else [output], lengths),
         hidden_rate=_rate(hidden, lengths),
@@ -42,11 +42,17 @@ def measured(
         right_step=_mean(steps[spoke & right]),
         accuracy_by_step=tuple(float(share) for share in by_step),
         confusion=_confusion(labels, decided, classes),
-        seconds_per_epoch=seconds / len(curve),
-        objective_share=sum(epoch.objective_seconds for epoch in curve) / seconds,
+        seconds_per_epoch=seconds / max(len(curve), 1),
+        objective_share=sum(epoch.objective_seconds for epoch in curve) / (seconds or 1),
         curve=curve,
         sample=_sample(activity, labels, decided, steps, lengths, classes),
     )
+
+
+def _accuracy(curve: tuple[Epoch, ...], right: Numbers) -> float:
+    """That of the last epoch; without one, that of the decisions."""
+    known = curve[-1].accuracy if curve else None
+    return float(right.mean()) if known is None else known
 
 
 def layers_of(activity: Activity) -> tuple[list[Numbers], Numbers | None]:
@@ -90,6 +96,7 @@ def _sample(
     hidden, output = layers_of(activity)
     last = hidden[-1][:end, 0] if hidden else np.zeros((end, 0))
     membrane = activity.records.get("membrane")
+    read = activity.records.get(OUTPUT, membrane)
     return Sample(
         label=int(labels[0]),
         decision=int(decided[0]),
@@ -100,4 +107,5 @@ def _sample(
         output=[] if output is None else np.argwhere(output[:end, 0]).tolist(),
         membrane=[] if membrane is None else np.round(membrane[:end, 0].astype(float), 4).tolist(),
         classes=classes,
+        neurons=read.shape[-1],  # type: ignore[union-attr]  # an activity has one of both
     )

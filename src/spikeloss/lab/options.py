@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import Field, fields
 from functools import partial, wraps
 from inspect import Parameter, Signature, signature
+from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
 from spikeloss._door._words import cut
 
+from . import complete
+from .data import SOURCES
 from .errors import InputError
 from .recipe import Machines, Recipe
 
@@ -51,7 +54,34 @@ def _number(
 
 Name = Annotated[
     str,
-    typer.Argument(metavar="NAME", help="An objective, with options as in 'mse_count(on=0.8)'."),
+    typer.Argument(
+        metavar="NAME",
+        help="An objective, with options as in 'mse_count(on=0.8)', or another package's name.",
+        autocompletion=complete.objective,
+    ),
+]
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[WORDS]...",
+        help="A family, or words in a name, a formula or a source; all must be there.",
+        autocompletion=complete.search,
+        show_default=False,
+    ),
+]
+READS = ("spikes", "membrane", "either", "logits")
+Reads = Annotated[
+    str | None,
+    typer.Option(
+        "--reads",
+        metavar="|".join(READS),
+        help="What the objectives read.",
+        autocompletion=complete.among(READS),
+    ),
+]
+TensorBoard = Annotated[
+    Path | None,
+    typer.Option("--tensorboard", metavar="FOLDER", help="Write curves for TensorBoard there."),
 ]
 Seeds = Annotated[
     int | None,
@@ -146,8 +176,14 @@ def _option(each: Field[Any], kind: Any, panel: str | None) -> Any:
     if kinds[0] is str:
         words = "|".join(known.get("names", ())) or "TEXT"
         shown = default if each.default is not None else False
+        names = tuple(SOURCES) if each.name == "data" else tuple(known.get("names", ()))
         option = typer.Option(
-            name, metavar=words, help=known["help"], show_default=shown, rich_help_panel=panel
+            name,
+            metavar=words,
+            help=known["help"],
+            show_default=shown,
+            rich_help_panel=panel,
+            autocompletion=complete.among(names) if names else None,
         )
         return Annotated[str | None, option]
     shown = default if each.default is not None else False

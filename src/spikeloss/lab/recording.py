@@ -60,6 +60,7 @@ def read(path: Path, memory: int = MEMORY) -> Recording:
         recording = recording._replace(spikes=_events(arrays))
     _check_records(recording)
     steps, samples, neurons = recording.shape
+    _check_axes(recording)
     _check("labels", recording.labels, [(samples,), (steps, samples)], 0, neurons - 1)
     _check_steps(recording)
     return recording
@@ -145,6 +146,15 @@ def _check_times(time: Numbers) -> None:
     if time.size and not (time.min() >= 0 and np.isfinite(time.max())):
         fix = "Count the first step as 0; drop what is not a number."
         raise InputError("time", "steps from 0", f"{time.min()} to {time.max()}", fix)
+
+
+def _check_axes(recording: Recording) -> None:
+    """Refuse a record with the samples first, as their number of labels tells."""
+    (steps, samples, _), labels = recording.shape, recording.labels
+    if labels.shape[:1] == (steps,) and labels.shape not in ((samples,), (steps, samples)):
+        rule = f"shape ({samples},) or ({steps}, {samples})"
+        got = f"shape {labels.shape}, as if samples came first"
+        raise InputError("labels", rule, got, "Save numpy.swapaxes(spikes, 0, 1), steps first.")
 
 
 def _check_steps(recording: Recording) -> None:

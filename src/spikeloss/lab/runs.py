@@ -8,11 +8,12 @@ from typing import Any, Self, get_args, get_origin, get_type_hints
 class Epoch:
     """One pass over the training samples, and the accuracy on the test samples after it.
 
-    Seconds are processor time, which does not grow when other programs want the machine too.
+    Seconds are processor time, which does not grow when other programs want the machine too. An
+    accuracy is None where nobody measured it.
     """
 
     loss: float
-    accuracy: float
+    accuracy: float | None
     seconds: float
     objective_seconds: float
 
@@ -21,7 +22,8 @@ class Epoch:
 class Sample:
     """One test sample seen by the trained network; spikes are pairs (step, neuron).
 
-    `hidden` is of the last hidden layer; lists of what the network does not give are empty.
+    `hidden` is of the last hidden layer, `neurons` are those of the output, some for each of the
+    `classes`; lists of what the network does not give are empty.
     """
 
     label: int
@@ -33,19 +35,20 @@ class Sample:
     output: list[list[int]]
     membrane: list[list[float]]
     classes: int
+    neurons: int
 
     def is_whole(self) -> bool:
         """Whether the parts are of one sample."""
-        neurons = len(self.membrane[0]) if self.membrane else self.classes
         return (
             len(self.membrane) in (0, self.steps)
-            and all(len(row) == neurons for row in self.membrane)
-            and neurons % self.classes == 0
+            and all(len(row) == self.neurons for row in self.membrane)
+            and self.classes <= self.neurons <= 2**31
+            and self.neurons % self.classes == 0
             and 0 <= self.label < self.classes
             and -1 <= self.decision < self.classes
             and -1 <= self.decision_step < self.steps
             and _inside(self.hidden, self.steps, self.hidden_neurons)
-            and _inside(self.output, self.steps, neurons)
+            and _inside(self.output, self.steps, self.neurons)
         )
 
 

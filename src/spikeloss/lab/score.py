@@ -2,18 +2,23 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from spikeloss._shapes import Layout
 from spikeloss.criteria import Similarity
 from spikeloss.loss import Loss, Total
-from spikeloss.presets import Preset, catalogue
+from spikeloss.metrics import anytime_accuracy
+from spikeloss.metrics._anytime import latencies
+from spikeloss.presets import catalogue
 from spikeloss.records import Events
 
 from .limits import MEMORY, size
 from .metrics import Numbers, firing_rate, silent_fraction
+from .objectives import HIDDEN, MEMBRANE, OUTPUT, Objective
 from .recording import NUMBER, Recording
 
 LARGEST = 10**8
@@ -25,9 +30,10 @@ PAIR = 24
 
 @dataclass(frozen=True)
 class Score:
-    """One preset on a recording; `why_not` says why it does not apply, else None.
+    """One objective on a recording; `why_not` says why it does not apply, else None.
 
-    `not_finite` says what the loss is where it is no finite number, "inf" or "nan"; else None.
+    `not_finite` says what the loss is where it is no finite number, "inf" or "nan"; else None. The
+    last three are known by step only.
     """
 
     objective: str
@@ -37,6 +43,9 @@ class Score:
     abstained: float | None = None
     why_not: str | None = None
     not_finite: str | None = None
+    decision_step: float | None = None
+    right_step: float | None = None
+    accuracy_by_step: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -47,12 +56,26 @@ class Activity:
     silent_fraction: float
 
 
-def scores(recording: Recording, memory: int = MEMORY) -> list[Score]:
-    """Every preset of the library, with its default options, on a recording, in some memory."""
+def scores(
+    recording: Recording,
+    memory: int = MEMORY,
+    objectives: Sequence[Objective] | None = None,
+    by_step: bool = False,
+) -> list[Score]:
+    """Objectives on a recording, in some memory; None: every preset, with its default options.
+
+    `by_step` says also when decisions became final, and the accuracy after each step.
+    """
+    if objectives is None:
+        presets = catalogue().values()
+        objectives = [Objective(each.name, each, each.build()) for each in presets]
     most = min(LARGEST, memory // NUMBER)
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
         dense = _dense(recording.spikes, most)
-        return [_score(preset, recording, dense, memory) for preset in catalogue().values()]
+        found = [(each, _score(each, recording, dense, memory)) for each in objectives]
+        if by_step:
+            return [_stepwise(each, row, recording, dense) for each, row in found]
+        return [row for _, row in found]
 
 
 def activity(recording: Recording) -> Activity | None:
@@ -70,31 +93,27 @@ def _dense(spikes: Numbers | Events | None, most: int) -> Numbers | None:
     return np.asarray(spikes.dense()) if math.prod(spikes.shape) <= most else None
 
 
-def _score(preset: Preset, recording: Recording, dense: Numbers | None, memory: int) -> Score:
-    name, reads, loss = preset.name, preset.reads, preset.build()
-    main = loss.main
-    if main.readout.timeless:
-        return Score(name, reads, why_not="its record has no time axis")
-    if not main.of_labels:
-        return Score(name, reads, why_not="its target is no class label")
-    kinds = ("spikes", "membrane") if reads == "either" else (reads,)
-    records = [array for kind in kinds if (array := getattr(recording, kind)) is not None]
-    if not records:
-        return Score(name, reads, why_not=f"it reads {reads}, which the file does not hold")
-    record: Numbers | Events | None = records[0]
-    layout: Layout = {"lengths": recording.lengths, "valid": recording.valid}
-    if isinstance(record, Events) and not _takes_events(loss, record):
-        record = dense
-    if record is None:
-        most = min(LARGEST, memory // NUMBER)
-        return Score(name, reads, why_not=TOO_LARGE.format(most))
-    if isinstance(main.criterion, Similarity) and PAIR * recording.shape[1] ** 2 > memory:
-        why_not = f"it compares every pair of samples, which takes more than {size(memory)}"
+def _score(objective: Objective, recording: Recording, dense: Numbers | None, memory: int) -> Score:
+    name, reads = objective.spelling, objective.preset.reads
+    why_not = _misfit(objective, recording, memory)
+    if why_not is not None:
         return Score(name, reads, why_not=why_not)
+    placed = objective.placed((), None)
+    loss, main = placed.loss, placed.main
+    layout: Layout = {"lengths": recording.lengths, "valid": recording.valid}
+    records = {kind: getattr(recording, kind) for kind in _kinds(placed, recording)}
+    events = records.get("spikes")
+    if isinstance(events, Events) and (placed.layers or not _takes_events(loss, events)):
+        records["spikes"] = dense
+    if any(record is None for record in records.values()):
+        return Score(name, reads, why_not=TOO_LARGE.format(min(LARGEST, memory // NUMBER)))
+    whole: Any = next(iter(records.values()))
+    if placed.layers:
+        whole = {layer: records[KINDS[layer]] for layer in placed.layers}
     try:
-        value = float(loss(record, recording.labels, **layout))
-        whole = main.readout.keeps == "sequence"
-        decided = None if whole else loss.predict(record, **layout)
+        value = float(loss(whole, recording.labels, **layout))
+        sequence = main.readout.keeps == "sequence" or main.criterion.targetless
+        decided = None if sequence else loss.predict(whole, **layout)
     except (TypeError, ValueError) as wrong:
         return Score(name, reads, why_not=str(wrong))
     except MemoryError:
@@ -107,6 +126,90 @@ def _score(preset: Preset, recording: Recording, dense: Numbers | None, memory: 
         abstained=None if decided is None else float(np.mean(decided < 0)),
         not_finite=None if math.isfinite(value) else str(value),
     )
+
+
+KINDS = {OUTPUT: "spikes", MEMBRANE: "membrane"}
+"""What a recording calls the layers of a network."""
+
+
+def _kinds(objective: Objective, recording: Recording) -> list[str]:
+    """What of a recording an objective reads; of either the first that there is."""
+    if objective.layers:
+        return [KINDS.get(layer, layer) for layer in objective.layers]
+    reads = objective.preset.reads
+    if reads != "either":
+        return [reads]
+    return ["membrane" if recording.spikes is None else "spikes"]
+
+
+def _misfit(objective: Objective, recording: Recording, memory: int) -> str | None:
+    """Why an objective does not apply to such a recording; None: it does."""
+    main = objective.main
+    if main.readout.timeless:
+        return "its record has no time axis"
+    if main.criterion.targetless:
+        return "it is a penalty alone"
+    if not main.of_labels:
+        return "its target is no class label"
+    for _, term in (1 * objective.loss).terms:
+        if term.layers and set(_several(term.layers)) == {HIDDEN}:
+            return f"it reads {HIDDEN}, which the file does not hold"
+    for kind in _kinds(objective.placed((), None), recording):
+        if getattr(recording, kind, None) is None:
+            return f"it reads {kind}, which the file does not hold"
+    if isinstance(main.criterion, Similarity) and PAIR * recording.shape[1] ** 2 > memory:
+        return f"it compares every pair of samples, which takes more than {size(memory)}"
+    return None
+
+
+def _several(layers: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (layers,) if isinstance(layers, str) else layers
+
+
+def _stepwise(
+    objective: Objective, row: Score, recording: Recording, dense: Numbers | None
+) -> Score:
+    """The score with what was decided after each step, where that can be said."""
+    main = objective.main
+    kind = "membrane" if objective.preset.reads == "membrane" else "spikes"
+    if recording.spikes is None:
+        kind = "membrane"
+    record = dense if kind == "spikes" else recording.membrane
+    if row.accuracy is None or record is None:
+        return row
+    layout: Layout = {"lengths": recording.lengths, "valid": recording.valid}
+    try:
+        steps, decided = latencies(main, record, layout)
+        curve = anytime_accuracy(main, record, recording.labels, **layout)
+    except (TypeError, ValueError, MemoryError):
+        return row
+    spoke, right = decided >= 0, decided == recording.labels
+    return replace(
+        row,
+        decision_step=_mean(steps[spoke]),
+        right_step=_mean(steps[spoke & right]),
+        accuracy_by_step=tuple(float(share) for share in curve),
+    )
+
+
+def _mean(steps: Numbers) -> float | None:
+    return float(np.mean(steps, dtype=float)) if steps.size else None
+
+
+def doubts(recording: Recording) -> list[str]:
+    """What looks wrong in the spikes of a recording, a line each."""
+    spikes = recording.spikes
+    values = spikes.amplitude if isinstance(spikes, Events) else spikes
+    if values is None or values.dtype == bool or values.size == 0:
+        return []
+    if values.min() < 0:
+        return [f"spikes: some are negative, down to {values.min():g}. {NEGATIVE}"]
+    odd = values[(values != 0) & (values != 1)]
+    return [f"spikes: some are graded, such as {odd[0]:g}. {GRADED}"] if odd.size else []
+
+
+NEGATIVE = "A membrane potential goes under the name `membrane`."
+GRADED = "Sums over time add amplitudes up; first spikes and rates take what is not 0 for a spike."
 
 
 def _takes_events(loss: Loss | Total, events: Events) -> bool:

@@ -1,8 +1,9 @@
-"""Runs -> what a comparison says: one row per objective, one finding per question."""
+"""Runs -> what a comparison says: one row per objective, in columns that say something."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import Any, NamedTuple
 
 from .runs import Run
 
@@ -29,24 +30,17 @@ class Summary:
     objective_share: float
 
 
-COLUMNS = {
-    "accuracy %": "Test samples decided rightly after the last epoch, by the objective's own rule: "
-    "mean over the seeds ± their standard deviation. A sample without a decision counts as wrong.",
-    "output rate": "Spikes per output neuron and step on the test samples.",
-    "hidden rate": "The same for the hidden neurons.",
-    "decision step": "The first step, counted from 0, from which the decision stays what it is at "
-    "the end: mean over the test samples that are decided.",
-    "s/epoch": "Processor seconds of training per pass over the training samples, one thread.",
-    "in objective": "The share of that time spent in the objective: its value, and its gradient "
-    "with respect to the record.",
-}
-"""The columns of every table after the objective's name, and what they mean."""
-
-
 def summarise(runs: Sequence[Run]) -> list[Summary]:
     """One row per objective, in the order of the runs."""
-    names = dict.fromkeys(run.objective for run in runs)
-    return [_summary([run for run in runs if run.objective == name]) for name in names]
+    return [_summary(own) for own in by_objective(runs).values()]
+
+
+def by_objective(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """The runs of every objective, in their order."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.objective, []).append(run)
+    return found
 
 
 def _summary(runs: Sequence[Run]) -> Summary:
@@ -71,41 +65,107 @@ def _summary(runs: Sequence[Run]) -> Summary:
     )
 
 
-def findings(rows: Sequence[Summary]) -> list[tuple[str, str]]:
-    """Question and answer, for those who read one line: the best objective of each column."""
-    accurate = max(rows, key=lambda row: row.accuracy)
-    rates = {row.objective: row.firing_rate for row in rows if row.firing_rate is not None}
-    sparse = min(rates, key=rates.__getitem__, default=None)
-    cheap = min(rows, key=lambda row: row.objective_share)
-    steps = {row.objective: row.right_step for row in rows if row.right_step is not None}
-    early = min(steps, key=steps.__getitem__, default=None)
-    return [
-        ("most accurate", f"{accurate.objective}, {percent(accurate.accuracy)}"),
-        ("earliest right decision", f"{early}, step {steps[early]:.1f}" if early else "none"),
-        ("fewest output spikes", f"{sparse}, {rates[sparse]:.3f} per step" if sparse else "none"),
-        ("least time in the objective", f"{cheap.objective}, {percent(cheap.objective_share)}"),
-    ]
+# Columns
+
+
+class Column(NamedTuple):
+    """A column of every table after the objective's name.
+
+    A column of which no row has a number is left out, as are times that nobody took.
+    """
+
+    name: str
+    meaning: str
+    number: Callable[[Any], float | None]
+    written: str
+    none: str = "none"
+
+    def cell(self, row: Any) -> str:
+        """What a table prints of a row."""
+        number = self.number(row)
+        return self.none if number is None else self.written.format(number)
+
+
+def _timed(value: Callable[[Any], float]) -> Callable[[Any], float | None]:
+    """A number of a row whose training was timed."""
+    return lambda row: value(row) if row.seconds_per_epoch else None
+
+
+ACCURACY = Column(
+    "accuracy %",
+    "Test samples decided rightly after the last epoch, by the objective's own rule: mean over the "
+    "seeds ± their standard deviation. A sample without a decision counts as wrong.",
+    lambda row: 100 * row.accuracy,
+    "{:.1f}",
+)
+COLUMNS = (
+    ACCURACY,
+    Column(
+        "output rate",
+        "Spikes per output neuron and step on the test samples.",
+        lambda row: row.firing_rate,
+        "{:.3f}",
+    ),
+    Column(
+        "hidden rate",
+        "Spikes per hidden neuron and step on the test samples.",
+        lambda row: row.hidden_rate,
+        "{:.3f}",
+    ),
+    Column(
+        "spikes per sample",
+        "Spikes of all neurons that a test sample takes.",
+        lambda row: row.spikes_per_sample,
+        "{:.0f}",
+    ),
+    Column(
+        "decision step",
+        "The first step, counted from 0, from which the decision stays what it is at the end: mean "
+        "over the test samples that are decided.",
+        lambda row: row.decision_step,
+        "{:.1f}",
+        "never",
+    ),
+    Column(
+        "right step",
+        "The same over the test samples that are decided rightly.",
+        lambda row: row.right_step,
+        "{:.1f}",
+        "never",
+    ),
+    Column(
+        "s/epoch",
+        "Processor seconds of training per pass over the training samples, one thread.",
+        _timed(lambda row: row.seconds_per_epoch),
+        "{:.2f}",
+    ),
+    Column(
+        "in objective",
+        "The share of that time spent in the objective: its value, and its gradient with respect "
+        "to the record.",
+        _timed(lambda row: 100 * row.objective_share),
+        "{:.1f} %",
+    ),
+)
+
+
+def columns(rows: Sequence[Any]) -> tuple[Column, ...]:
+    """The columns that say something of these rows; steps also where none is decided."""
+    return tuple(
+        column
+        for column in COLUMNS
+        if column.none == "never" or any(column.number(row) is not None for row in rows)
+    )
+
+
+def cells(row: Any, shown: Sequence[Column] = COLUMNS) -> list[str]:
+    """A row as the tables print it: the objective, then a cell per column."""
+    found = [row.objective, *(column.cell(row) for column in shown)]
+    if row.accuracy_spread is not None and ACCURACY in shown:
+        found[1 + shown.index(ACCURACY)] += f" ± {100 * row.accuracy_spread:.1f}"
+    return found
 
 
 def percent(share: float) -> str:
     """0.9731 -> 97.3 %"""
     return f"{100 * share:.1f} %"
-
-
-def _rate(rate: float | None) -> str:
-    return "none" if rate is None else f"{rate:.3f}"
-
-
-def cells(row: Summary) -> list[str]:
-    """A row as the tables print it."""
-    spread = "" if row.accuracy_spread is None else f" ± {100 * row.accuracy_spread:.1f}"
-    step = "never" if row.decision_step is None else f"{row.decision_step:.1f}"
-    return [
-        row.objective,
-        f"{100 * row.accuracy:.1f}{spread}",
-        _rate(row.firing_rate),
-        _rate(row.hidden_rate),
-        step,
-        f"{row.seconds_per_epoch:.2f}",
-        percent(row.objective_share),
-    ]

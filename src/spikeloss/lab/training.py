@@ -64,7 +64,7 @@ def fit(
     """Train a fresh network, and measure it on the test samples.
 
     Args:
-        watch: is called after every epoch.
+        watch: is called after every epoch, and first with those that the checkpoint kept.
         criterion: replaces the objective's loss during training, not its decisions: so other
             implementations of a loss are compared under equal conditions.
         checkpoint: a file that is written after every epoch, and from which a training that was
@@ -76,6 +76,8 @@ def fit(
     known = recipe, objective, data, seed, criterion, machines or Machines()
     with _library(recipe).Learner(*known) as learner:
         curve = [] if checkpoint is None else learner.restore(checkpoint)
+        for epoch in curve:
+            watch(epoch)
         activity = learner.respond(test) if len(curve) == recipe.epochs else None
         while len(curve) < recipe.epochs:
             try:
