@@ -386,6 +386,17 @@ def test_missing_packages_are_said(monkeypatch):
     assert str(raised.value) == words + 'Install it with: pip install "spikeloss[jax]".'
 
 
+def test_one_thread_is_asked_for_once_and_by_jax_alone(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--mine")
+    monkeypatch.setenv("NPROC", "3")
+    training.in_one_thread(Recipe())
+    assert (os.environ["XLA_FLAGS"], os.environ["NPROC"]) == ("--mine", "3")
+    for _ in range(2):
+        training.in_one_thread(RECIPE)
+    assert os.environ["XLA_FLAGS"] == f"--mine {training.ONE_THREAD}"
+    assert os.environ["NPROC"] == "1"
+
+
 def test_versions_are_those_of_the_library():
     known = environment.versions(library="jax")
     assert {"jax", "jaxlib", "optax"} <= known.keys()

@@ -39,6 +39,9 @@ def _library(recipe: Recipe) -> Any:
     return import_module(f".{LEARNERS[recipe.library]}", __package__)
 
 
+ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
+
+
 def in_one_thread(recipe: Recipe) -> None:
     """Leave one thread to trainings in this process, which trains and does nothing else.
 
@@ -47,7 +50,8 @@ def in_one_thread(recipe: Recipe) -> None:
     """
     if recipe.library == "jax":
         flags = os.environ.get("XLA_FLAGS", "")
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".lstrip()
+        if ONE_THREAD not in flags:
+            os.environ["XLA_FLAGS"] = f"{flags} {ONE_THREAD}".lstrip()
         os.environ["NPROC"] = "1"
 
 
