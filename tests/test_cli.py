@@ -635,8 +635,9 @@ def test_a_missing_file_is_named(tmp_path):
         ),
         (
             ["compare", "--data", "mnist"],
-            "--data: expected digits or digits-cut or japanese-vowels or japanese-vowels-padded, "
-            "got 'mnist'. Name one of these data sets.",
+            "--data: expected digits, digits-cut, japanese-vowels, japanese-vowels-padded, "
+            "yin-yang, randman, shd, ssc, nmnist, dvs-gesture, a file .npz, .npy, .h5, .hdf5, or "
+            "package.module:function, got 'mnist'. Did you mean nmnist?",
         ),
         (
             ["train", "--objective", "ce_count", "--data", "japanese-vowels", "--steps", "25"],

@@ -315,6 +315,20 @@ def test_a_comparison_grows(tmp_path, first_run):
     assert (more.comparison.seeds, len(more.missing())) == (5, 14)
 
 
+def test_code_that_a_configuration_names_is_not_run(tmp_path, first_run):
+    """Only what this command names; a finished run of it need not be named again."""
+    mine = replace(COMPARISON, objectives=("os:system", "ce_count"), seeds=1)
+    store.Folder.open(tmp_path, mine).save(first_run)
+    asked = replace(COMPARISON, objectives=("ce_count",), seeds=1)
+    with pytest.raises(InputError) as raised:
+        store.Folder.open(tmp_path, asked)
+    assert str(raised.value).startswith("--objective: expected os:system again, which is to be")
+    assert len(store.Folder.open(tmp_path, mine).missing()) == 1
+    file = store.Folder(tmp_path, mine).file("os:system", 0)
+    file.write_text(store.Folder(tmp_path, mine).file("ce_count", 0).read_text())
+    assert store.Folder(tmp_path, mine).missing() == []
+
+
 def test_other_versions_are_another_comparison(tmp_path, monkeypatch, first_run):
     store.Folder.open(tmp_path, COMPARISON).save(first_run)
     monkeypatch.setattr(store, "versions", lambda *known: {"torch": "0.0"})

@@ -66,10 +66,14 @@ def test_a_training_goes_on_with_the_same_bits(tmp_path):
     class KilledError(Exception):
         pass
 
-    def kill(epoch):
-        raise KilledError
-
     for epochs in (1, 2):
+        seen = []
+
+        def kill(epoch, seen=seen, epochs=epochs):
+            seen.append(epoch)
+            if len(seen) == epochs:  # it is told of those before, too
+                raise KilledError
+
         with pytest.raises(KilledError):
             fit(recipe, objective, 3, watch=kill, checkpoint=file)
         with Learner(recipe, objective, load(recipe.of_data()), 3) as learner:

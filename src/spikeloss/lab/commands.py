@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from spikeloss import __version__
-from spikeloss.presets import catalogue
 
 from . import complete, console, looking, options
 from .board import board
@@ -22,7 +21,8 @@ from .environment import about
 from .errors import InputError, printable
 from .files import check_writable, create, dumps
 from .looking import print_json
-from .objectives import Objective, defaults, find
+from .objectives import Objective, deciding, defaults, find
+from .plugins import problems
 from .recipe import Comparison, Recipe, leads, load_recipe, machines_from, recipe_from
 from .runs import Epoch
 from .store import Folder
@@ -52,6 +52,9 @@ def spikeloss(
     """Objectives for spiking neural networks: look them up, score recordings, compare them."""
     if context.invoked_subcommand is None:
         print(context.get_help())
+        return
+    for line in problems():
+        print("warning:", printable(line), file=sys.stderr)
 
 
 app.command("list")(looking.list_)
@@ -235,7 +238,7 @@ def _check_new(out: Path) -> None:
 def _every(recipe: Recipe) -> list[Objective]:
     """Every objective that can learn the data."""
     classes, chosen = load(recipe.of_data()).classes, []
-    for objective in map(find, catalogue()):
+    for objective in map(find, deciding()):
         with suppress(InputError):
             objective.check(recipe.steps, classes)
             chosen.append(objective)

@@ -3,10 +3,8 @@
 import re
 from collections.abc import Callable
 
-from spikeloss import penalties
-from spikeloss.presets import catalogue
-
 from .families import FAMILIES, SUM
+from .objectives import every
 
 BEFORE = re.compile(r"(?:.*\+\s*)?(?:[\d.eE+-]+\*)?", re.DOTALL)
 """What stands before the name that is being written."""
@@ -16,7 +14,7 @@ def objective(incomplete: str) -> list[tuple[str, str]]:
     """Objectives, and in a sum penalties too, each with its formula."""
     found = BEFORE.match(incomplete)
     before = found.group() if found else ""
-    known = catalogue() | penalties.catalogue()
+    known = every()
     last = incomplete[len(before) :]
     return [(before + name, x.formula) for name, x in known.items() if name.startswith(last)]
 

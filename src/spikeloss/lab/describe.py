@@ -4,24 +4,23 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-from spikeloss import penalties
 from spikeloss.loss import Loss
-from spikeloss.presets import Preset, catalogue
+from spikeloss.presets import Preset
 
 from .errors import InputError
 from .example import example
 from .families import FAMILIES, SUM, family, words
-from .objectives import Objective, _split, find, spelled
+from .objectives import Objective, _split, every, find, spelled
 from .peers import elsewhere
 
 
 def overview(search: Sequence[str] = (), reads: str | None = None) -> list[dict[str, str]]:
-    """Every preset, then every penalty: name, family, what it reads, formula, how it decides, what
+    """Every preset, penalty and plug-in: name, family, what it reads, formula, how it decides, what
     it rewards, source, and its names elsewhere; those that have every word that is searched for.
 
     A word that is a family, or "sum", is searched for among these; another one everywhere.
     """
-    presets = (catalogue() | penalties.catalogue()).values()
+    presets = every().values()
     found = [
         _brief(preset)
         for preset in presets

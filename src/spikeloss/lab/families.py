@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from spikeloss import penalties, readouts
+from spikeloss import readouts
 from spikeloss.criteria import Distillation
 from spikeloss.loss import Total
 from spikeloss.presets import Preset
@@ -33,7 +33,7 @@ def family(preset: Preset) -> str:
     """The family of a preset or a penalty, by its first term."""
     main = preset.build().main
     readout = _inner(main.readout)
-    if preset.name in penalties.catalogue():
+    if main.criterion.targetless:
         return "penalty"
     if isinstance(main.criterion, Distillation):
         return "teacher"

@@ -9,7 +9,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -59,23 +59,24 @@ class Learner:
     def __enter__(self) -> Self:
         recipe, data = self.recipe, self.data
         self.fabric = _fabric(self.machines, recipe)
-        self.context = _reproducible(self.seed, recipe.precision == "64-true")
-        self.context.__enter__()
-        network = built(recipe, data.train.features, data.classes)
-        optimiser = _optimiser(recipe, network)
-        self.shapes = tried(network, recipe, data.train)
-        self.objective = placed_on(self.shapes, recipe, self.spelled, data)
-        self.plain = network, optimiser
-        self.network, self.optimiser = self.fabric.setup(network, optimiser)
+        with ExitStack() as stack:
+            stack.enter_context(_reproducible(self.seed, recipe.precision == "64-true"))
+            network = built(recipe, data.train.features, data.classes)
+            optimiser = _optimiser(recipe, network)
+            self.shapes = tried(network, recipe, data.train)
+            self.objective = placed_on(self.shapes, recipe, self.spelled, data)
+            self.plain = network, optimiser
+            self.network, self.optimiser = self.fabric.setup(network, optimiser)
+            self.context = stack.pop_all()
         return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.context.close()
 
     @property
     def leads(self) -> bool:
         """Whether this is the process that says and keeps what there is."""
         return self.fabric.is_global_zero
-
-    def __exit__(self, *error: Any) -> None:
-        self.context.__exit__(*error)
 
     def save(self, path: Path, curve: list[Epoch]) -> None:
         """Keep the training as it is after an epoch."""

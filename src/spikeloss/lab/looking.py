@@ -7,16 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from spikeloss import penalties
 from spikeloss._door._words import cut
-from spikeloss.presets import catalogue
 
 from . import complete, console, doctor, options, score
 from .describe import details, overview
 from .errors import InputError, printable
 from .files import dumps
 from .limits import MEMORY
-from .objectives import find
+from .objectives import every, find
 from .peers import known as peers_of
 from .peers import said
 from .recording import read
@@ -45,7 +43,7 @@ def show(name: options.Name, as_json: options.AsJson = False) -> None:
 
     A name of another package is answered with ours.
     """
-    peers = [] if name in catalogue() | penalties.catalogue() else peers_of(name)
+    peers = [] if name in every() else peers_of(name)
     ours = list(dict.fromkeys(peer.ours for peer in peers)) or [name]
     lines = [said(peer) for peer in peers]
     known = [details(find(each)) for each in ours]

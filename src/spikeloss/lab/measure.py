@@ -33,6 +33,7 @@ def measured(
     return Run(
         objective=objective.spelling,
         seed=seed,
+        reads=objective.reads,
         accuracy=_accuracy(curve, spoke & right),
         abstained=float(1 - spoke.mean()),
         firing_rate=_rate([] if output is None else [output], lengths),

@@ -95,7 +95,7 @@ def _pictures(runs: Sequence[Run], theme: plots.Theme) -> dict[str, bytes]:
     if pictures["curves"] is None:
         pictures["losses"] = plots.losses(runs, theme)
     for index, (name, own) in enumerate(summary.by_objective(runs).items()):
-        ink, reads = plots.colour(index, theme), _reads(name)
+        ink, reads = plots.colour(index, theme), own[0].reads
         pictures[f"raster-{slug(name)}"] = plots.raster(own[0].sample, reads, ink, theme)
         pictures[f"confusion-{slug(name)}"] = plots.confusion(own, ink, theme)
     return {name: picture for name, picture in pictures.items() if picture is not None}
@@ -104,13 +104,8 @@ def _pictures(runs: Sequence[Run], theme: plots.Theme) -> dict[str, bytes]:
 def _known(name: str) -> Objective | None:
     """The objective that a run names; None for one of the user's own."""
     with suppress(InputError):
-        return find(name)
+        return find(name, code=False)
     return None
-
-
-def _reads(name: str) -> str:
-    known = _known(name)
-    return "spikes" if known is None else known.reads
 
 
 # The page

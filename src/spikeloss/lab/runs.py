@@ -73,6 +73,7 @@ class Run:
 
     objective: str
     seed: int
+    reads: str
     accuracy: float
     abstained: float
     firing_rate: float | None

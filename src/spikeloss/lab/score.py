@@ -13,12 +13,11 @@ from spikeloss.criteria import Similarity
 from spikeloss.loss import Loss, Total
 from spikeloss.metrics import anytime_accuracy
 from spikeloss.metrics._anytime import latencies
-from spikeloss.presets import catalogue
 from spikeloss.records import Events
 
 from .limits import MEMORY, size
 from .metrics import Numbers, firing_rate, silent_fraction
-from .objectives import HIDDEN, MEMBRANE, OUTPUT, Objective
+from .objectives import HIDDEN, MEMBRANE, OUTPUT, Objective, deciding
 from .recording import NUMBER, Recording
 
 LARGEST = 10**8
@@ -67,7 +66,7 @@ def scores(
     `by_step` says also when decisions became final, and the accuracy after each step.
     """
     if objectives is None:
-        presets = catalogue().values()
+        presets = deciding().values()
         objectives = [Objective(each.name, each, each.build()) for each in presets]
     most = min(LARGEST, memory // NUMBER)
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):

@@ -52,6 +52,7 @@ class Folder:
             if any((path / "runs").glob("*.json")):
                 _same(path, *({key: known[key] for key in RUN} for known in (made, asked)))
                 folder = cls(path, _both(comparison, made))
+                folder._check_code(comparison.objectives)
             if folder._config() != made:
                 write(config, dumps(folder._config(), indent=2))
             folder._check_runs()
@@ -113,6 +114,14 @@ class Folder:
         if len(run.curve) != self.comparison.recipe.epochs:
             damaged(file)
         return run
+
+    def _check_code(self, asked: tuple[str, ...]) -> None:
+        """Refuse to run code that only the file of a configuration names."""
+        for name in dict(self.missing()):
+            if name not in asked and ":" in name:
+                rule = f"{name} again, which is to be trained and names code"
+                fix = "Add it to the command, if you trust it."
+                raise InputError("--objective", rule, f"it in {self.path / 'config.json'}", fix)
 
     def _check_runs(self) -> None:
         """Refuse, before anything is trained, what could not be read or written after it."""
