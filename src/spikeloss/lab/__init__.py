@@ -34,7 +34,7 @@ __all__ = [
 
 _PLACES = {
     "functions": ("compare", "report", "train"),
-    "own": ("run_from_records",),
+    "foreign": ("run_from_records",),
     "recipe": ("Comparison", "Recipe"),
     "runs": ("Epoch", "Run", "Sample"),
     "errors": ("InputError", "TrainingError"),

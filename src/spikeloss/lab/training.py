@@ -80,7 +80,7 @@ def fit(
     known = recipe, objective, data, seed, criterion, machines or Machines()
     with _library(recipe).Learner(*known) as learner:
         curve = [] if checkpoint is None else learner.restore(checkpoint)
-        for epoch in curve:
+        for epoch in curve if learner.leads else ():
             watch(epoch)
         activity = learner.respond(test) if len(curve) == recipe.epochs else None
         while len(curve) < recipe.epochs:
