@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import pytest
@@ -268,6 +268,19 @@ def test_a_scheduler_that_does_not_answer_is_refused(folder, monkeypatch):
     with pytest.raises(InputError) as raised, cluster.connected(folder, "tcp://127.0.0.1:1"):
         pass
     assert "OSError: Timed out trying to connect to tcp://127.0.0.1:1" in str(raised.value)
+
+
+def test_a_scheduler_that_is_lost_early_is_told(folder, monkeypatch):
+    pytest.importorskip("distributed")
+
+    def lost(client, folder):
+        raise OSError("closed")
+
+    monkeypatch.setattr(cluster, "_client", nullcontext)
+    monkeypatch.setattr(cluster, "_check_workers", lost)
+    line = "the scheduler at tcp://one:1 is gone. What is finished is kept"
+    with pytest.raises(TrainingError, match=line), cluster.connected(folder, "tcp://one:1"):
+        pass
 
 
 def test_a_finished_comparison_needs_no_cluster(folder, trained):

@@ -44,13 +44,17 @@ def connected(folder: Folder, address: str) -> Iterator[Sent]:
             yield Sent(folder, nobody)
         return
     with _quiet(_dask()), _client(address) as client:
-        _check_workers(client, folder)
+        gone = TrainingError(f"the scheduler at {address} is gone. {KEPT}")
+        try:
+            _check_workers(client, folder)
+        except OSError:
+            raise gone from None
         try:
             yield _sent(client, folder)
         except TrainingError:
             if client.status == "running":
                 raise
-            raise TrainingError(f"the scheduler at {address} is gone. {KEPT}") from None
+            raise gone from None
 
 
 def _dask() -> Any:
