@@ -25,6 +25,15 @@ from spikeloss.targets import OnOff
 
 X, Y = records("membrane")["random"], np.array([0, 1, 2, 3, 5])
 WANTED = np.random.default_rng(3).random((5, 6))
+
+
+def brief(value: Any) -> str:
+    """What tells the values of a row apart, the same in every process."""
+    if isinstance(value, np.ndarray):
+        return "x".join(map(str, value.shape))
+    return getattr(value, "__name__", None) or re.sub(r" at 0x\w+", "", repr(value))
+
+
 every_library = pytest.mark.parametrize("library", LIBRARIES, ids=named)
 
 
@@ -88,7 +97,7 @@ def test_a_criterion_of_a_function(library: Library, readout: Any) -> None:
         (nn.MSELoss(reduction="none"), SquaredError(), WANTED),
         (nn.BCEWithLogitsLoss(reduction="none"), criteria.BinaryCrossEntropy(), WANTED),
     ],
-    ids=str,
+    ids=brief,
 )  # fmt: skip
 def test_losses_of_torch(module: Any, ours: Any, target: Any, readout: Any) -> None:
     agree(TORCH, Loss(readout, criteria.of(module)), Loss(readout, ours), target)
@@ -109,7 +118,7 @@ def test_the_huber_loss_of_torch() -> None:
         (optax.squared_error, SquaredError(), WANTED),
         (optax.sigmoid_binary_cross_entropy, criteria.BinaryCrossEntropy(), WANTED),
     ],
-    ids=str,
+    ids=brief,
 )
 def test_functions_of_optax(function: Any, ours: Any, target: Any) -> None:
     agree(JAX, Loss(SumOverTime(), criteria.of(function)), Loss(SumOverTime(), ours), target)

@@ -3,11 +3,13 @@
 import json
 import os
 import pickle
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import pytest
@@ -25,7 +27,8 @@ from spikeloss.lab.training import fit
 
 RECIPE = Recipe(epochs=2, steps=3, hidden=4, batch_size=512)
 COMPARISON = Comparison(RECIPE, ("ce_count", "mse_count(on=0.8)"), seeds=2)
-LONG = Comparison(replace(RECIPE, epochs=40, batch_size=64), ("ce_count", "mse_count"), seeds=2)
+LONG = Comparison(replace(RECIPE, epochs=20, batch_size=64), ("ce_count", "mse_count"), seeds=2)
+ENDLESS = replace(LONG, recipe=replace(RECIPE, epochs=10**4))
 
 
 def ignored(name, seed, epoch):
@@ -267,6 +270,19 @@ def test_a_scheduler_that_does_not_answer_is_refused(folder, monkeypatch):
     assert "OSError: Timed out trying to connect to tcp://127.0.0.1:1" in str(raised.value)
 
 
+def test_a_scheduler_that_is_lost_early_is_told(folder, monkeypatch):
+    pytest.importorskip("distributed")
+
+    def lost(client, folder):
+        raise OSError("closed")
+
+    monkeypatch.setattr(cluster, "_client", nullcontext)
+    monkeypatch.setattr(cluster, "_check_workers", lost)
+    line = "the scheduler at tcp://one:1 is gone. What is finished is kept"
+    with pytest.raises(TrainingError, match=line), cluster.connected(folder, "tcp://one:1"):
+        pass
+
+
 def test_a_finished_comparison_needs_no_cluster(folder, trained):
     train_on(folder, Answers(trained))
     with cluster.connected(folder, "nonsense") as sent:
@@ -314,7 +330,7 @@ def dask():
     distributed = pytest.importorskip("distributed")
     known = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
     with (
-        distributed.LocalCluster(dashboard_address=None, **known) as started,
+        distributed.LocalCluster(dashboard_address=":0", **known) as started,
         distributed.Client(started, set_as_default=False) as client,
     ):
         yield client
@@ -355,7 +371,7 @@ def test_a_killed_worker_loses_no_run(dask, tmp_path):
 
 @pytest.mark.slow
 def test_an_interrupt_ends_what_is_trained(dask, tmp_path):
-    folder = Folder.open(tmp_path / "out", replace(LONG, recipe=replace(RECIPE, epochs=10**4)))
+    folder = Folder.open(tmp_path / "out", ENDLESS)
     dask.wait_for_workers(2, timeout=60)
 
     def watch(name, seed, epoch):
@@ -366,10 +382,7 @@ def test_an_interrupt_ends_what_is_trained(dask, tmp_path):
         cluster.connected(folder, address(dask)) as sent,
     ):
         sent.train(watch)
-    limit = time.monotonic() + 60
-    while any(children(dask).values()):
-        assert time.monotonic() < limit, "waited in vain"
-        time.sleep(0.1)
+    wait_for(lambda: not any(children(dask).values()))
     assert len(folder.missing()) == 4
 
 
@@ -384,19 +397,63 @@ def test_what_a_worker_cannot_import_is_said_with_its_address(dask, tmp_path):
     assert "No module named 'no_such_module'" in str(raised.value)
 
 
+@contextmanager
+def program(*words, **known):
+    """A process of its own, killed on the way out."""
+    with subprocess.Popen([sys.executable, "-m", *words], text=True, **known) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def scheduler_and_worker(folder):
+    """A scheduler of its own, its address, and a worker with two threads."""
+    pytest.importorskip("distributed")
+    file, quiet = folder / "scheduler.json", {"stdout": subprocess.DEVNULL, "cwd": folder}
+    known = ["--scheduler-file", str(file), "--no-dashboard"]
+    words = "distributed.cli.dask_scheduler", *known, "--host", "127.0.0.1", "--port", "0"
+    more = *known, "--nthreads", "2", "--no-nanny"
+    quiet["stderr"] = subprocess.DEVNULL
+    with program(*words, **quiet) as started:
+        wait_for(file.exists)
+        with program("distributed.cli.dask_worker", *more, **quiet):
+            yield started, json.loads(file.read_text())["address"]
+
+
+def wait_for(condition, seconds=120):
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "waited in vain"
+        time.sleep(0.1)
+
+
+def command(comparison, place, out):
+    words = shlex.split(comparison.command())[1:]
+    return ["spikeloss.cli", *words, "--scheduler", place, "--out", str(out), "--json"]
+
+
 @pytest.mark.slow
-def test_a_worker_with_several_threads_gives_the_same(local, tmp_path):
-    """By the command, whose last lines and results are those of local processes."""
-    distributed = pytest.importorskip("distributed")
-    known = {"n_workers": 1, "threads_per_worker": 2, "processes": True}
-    out = tmp_path / "out"
-    with distributed.LocalCluster(dashboard_address=None, **known) as started:
-        names = [word for name in COMPARISON.objectives for word in ("--objective", name)]
-        words = [*names, "--seeds", "2", *RECIPE.options()]
-        words += ["--scheduler", started.scheduler_address, "--out", str(out), "--json"]
-        command = [sys.executable, "-m", "spikeloss.cli", "compare", *words]
-        done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["out"] == str(out)
-    assert [line.split()[-1] for line in done.stderr.splitlines()] == ["4/4"]
-    assert [numbers(run) for run in Folder.open(out, COMPARISON).runs()] == local
+def test_the_command_sends_runs_to_a_worker_with_several_threads(local, tmp_path):
+    """Its results are those of local processes; that the scheduler is gone is told in a line."""
+    out, pipes = tmp_path / "out", {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with scheduler_and_worker(tmp_path) as (scheduler, place):
+        with program(*command(COMPARISON, place, out), **pipes) as process:
+            printed, complaint = process.communicate()
+        assert process.returncode == 0, complaint
+        assert json.loads(printed)["out"] == str(out)
+        assert complaint.split()[-1] == "4/4"
+        assert [numbers(run) for run in Folder.open(out, COMPARISON).runs()] == local
+
+        out = tmp_path / "endless"
+        with program(*command(ENDLESS, place, out), **pipes) as process:
+            wait_for(lambda: list(out.glob("runs/*.safetensors")))
+            scheduler.kill()
+            printed, complaint = process.communicate()
+    assert process.returncode == 1
+    assert complaint.splitlines()[-1] == (
+        f"error: the scheduler at {place} is gone. What is finished is kept: repeat the command."
+    )
+    assert "Traceback" not in complaint
+    assert printed == ""

@@ -22,6 +22,7 @@ from uuid import uuid4
 from spikeloss._door._words import cut
 
 from .apart import apart
+from .ends import KEPT
 from .environment import versions
 from .errors import InputError, TrainingError
 from .executors import Sent, Task, differences, train_apart
@@ -42,16 +43,33 @@ def connected(folder: Folder, address: str) -> Iterator[Sent]:
         with ThreadPoolExecutor() as nobody:
             yield Sent(folder, nobody)
         return
-    with _quiet(), _client(address) as client:
-        _check_workers(client, folder)
-        yield _sent(client, folder)
+    with _quiet(_dask()), _client(address) as client:
+        gone = TrainingError(f"the scheduler at {address} is gone. {KEPT}")
+        try:
+            _check_workers(client, folder)
+        except OSError:
+            raise gone from None
+        try:
+            yield _sent(client, folder)
+        except TrainingError:
+            if client.status == "running":
+                raise
+            raise gone from None
+
+
+def _dask() -> Any:
+    """The package, which sets its loggers as it is imported."""
+    if find_spec("distributed") is None:
+        fix = 'Install it with: pip install "spikeloss[cluster]".'
+        raise InputError(OPTION, "the package distributed", "none", fix)
+    import distributed
+
+    return distributed
 
 
 def _sent(client: Any, folder: Folder) -> Sent:
-    from distributed import KilledWorker
-
     topic, executor = f"spikeloss-{uuid4().hex}", client.get_executor(pure=False)
-    sent = Sent(folder, executor, partial(_on_worker, topic), (KilledWorker,))
+    sent = Sent(folder, executor, partial(_on_worker, topic), (_dask().KilledWorker,))
 
     def hear(event: Any) -> None:
         name, seed, epoch = event[1]
@@ -62,9 +80,9 @@ def _sent(client: Any, folder: Folder) -> Sent:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet(dask: Any) -> Iterator[None]:
     """Dask keeps to itself what is told in a line anyway."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    loggers = [logging.getLogger(f"{dask.__name__}{part}") for part in ("", ".client")]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:
@@ -77,19 +95,14 @@ def _quiet() -> Iterator[None]:
 
 def _client(address: str) -> Any:
     """A client of a scheduler, with a worker at least."""
-    if find_spec("distributed") is None:
-        fix = 'Install it with: pip install "spikeloss[cluster]".'
-        raise InputError(OPTION, "the package distributed", "none", fix)
-    import distributed
     from distributed.comm.addressing import resolve_address
 
-    connect: Any = distributed.Client
     known = {"timeout": SECONDS, "set_as_default": False, "name": "spikeloss"}
     rule, fix = "the address of a Dask scheduler", "Start one with: dask scheduler."
     try:
         resolve_address(address)  # of what is none, a client half made would hold up the end
         with warnings.catch_warnings(action="ignore"):  # of versions, which are compared below
-            client = connect(address, **known)
+            client = _dask().Client(address, **known)
     except (OSError, ValueError, TypeError, ImportError) as wrong:
         got = f"{cut(repr(address))} ({type(wrong).__name__}: {cut(str(wrong))})"
         raise InputError(OPTION, rule, got, fix) from None
@@ -144,9 +157,7 @@ def rehearsed(recipe: Recipe, names: tuple[str, ...]) -> None:
 
 def _on_worker(topic: str, task: Task) -> Run:
     """On a worker: train a run, tell its epochs, and end it when nobody waits for it."""
-    from distributed import get_worker
-
-    worker = get_worker()
+    worker = _dask().get_worker()
     key = worker.get_current_task()
 
     def tell(epoch: Epoch) -> None:
