@@ -20,7 +20,7 @@ import pytest
 import torch
 
 import spikeloss as sl
-from spikeloss.lab import data, environment, metrics, store, summary, winners
+from spikeloss.lab import data, environment, files, metrics, store, summary, winners
 from spikeloss.lab.errors import InputError, TrainingError
 from spikeloss.lab.files import slug
 from spikeloss.lab.objectives import defaults, find
@@ -256,6 +256,20 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
         store.write(tmp_path / "a.json", "new")
     assert (tmp_path / "a.json").read_text() == "old"
     assert [file.name for file in tmp_path.glob("*.json")] == ["a.json"]
+
+
+def test_a_partial_file_that_stays_harms_no_run(tmp_path, monkeypatch):
+    """It may be a link to the run: the next one of a like name is written beside it."""
+
+    def refuse(*_):
+        raise OSError
+
+    first, second = (tmp_path / f"{'x' * 40}-{seed}.json" for seed in range(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse)
+        assert files.create(first, "first")
+    assert files.create(second, "second")
+    assert first.read_text() == "first"
 
 
 def test_a_finished_run_is_found_again(tmp_path):

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, NoReturn
 
 from .errors import InputError
@@ -69,8 +70,11 @@ def check_writable(path: Path) -> None:
 
 @contextmanager
 def _partial(path: Path, content: bytes | str) -> Iterator[Path]:
-    """A hidden file beside `path` that holds the content, on the disk; gone afterwards."""
-    partial = path.with_name(f".{path.name[:40]}.{os.getpid()}.tmp")
+    """A hidden file beside `path` that holds the content, on the disk; gone afterwards.
+
+    Never one that is there: where it could not be removed, it may be a link to a finished run.
+    """
+    partial = path.with_name(f".{path.name[:40]}.{os.getpid()}.{token_hex(4)}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with partial.open("wb") as file:
