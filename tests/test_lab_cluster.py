@@ -326,10 +326,13 @@ def test_executors_give_what_local_processes_give(folder, local, kind):
 
 @pytest.fixture(scope="module")
 def dask():
-    """A cluster of two processes with a thread each, and a client."""
+    """A client of two processes with a thread each, whose scheduler itself tries nothing again."""
     distributed = pytest.importorskip("distributed")
+    import dask
+
     known = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
     with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         distributed.LocalCluster(dashboard_address=":0", **known) as started,
         distributed.Client(started, set_as_default=False) as client,
     ):
