@@ -147,8 +147,7 @@ DEATHS = {
     ),
     "import": (
         "sys.modules['snntorch'] = None",
-        "a worker process ended with ModuleNotFoundError: import of snntorch halted; None in "
-        "sys.modules. What is finished is kept: repeat the command.",
+        "--library torch: expected the packages of a library that trains, got no snntorch.",
     ),
     "start": (
         "raise SystemExit('no way')",

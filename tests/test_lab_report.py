@@ -333,3 +333,15 @@ def test_names_of_the_workbench_are_found_when_asked_for():
     assert all(getattr(lab, name) for name in lab.__all__)
     with pytest.raises(AttributeError, match=r"no attribute 'zzz'"):
         lab.zzz  # noqa: B018
+
+
+def test_a_report_replaces_nothing_but_a_report(mixed, tmp_path):
+    (tmp_path / "results.json").write_text("mine")
+    with pytest.raises(InputError, match="folder: expected a new or empty folder"):
+        lab.report(mixed, tmp_path)
+    assert (tmp_path / "results.json").read_text() == "mine"
+    page = lab.report(mixed, tmp_path / "new")
+    assert lab.report(mixed[:1], tmp_path / "new") == page
+    page.write_text("somebody else's")
+    with pytest.raises(InputError, match="which holds other files"):
+        lab.report(mixed, tmp_path / "new")

@@ -103,11 +103,11 @@ def report(
     Args:
         runs: of `train` and `compare`, or of trainings of your own by `run_from_records`; those of
             an objective differ in their seed.
-        folder: where to; files of these names are replaced.
+        folder: where to: a new or empty one, or one of an earlier report, which is replaced.
         title: of the page.
         about: what was trained on what, `names` in code.
 
     Raises:
-        InputError: without a run, and where the folder cannot be written.
+        InputError: without a run, and where the folder holds other files or cannot be written.
     """
     return publish_runs(runs, Path(folder), title, about)

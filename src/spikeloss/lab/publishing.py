@@ -1,5 +1,6 @@
 """Publishes runs: results.json, results.csv, pictures, and one report.html for them all."""
 
+import os
 import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from markupsafe import Markup, escape
 from . import plots, results, summary, winners
 from .data import source
 from .errors import InputError
-from .files import dumps, slug, write
+from .files import dumps, place, slug, write
 from .objectives import Objective, find
 from .recipe import Comparison, Recipe, as_toml
 from .runs import Run
@@ -50,8 +51,24 @@ def publish_runs(runs: Sequence[Run], folder: Path, title: str, about: str) -> P
     """Write everything that can be made from any runs; returns the path of the report."""
     if not runs:
         raise InputError("runs", "at least one", "none", "Give what was trained.")
+    _check_ours(folder)
     _write(folder, runs, results.of_runs(runs), Setting(title, tuple(filter(None, [about]))))
     return folder / "report.html"
+
+
+MARK = b'<meta name="generator" content="spikeloss">'
+"""What a report of ours has in its head."""
+
+
+def _check_ours(folder: Path) -> None:
+    """Refuse a folder in which somebody else's files might be replaced."""
+    with place(folder):
+        if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
+            return
+        page = folder / "report.html"
+        if not page.is_file() or MARK not in page.read_bytes()[:1000]:
+            rule, fix = "a new or empty folder, or one of a report", "Name another folder."
+            raise InputError("folder", rule, f"{folder}, which holds other files", fix)
 
 
 def _write(path: Path, runs: Sequence[Run], result: dict[str, Any], setting: Setting) -> None:
