@@ -44,6 +44,16 @@ def alone(recipe, objective):
     return [(epoch.loss, epoch.accuracy) for epoch in fit(recipe, find(objective), 0).curve]
 
 
+@pytest.mark.parametrize("precision", ["bf16-true", "bf16-mixed"])
+def test_a_precision_is_that_of_the_network(precision):
+    recipe = Recipe(**asdict(RECIPE) | {"precision": precision, "accumulate": 2})
+    near = alone(Recipe(**asdict(RECIPE) | {"precision": "32-true"}), SUM)
+    found = alone(recipe, SUM)
+    assert found[-1][0] < found[0][0]
+    assert [loss for loss, _ in found] == pytest.approx([loss for loss, _ in near], rel=0.05)
+    assert found != near
+
+
 def test_parts_of_a_batch_give_its_gradient():
     expected = alone(RECIPE, SUM)
     found = alone(Recipe(**asdict(RECIPE) | {"accumulate": 4}), SUM)

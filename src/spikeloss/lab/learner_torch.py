@@ -133,8 +133,9 @@ class Learner:
     def _weights(self, batch: Batch) -> Parts:
         """What the loss of a batch is divided by, which does not depend on what a network does."""
         labels, lengths = self._tensors(batch)[1:]
+        zero = torch.zeros((), device=self.fabric.device)
         count = len(batch.labels)
-        blank = self.shapes.map(lambda x: x.new_zeros(()).expand(x.shape[0], count, x.shape[2]))
+        blank = self.shapes.map(lambda x: zero.to(x.dtype).expand(x.shape[0], count, x.shape[2]))
         records = records_of(blank, self.objective)
         parts = self.objective.loss.parts(records, labels, lengths=lengths)
         return parts if self.fabric.world_size == 1 else parts.across("world", gradients="summed")
@@ -144,6 +145,8 @@ class Learner:
         inputs, labels, lengths = self._tensors(batch)
         records = records_of(self._activity(inputs), self.objective)
         outputs = list(records.values()) if isinstance(records, dict) else [records]
+        given = [output.detach().requires_grad_() for output in outputs]
+        records = dict(zip(records, given, strict=True)) if isinstance(records, dict) else given[0]
         before = time.process_time()
         if whole is not None:
             parts = self.objective.loss.parts(records, labels, lengths=lengths)
@@ -155,9 +158,9 @@ class Learner:
         loss = loss if counts else 0 * loss
         # The gradients of processes are averaged; those of parts of a sum are to be added up.
         ranks = self.fabric.world_size
-        gradients = torch.autograd.grad(loss if ranks == 1 else ranks * loss, outputs)
+        gradients = torch.autograd.grad(loss if ranks == 1 else ranks * loss, given)
         inside = time.process_time() - before
-        torch.autograd.backward(outputs, gradients)
+        self.fabric.backward(_Given.apply(gradients, *outputs))  # type: ignore[no-untyped-call]
         return loss.item(), inside
 
     def _tensors(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -178,6 +181,19 @@ class Learner:
             inputs = self._tensors(split.take(index))[0]
             parts.append(self._activity(inputs).map(lambda x: x.float().cpu().numpy()))
         return joined(parts)
+
+
+class _Given(torch.autograd.Function):
+    """A number whose derivatives with respect to outputs are given."""
+
+    @staticmethod
+    def forward(ctx: Any, gradients: tuple[Tensor, ...], *outputs: Tensor) -> Tensor:
+        ctx.save_for_backward(*gradients)
+        return outputs[0].new_zeros(())
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *(slope * gradient for gradient in ctx.saved_tensors)
 
 
 def _fabric(machines: Machines, recipe: Recipe) -> Fabric:
