@@ -199,6 +199,7 @@ class _Given(torch.autograd.Function):
 def _fabric(machines: Machines, recipe: Recipe) -> Fabric:
     """Processes and devices, each process started."""
     known: Any = {"precision": recipe.precision, "num_nodes": machines.num_nodes}
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # not what it is told to do
     with warnings.catch_warnings(action="ignore"):  # of how many threads a process might have
         fabric = Fabric(
             accelerator=machines.accelerator,
@@ -208,7 +209,6 @@ def _fabric(machines: Machines, recipe: Recipe) -> Fabric:
             **known,
         )
         if machines.ranks > 1:
-            logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
             fabric.launch()
     return fabric
 
