@@ -466,6 +466,38 @@ def test_processes_share_a_batch():
     np.testing.assert_allclose(first, one, rtol=1e-4, atol=6e-3)
 
 
+@pytest.mark.slow
+def test_the_command_joins_processes(tmp_path):
+    (one,) = trained()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    words = ["train", "--library", "jax", "--num-nodes", "2", "--steps", "5", "--hidden", "16",
+             "--epochs", "2", "--objective", "ce_count + 0.1*rate_bounds", "--json"]  # fmt: skip
+    own = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "spikeloss", *words],
+            env=os.environ | own | {"JAX_PROCESS_ID": str(rank)},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    (said, _), (nothing, _) = (process.communicate(timeout=300) for process in started)
+    assert "{" not in nothing  # Gloo says that it is connected
+    epochs = json.loads(said[said.index("{") :])["run"]["curve"]
+    curve = [[epoch["loss"], epoch["accuracy"]] for epoch in epochs]
+    np.testing.assert_allclose(curve, one, rtol=1e-4, atol=6e-3)
+
+
+def test_processes_that_nobody_names_are_refused(monkeypatch):
+    for name in ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InputError, match="--num-nodes: expected a cluster that JAX knows"):
+        training.join(RECIPE, Machines(num_nodes=2))
+    training.join(RECIPE, Machines())
+
+
 KILLED = """
 import sys
 from pathlib import Path

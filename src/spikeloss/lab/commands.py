@@ -107,9 +107,10 @@ def train(
         check_writable(checkpoint)
     recipe, machines = recipe_from(given), machines_from(where)
     (chosen,) = chosen_of([objective], recipe)
-    from .training import fit, in_one_thread
+    from .training import fit, in_one_thread, join
 
     in_one_thread(recipe)
+    join(recipe, machines)
     check([chosen], recipe)
     with board(tensorboard) as written:
         stream = sys.stderr if as_json else sys.stdout
@@ -126,7 +127,7 @@ def train(
         except KeyboardInterrupt:
             print(_interrupted(len(done), recipe.epochs, checkpoint), file=sys.stderr)
             raise typer.Exit(130) from None
-        if not leads():
+        if not leads(machines):
             return
         written.final([run])
     result = {"recipe": asdict(recipe), **about(recipe.data, recipe.library), "run": run.as_dict()}

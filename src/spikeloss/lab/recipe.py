@@ -257,10 +257,14 @@ def machines_from(given: Mapping[str, Any]) -> Machines:
     return Machines(**{name: checked(names[name], x, hints) for name, x in given.items()})
 
 
-def leads() -> bool:
+RANKS = ("RANK", "NODE_RANK", "LOCAL_RANK", "JAX_PROCESS_ID", "SLURM_PROCID")
+"""Variables in which launchers say which of its processes one is."""
+
+
+def leads(machines: Machines) -> bool:
     """Whether this process is the first of those that train a network."""
-    ranks = (os.environ.get(name) for name in ("RANK", "NODE_RANK", "LOCAL_RANK"))
-    return all(rank in (None, "", "0") for rank in ranks)
+    ranks = (os.environ.get(name) for name in RANKS)
+    return machines.ranks == 1 or all(rank in (None, "", "0") for rank in ranks)
 
 
 def as_toml(comparison: Comparison) -> str:

@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from spikeloss._door._words import cut
+
 from .activity import Activity
 from .data import Split, load
 from .errors import InputError, ProcessLostError, TrainingError
@@ -53,6 +55,28 @@ def in_one_thread(recipe: Recipe) -> None:
         if ONE_THREAD not in flags:
             os.environ["XLA_FLAGS"] = f"{flags} {ONE_THREAD}".lstrip()
         os.environ["NPROC"] = "1"
+
+
+def join(recipe: Recipe, machines: Machines) -> None:
+    """Join the processes of several machines, as JAX has to before it computes anything.
+
+    JAX finds the others of a cluster that it knows, such as Slurm; elsewhere
+    JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID say where they are. Fabric joins
+    those of PyTorch by itself.
+    """
+    if recipe.library != "jax" or machines.num_nodes == 1:
+        return
+    import jax
+
+    names = {"num_processes": "JAX_NUM_PROCESSES", "process_id": "JAX_PROCESS_ID"}
+    known = {name: os.environ.get(variable) for name, variable in names.items()}
+    try:
+        given: Any = {name: int(value) for name, value in known.items() if value}
+        jax.distributed.initialize(**given)
+    except (ValueError, RuntimeError) as wrong:
+        rule = f"a cluster that JAX knows, or JAX_COORDINATOR_ADDRESS, {', '.join(names.values())}"
+        got = f"none ({cut(str(wrong))})"
+        raise InputError("--num-nodes", rule, got, "Set these in every process.") from wrong
 
 
 def fit(
