@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -17,6 +17,7 @@ from .board import board
 from .checks import check
 from .checks import chosen as chosen_of
 from .data import load
+from .ends import on_interrupt
 from .environment import about
 from .errors import InputError, printable
 from .files import check_writable, create, dumps
@@ -123,7 +124,8 @@ def train(
 
         try:
             known: Any = {"watch": watch, "checkpoint": checkpoint, "machines": machines}
-            run = fit(recipe, chosen, seed, **known)
+            with on_interrupt(_stop):
+                run = fit(recipe, chosen, seed, **known)
         except KeyboardInterrupt:
             print(_interrupted(len(done), recipe.epochs, checkpoint), file=sys.stderr)
             raise typer.Exit(130) from None
@@ -140,6 +142,10 @@ def train(
             _check_new(out)
         with suppress(OSError):
             Path(str(checkpoint)).unlink()
+
+
+def _stop() -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _interrupted(done: int, epochs: int, checkpoint: Path | None) -> str:
