@@ -790,7 +790,11 @@ ELSEWHERE = {  # what no row can say, and the file whose tests and oracles are a
         *("BatchMean", "BatchPercentile", "WholeRecord", "CTC", "Similarity"),
         *("SpikeTrain", "StoredPattern", "ctc", "spike_similarity"),
     },
-    "test_adapters.py": {"OfFunction", "function"},  # functions in the place of stages
+    "test_adapters.py": {
+        "FunctionCriterion",
+        "FunctionReadout",
+        "function",
+    },  # functions in the place of stages
     "test_penalties.py": {  # sums, and layers
         *("tet", "peak", "binary_peak", "ttfs_early_ce", "mse_trace", "layers"),
     },

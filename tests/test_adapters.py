@@ -162,13 +162,13 @@ def test_they_are_values() -> None:
 def test_they_say_what_they_are() -> None:
     assert repr(readouts.of(counts)).endswith("test_adapters.counts)")
     assert repr(readouts.of(first_two, classes=2)).endswith("test_adapters.first_two, classes=2)")
-    nameless = r"OfFunction\(<lambda> of test_adapters.py, line \d+\)"
+    nameless = r"FunctionReadout\(<lambda> of test_adapters.py, line \d+\)"
     assert re.fullmatch(nameless, repr(readouts.of(lambda x: x)))
     module = nn.MSELoss(reduction="none")
-    assert repr(criteria.of(module)) == "OfFunction(MSELoss())"
+    assert repr(criteria.of(module)) == "FunctionCriterion(MSELoss())"
     made = partial(nn.functional.cross_entropy, reduction="none")
     assert repr(criteria.of(made)) == (
-        "OfFunction(partial(torch.nn.functional.cross_entropy, reduction='none'))"
+        "FunctionCriterion(partial(torch.nn.functional.cross_entropy, reduction='none'))"
     )
 
 
@@ -178,7 +178,9 @@ def test_they_say_what_they_are() -> None:
 def test_what_a_function_of_the_record_cannot_know_is_refused() -> None:
     loss = Loss(readouts.of(counts), CrossEntropy())
     events = Events(np.array([0.0]), np.array([0]), np.array([0]), shape=(4, 1, 3))
-    with pytest.raises(TypeError, match="record: expected a dense record, as OfFunction reads"):
+    with pytest.raises(
+        TypeError, match="record: expected a dense record, as FunctionReadout reads"
+    ):
         loss(events, np.array([0]))
     with pytest.raises(TypeError, match=r"valid: expected None for readouts.of"):
         loss(X, Y, valid=np.ones(X.shape[:2], bool))

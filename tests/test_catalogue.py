@@ -55,7 +55,8 @@ def test_everything_is_on_the_page() -> None:
 
 OF_THE_STAGES = {"Readout", "Reading", "Outline", "Summary", "Criterion", "Weighed", "Penalty",
                  "of_label", "Target", "Preset", "preset", "Options", "catalogue",
-                 "Judge", "OfFunction", "of"}  # fmt: skip
+                 "Judge", "FunctionCriterion",
+                 "FunctionReadout", "of"}  # fmt: skip
 
 
 def test_count() -> None:

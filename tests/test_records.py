@@ -46,7 +46,7 @@ from libraries import (
     same,
 )
 
-from spikeloss import Loss
+from spikeloss import Loss, presets
 from spikeloss.criteria import CrossEntropy, SquaredError
 from spikeloss.readouts import (
     CumulativeSoftmax,
@@ -1310,3 +1310,23 @@ def test_memory_of_a_batch_grows() -> None:
 def test_memory_of_packed() -> None:
     record = np.ones((800, 4, 8), bool)
     assert 8 * Packed.pack(record).bits.nbytes == record.nbytes
+
+
+@every_library
+@pytest.mark.parametrize("chunk", [1, 6])
+@pytest.mark.parametrize(
+    "loss", [presets.ce_count(), presets.ce_rate(), presets.mse_temporal()], ids=str
+)
+def test_a_stream_leaves_out_a_sample_without_a_step(
+    library: Library, loss: Loss, chunk: int
+) -> None:
+    spikes = (np.random.default_rng(0).random((6, 3, 4)) < 0.4).astype(float)
+    labels, valid = np.array([0, 1, 3]), np.ones((6, 3), bool)
+    valid[:, 0] = False
+    with library.precision():
+        x, y, mask = (library.array(each) for each in (spikes, labels, valid))
+        stream = loss.stream(y)
+        for t in range(0, 6, chunk):
+            stream.steps(x[t : t + chunk], valid=mask[t : t + chunk])
+        found = library.to_numpy(stream.value())
+        same(found, library.to_numpy(loss(x[:, 1:], y[1:])))

@@ -78,7 +78,7 @@ class Dense:
     ) -> None:
         self.source, self.dtype, self.time, self.start = source, dtype, time, start
         self.lengths, self.mask, self.part, self.decides = lengths, mask, part, decides
-        self.full = full or (lengths is None and mask is None)
+        self.full = full or (lengths is None and mask is None and isinstance(start, int))
         self.cast = cast
         if cast is None:
             self.raw = source

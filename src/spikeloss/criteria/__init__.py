@@ -6,7 +6,7 @@ target, w_c a class weight (1 without). Elements come multiplied by their weight
 
 from ._base import Criterion, Weighed, of_label
 from ._classes import CrossEntropy, Distillation, Focal, Margin, RateNLL
-from ._functions import OfFunction, of
+from ._functions import FunctionCriterion, of
 from ._penalties import Bounds, Deviation, Penalty, Quantised
 from ._sequences import CTC, Similarity
 from ._times import EarlySpike, RelativeTime, TimeProximity
@@ -22,9 +22,9 @@ __all__ = [
     "Distillation",
     "EarlySpike",
     "Focal",
+    "FunctionCriterion",
     "Level",
     "Margin",
-    "OfFunction",
     "Penalty",
     "PoissonNLL",
     "Quantised",

@@ -26,7 +26,7 @@ from ._base import Criterion
 
 
 @dataclass(frozen=True, repr=False)
-class OfFunction(Criterion):
+class FunctionCriterion(Criterion):
     """l = f(z, y), z rows of the decision (K, C), y their labels (K) or numbers (K, C).
 
     What `of` makes. The rows are the samples, or for a readout that keeps time all steps of them; f
@@ -43,7 +43,7 @@ class OfFunction(Criterion):
             of the library that f is from; for what has another shape.
 
     >>> import numpy, spikeloss
-    >>> squared = OfFunction(lambda z, y: (z - y) ** 2)
+    >>> squared = FunctionCriterion(lambda z, y: (z - y) ** 2)
     >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), squared)
     >>> float(loss(numpy.array([[0.5, 0.0]]), numpy.array([[0.0, 0.0]])))  # (0.25 + 0) / 2
     0.125
@@ -57,7 +57,7 @@ class OfFunction(Criterion):
         _by_itself(self.function)
 
     def __repr__(self) -> str:
-        return f"OfFunction({named(self.function)})"
+        return f"FunctionCriterion({named(self.function)})"
 
     def fit(self, y: Array, outline: Outline) -> Check:
         rows = outline.shape[:-1] if outline.keeps == "time" else outline.batch
@@ -107,12 +107,12 @@ def _by_itself(module: Any) -> None:
         refuse("function", "a loss of all labels", got.format("ignore_index"), fix)
 
 
-def of(function: Callable[[Any, Any], Any]) -> OfFunction:
+def of(function: Callable[[Any, Any], Any]) -> FunctionCriterion:
     """The criterion l = f(z, y) of a function, a loss of `torch.nn` or one of optax.
 
         Loss(SumOverTime(), criteria.of(torch.nn.CrossEntropyLoss(reduction="none")))
         Loss(SumOverTime(), criteria.of(optax.softmax_cross_entropy_with_integer_labels))
 
-    z (K, C), y (K) labels or (K, C) numbers, l (K) or (K, C). See `OfFunction`.
+    z (K, C), y (K) labels or (K, C) numbers, l (K) or (K, C). See `FunctionCriterion`.
     """
-    return OfFunction(function)
+    return FunctionCriterion(function)

@@ -12,7 +12,7 @@ A `Summary` has it in two parts, a reduction over time and what is decided from 
 from types import FunctionType
 
 from ._base import Keeps, Outline, Reading, Readout, Summary
-from ._functions import OfFunction, of
+from ._functions import FunctionReadout, of
 from ._steps import (
     CumulativeSoftmax,
     Decided,
@@ -40,6 +40,7 @@ __all__ = [
     "EveryStep",
     "FilteredTrace",
     "FirstSpike",
+    "FunctionReadout",
     "InterpolatedSpike",
     "Keeps",
     "LastStep",
@@ -47,7 +48,6 @@ __all__ = [
     "Maximum",
     "MeanOverTime",
     "MovingWindow",
-    "OfFunction",
     "Outline",
     "PeakWindow",
     "Population",

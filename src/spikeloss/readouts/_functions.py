@@ -24,7 +24,7 @@ from ._base import Readout
 
 
 @dataclass(frozen=True, repr=False)
-class OfFunction(Readout):
+class FunctionReadout(Readout):
     """z = f(x), x the record (T, *B, N), z the decision (*B, C).
 
     What `of` makes. Two are equal if their functions are; one pickles if its function does.
@@ -38,7 +38,7 @@ class OfFunction(Readout):
             masks, records that come in pieces, events; for a decision of another shape.
 
     >>> import numpy
-    >>> counts = OfFunction(lambda x: x.sum(0))
+    >>> counts = FunctionReadout(lambda x: x.sum(0))
     >>> counts(numpy.ones((4, 2, 3)))
     array([[4., 4., 4.],
            [4., 4., 4.]])
@@ -49,7 +49,7 @@ class OfFunction(Readout):
 
     def __repr__(self) -> str:
         classes = "" if self.classes is None else f", classes={self.classes}"
-        return f"OfFunction({named(self.function)}{classes})"
+        return f"FunctionReadout({named(self.function)}{classes})"
 
     def entries(self, neurons: int) -> int:
         return neurons if self.classes is None else self.classes
@@ -73,11 +73,11 @@ class OfFunction(Readout):
         return z, z
 
 
-def of(function: Callable[[Any], Any], *, classes: int | None = None) -> OfFunction:
+def of(function: Callable[[Any], Any], *, classes: int | None = None) -> FunctionReadout:
     """The readout z = f(x) of a function: record (T, *B, N) to decision (*B, C).
 
         Loss(readouts.of(lambda x: x.sum(0)), CrossEntropy())
 
-    Where that is enough: for whole dense records without lengths. See `OfFunction`.
+    Where that is enough: for whole dense records without lengths. See `FunctionReadout`.
     """
-    return OfFunction(function, classes)
+    return FunctionReadout(function, classes)

@@ -456,7 +456,7 @@ def options(stage: Any) -> Iterator[Wrong]:
         yield Wrong("pickle", repr(back), repr(stage), cause)
 
 
-_FUNCTIONS = (readouts.OfFunction, criteria.OfFunction)
+_FUNCTIONS = (readouts.FunctionReadout, criteria.FunctionCriterion)
 _NAN = {"nan": np.nan, "inf": np.inf}
 
 
