@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 # What XLA compiled in one run of the tests is read by the next.
 COMPILED := JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv/compiled
 
-.PHONY: compare test slow composed sanitize portable check format docs bench bench-fresh bench-gpu clean
+.PHONY: compare test slow long composed sanitize portable check format docs bench bench-fresh bench-gpu clean
 
 compare: .venv/lab .venv/core ## train the same network once per objective, and compare
 	$(BIN)/spikeloss compare
@@ -17,7 +17,10 @@ test: .venv/dev .venv/core ## the tests, but not the slow ones
 	$(PYTEST) -m 'not slow'
 
 slow: .venv/dev .venv/core ## whole programs, and what compiles for long
-	$(PYTEST) -m slow
+	$(PYTEST) -m 'slow and not long'
+
+long: .venv/dev .venv/core ## of the slow tests those that others nearly cover: before a release
+	$(PYTEST) -m long
 
 # These say themselves which kernels run, whatever the mode.
 APART := kernels core benchmarks counts

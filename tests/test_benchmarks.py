@@ -427,6 +427,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_streams_and_forms_of_a_record_are_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -133,8 +133,10 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 SLOW = ("README.md", "jax.md", "many-devices.md")  # they compile for long, or start processes
 
+MARKS = ((SLOW, pytest.mark.slow), (("many-devices.md",), pytest.mark.long))
+
 PAGES_RUN = [
-    pytest.param(page, marks=pytest.mark.slow if page.name in SLOW else ()) for page in RUN
+    pytest.param(page, marks=[mark for names, mark in MARKS if page.name in names]) for page in RUN
 ]
 
 

@@ -315,6 +315,7 @@ def local(tmp_path_factory):
     return crewed(tmp_path_factory.mktemp("local") / "out", COMPARISON)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [ThreadPoolExecutor, ProcessPoolExecutor])
 def test_executors_give_what_local_processes_give(folder, local, kind):
@@ -372,6 +373,7 @@ def test_a_killed_worker_loses_no_run(dask, tmp_path):
     assert runs == crewed(tmp_path / "local", LONG)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_an_interrupt_ends_what_is_trained(dask, tmp_path):
     folder = Folder.open(tmp_path / "out", ENDLESS)
@@ -437,6 +439,7 @@ def command(comparison, place, out):
     return ["spikeloss.cli", *words, "--scheduler", place, "--out", str(out), "--json"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_command_sends_runs_to_a_worker_with_several_threads(local, tmp_path):
     """Its results are those of local processes; that the scheduler is gone is told in a line."""

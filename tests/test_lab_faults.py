@@ -122,6 +122,7 @@ def command(out, workers=2):
     ]
 
 
+@pytest.mark.long
 def test_a_comparison_killed_at_random_goes_on(tmp_path, draw):
     """Killed twice at any moment, then finished: runs that were kept stay as they are."""
     out, before = tmp_path / "out", {}
@@ -164,7 +165,12 @@ DEATHS = {
 }
 
 
-@pytest.mark.parametrize("name", DEATHS)
+SOON = ("killed", "import")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=() if x in SOON else pytest.mark.long) for x in DEATHS]
+)
 def test_a_worker_that_dies_is_told_in_a_line(tmp_path, name):
     """A worker is a Python that runs spawn_main: this module of its start makes it die."""
     code, line = DEATHS[name]

@@ -450,7 +450,7 @@ def trained(*, devices=1, batch=64, accumulate=1, local=1, processes=1):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize("accumulate", [pytest.param(1, marks=pytest.mark.long), 3])
 def test_devices_share_a_batch(accumulate):
     """1437 samples in batches of 64 leave 29, which two devices do not divide."""
     (one,) = trained(accumulate=accumulate)
@@ -458,6 +458,7 @@ def test_devices_share_a_batch(accumulate):
     np.testing.assert_allclose(two, one, rtol=1e-4, atol=6e-3)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_processes_share_a_batch():
     (one,) = trained()
@@ -522,8 +523,7 @@ def test_a_kill_costs_an_epoch_at_most(tmp_path):
     with python(KILLED, tmp_path / "cut") as process:
         rest = process.communicate()[0].splitlines()
     assert seen == whole[:2]
-    assert len(rest) < len(whole)
-    assert rest == whole[-len(rest) :]
+    assert rest == whole  # the epochs that were kept are told first
 
 
 @pytest.mark.slow

@@ -128,7 +128,7 @@ def test_nothing_in_a_checkpoint_is_executed(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize("accumulate", [pytest.param(1, marks=pytest.mark.long), 3])
 def test_two_processes_give_the_numbers_of_one(accumulate):
     recipe = Recipe(**asdict(RECIPE) | {"accumulate": accumulate})
     expected = alone(RECIPE, SUM)
@@ -136,6 +136,7 @@ def test_two_processes_give_the_numbers_of_one(accumulate):
     assert found == [pytest.approx(pair, rel=1e-9) for pair in expected]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_torchrun_gives_the_numbers_of_one():
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
@@ -151,7 +152,7 @@ def test_a_batch_smaller_than_the_processes_goes_along():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lost", ["first", "second"])
+@pytest.mark.parametrize("lost", [pytest.param("first", marks=pytest.mark.long), "second"])
 def test_losing_a_process_ends_the_other_with_a_message(tmp_path, lost):
     file = tmp_path / "a.safetensors"
     recipe = Recipe(**asdict(RECIPE) | {"epochs": 1000})

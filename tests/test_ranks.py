@@ -95,12 +95,13 @@ def test_devices(tmp_path: Path) -> None:
     assert not on_devices(tmp_path, "records", "one_collective", "stretches_of_time", "refusals")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_every_way_to_map_an_axis(tmp_path: Path) -> None:
     assert not on_devices(tmp_path, "axes", "two_axes")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kernels", ["auto", "off"])
+@pytest.mark.parametrize("kernels", ["auto", pytest.param("off", marks=pytest.mark.long)])
 def test_shards_under_jit(tmp_path: Path, kernels: str) -> None:
     assert not on_devices(tmp_path, "under_jit", "refusals", SPIKELOSS_KERNELS=kernels)

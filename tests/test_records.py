@@ -1284,7 +1284,9 @@ def memory(steps: int, run: Callable[[Iterator[Array]], Any]) -> tuple[int, int]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ce_rate()", "ce_temporal()"])
+@pytest.mark.parametrize(
+    "name", ["ce_rate()", pytest.param("ce_temporal()", marks=pytest.mark.long)]
+)
 def test_memory_of_a_stream(name: str) -> None:
     def run(steps: Iterator[Array]) -> Any:
         stream = case(name).loss.stream(np.zeros(64, int))
