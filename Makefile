@@ -16,8 +16,9 @@ compare: .venv/lab .venv/core ## train the same network once per objective, and 
 test: .venv/dev .venv/core ## the tests, but not the slow ones
 	$(PYTEST) -m 'not slow'
 
+# Whole programs wait for each other: one worker more than there are cores.
 slow: .venv/dev .venv/core ## whole programs, and what compiles for long
-	$(PYTEST) -m 'slow and not long'
+	$(PYTEST) -n 3 -m 'slow and not long'
 
 long: .venv/dev .venv/core ## of the slow tests those that others nearly cover: before a release
 	$(PYTEST) -m long
