@@ -23,8 +23,9 @@ slow: .venv/dev .venv/core ## whole programs, and what compiles for long
 long: .venv/dev .venv/core ## of the slow tests those that others nearly cover: before a release
 	$(PYTEST) -m long
 
-# These say themselves which kernels run, whatever the mode.
-APART := kernels core benchmarks counts
+# The first four say themselves which kernels run, whatever the mode; to the others, which train and
+# print, it is the matter of their losses.
+APART := kernels core benchmarks counts lab. lab_ cli docs bench_gpu
 composed: .venv/dev ## the tests without the native core that may differ, but not the slow ones
 	SPIKELOSS_KERNELS=off $(PYTEST) -m 'not slow and not alike' $(APART:%=--ignore-glob='*/test_%*')
 
