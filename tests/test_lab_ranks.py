@@ -144,6 +144,38 @@ def test_torchrun_gives_the_numbers_of_one():
     assert found == [pytest.approx(pair, rel=1e-9) for pair in alone(RECIPE, SUM)]
 
 
+NETWORK = """
+import torch
+from torch import nn
+
+
+class Network(nn.Module):
+    def __init__(self, features, classes):
+        super().__init__()
+        self.layer, self.spare = nn.Linear(features, classes), nn.Linear(3, 3)
+
+    def forward(self, x):
+        return torch.cumsum(self.layer(x), 0)
+
+
+def make(features, classes, steps):
+    return Network(features, classes)
+"""
+
+
+@pytest.mark.slow
+def test_a_network_may_leave_weights_out(tmp_path, monkeypatch):
+    (tmp_path / "spare_network.py").write_text(NETWORK)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    recipe = Recipe(**asdict(RECIPE) | {"model": "spare_network:make"})
+    found = curve(
+        recipe, "ce_max_membrane", "--devices", 2, "--strategy", "ddp_find_unused_parameters"
+    )
+    expected = alone(recipe, "ce_max_membrane")
+    assert found == [pytest.approx(pair, rel=1e-9) for pair in expected]
+
+
 @pytest.mark.slow
 def test_a_batch_smaller_than_the_processes_goes_along():
     recipe = Recipe(**asdict(RECIPE) | {"batch_size": 1436, "epochs": 1})  # and one of 1

@@ -204,13 +204,20 @@ def _fabric(machines: Machines, recipe: Recipe) -> Fabric:
         fabric = Fabric(
             accelerator=machines.accelerator,
             devices=machines.devices,
-            # Buffers of neurons are their state, which is of the samples of a process.
-            strategy=DDPStrategy(broadcast_buffers=False) if machines.ranks > 1 else "auto",
+            strategy=_strategy(machines),
             **known,
         )
         if machines.ranks > 1:
             fabric.launch()
     return fabric
+
+
+def _strategy(machines: Machines) -> Any:
+    """How processes share a network; buffers of neurons are state, of the samples of a process."""
+    if machines.ranks == 1:
+        return "auto"
+    unused = machines.strategy == "ddp_find_unused_parameters"
+    return DDPStrategy(broadcast_buffers=False, find_unused_parameters=unused)
 
 
 @contextmanager

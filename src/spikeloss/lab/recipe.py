@@ -127,6 +127,13 @@ class Machines:
     num_nodes: int = field(
         default=1, metadata={"help": "Machines that train it.", "low": 1, "high": 1024}
     )
+    strategy: str = field(
+        default="ddp",
+        metadata={
+            "help": "Of processes; the second if weights are left out.",
+            "names": ("ddp", "ddp_find_unused_parameters"),
+        },
+    )
 
     @property
     def ranks(self) -> int:
