@@ -25,7 +25,7 @@ long: .venv/dev .venv/core ## of the slow tests those that others nearly cover: 
 
 # The first four say themselves which kernels run, whatever the mode; to the others, which train and
 # print, it is the matter of their losses.
-APART := kernels core benchmarks counts lab. lab_ cli docs bench_gpu
+APART := kernels core benchmarks counts lab. lab_ cli docs bench_gpu ranks testing
 composed: .venv/dev ## the tests without the native core that may differ, but not the slow ones
 	SPIKELOSS_KERNELS=off $(PYTEST) -m 'not slow and not alike' $(APART:%=--ignore-glob='*/test_%*')
 
