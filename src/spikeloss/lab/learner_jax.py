@@ -20,13 +20,11 @@ import optax
 from jax import lax
 from safetensors.numpy import save as pack
 
-from spikeloss._door._words import cut
-
 from .activity import Activity, joined, records_of
 from .checkpoint import Checkpoint
 from .data import Batch, Dataset, Split
 from .devices_jax import Devices, integers
-from .errors import InputError
+from .factory import trials
 from .network_jax import Network, built
 from .objectives import Objective
 from .recipe import Machines, Recipe
@@ -239,14 +237,8 @@ def _named(state: State) -> dict[str, Any]:
 def tried(network: Network, weights: Any, recipe: Recipe, split: Split, count: int = 1) -> Activity:
     """The shapes of what a network does with the first samples; what goes wrong in it is said."""
     inputs = split.take(np.arange(count)).inputs
-    try:
+    with trials(recipe, inputs):
         return Activity.of(jax.eval_shape(network.apply, weights, inputs))
-    except InputError:
-        raise
-    except Exception as wrong:
-        rule = f"a network that takes inputs {tuple(inputs.shape)}"
-        got = f"{recipe.model} ({type(wrong).__name__}: {cut(str(wrong))})"
-        raise InputError("--model", rule, got, "Correct the network.") from wrong
 
 
 def rehearse(recipe: Recipe, objective: Objective, data: Dataset) -> None:

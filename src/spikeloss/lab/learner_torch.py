@@ -26,7 +26,8 @@ from spikeloss.parts import Parts
 from .activity import Activity, joined, records_of
 from .checkpoint import Checkpoint
 from .data import Batch, Dataset, Split
-from .errors import InputError, ProcessLostError
+from .errors import ProcessLostError
+from .factory import trials
 from .network import built
 from .objectives import Objective
 from .recipe import Machines, Recipe
@@ -242,15 +243,8 @@ def tried(network: nn.Module, recipe: Recipe, split: Split, count: int = 1) -> A
     """What a network does with the first samples; what goes wrong in it is said."""
     inputs = torch.from_numpy(split.take(np.arange(count)).inputs)
     dtype = next(iter(network.parameters()), inputs).dtype
-    try:
-        with torch.random.fork_rng(devices=[]):
-            return Activity(network(inputs.to(dtype)))
-    except InputError:
-        raise
-    except Exception as wrong:
-        rule = f"a network that takes inputs {tuple(inputs.shape)}"
-        got = f"{recipe.model} ({type(wrong).__name__}: {cut(str(wrong))})"
-        raise InputError("--model", rule, got, "Correct the network.") from wrong
+    with trials(recipe, inputs), torch.random.fork_rng(devices=[]):
+        return Activity(network(inputs.to(dtype)))
 
 
 def rehearse(recipe: Recipe, objective: Objective, data: Dataset) -> None:

@@ -12,11 +12,9 @@ import torch
 from snntorch import surrogate
 from torch import Tensor, nn
 
-from spikeloss._door._words import cut
-
 from .activity import Activity
 from .errors import InputError
-from .imports import imported, names_code
+from .factory import made
 from .names import MODELS, hidden_names
 from .recipe import Recipe
 
@@ -25,16 +23,7 @@ def built(recipe: Recipe, features: int, classes: int) -> nn.Module:
     """The network of a recipe, its weights drawn from PyTorch's generator."""
     if recipe.model in MODELS:
         return Network(recipe, features, classes)
-    if not names_code(recipe.model):
-        rule = f"{' or '.join(MODELS)}, or package.module:factory"
-        raise InputError("--model", rule, repr(cut(recipe.model)), "Name one of these.")
-    factory, options = imported(recipe.model, "--model"), dict(recipe.model_options)
-    try:
-        network = factory(features=features, classes=classes, steps=recipe.steps, **options)
-    except Exception as wrong:
-        rule = "a factory that takes features, classes, steps and its options by name"
-        got = f"{recipe.model} ({type(wrong).__name__}: {cut(str(wrong))})"
-        raise InputError("--model", rule, got, "Correct the factory.") from wrong
+    network = made(recipe, features, classes)
     if not isinstance(network, nn.Module):
         rule, got = "a factory that gives a torch.nn.Module", type(network).__name__
         raise InputError("--model", rule, got, "Return the module, not its class.")

@@ -15,10 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spikeloss._door._words import cut
-
 from .errors import InputError
-from .imports import imported, names_code
+from .factory import made
 from .names import MODELS, hidden_names
 from .recipe import Recipe
 from .surrogates_jax import surrogate
@@ -78,22 +76,13 @@ def _weights(parameters: Any) -> Any:
 
 def _users(recipe: Recipe, features: int, classes: int) -> Network:
     """The network of `package.module:factory`."""
-    if not names_code(recipe.model):
-        rule = f"{' or '.join(MODELS)}, or package.module:factory"
-        raise InputError("--model", rule, repr(cut(recipe.model)), "Name one of these.")
-    factory, options = imported(recipe.model, "--model"), dict(recipe.model_options)
-    try:
-        made = factory(features=features, classes=classes, steps=recipe.steps, **options)
-    except Exception as wrong:
-        rule = "a factory that takes features, classes, steps and its options by name"
-        got = f"{recipe.model} ({type(wrong).__name__}: {cut(str(wrong))})"
-        raise InputError("--model", rule, got, "Correct the factory.") from wrong
-    if not isinstance(made, tuple):
-        made = (getattr(made, "init", None), getattr(made, "apply", None))
-    if len(made) != 2 or not all(map(callable, made)):
+    given = made(recipe, features, classes)
+    if not isinstance(given, tuple):
+        given = (getattr(given, "init", None), getattr(given, "apply", None))
+    if len(given) != 2 or not all(map(callable, given)):
         rule, fix = "a factory that gives a pair (init, apply)", "Return the two functions."
         raise InputError("--model", rule, recipe.model, fix)
-    return Network(*made)
+    return Network(*given)
 
 
 def _feedforward(recipe: Recipe, features: int, classes: int) -> Network:
