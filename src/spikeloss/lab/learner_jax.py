@@ -8,7 +8,6 @@ batch that they do not divide is computed by each of them.
 """
 
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -21,21 +20,15 @@ from jax import lax
 from safetensors.numpy import save as pack
 
 from .activity import Activity, joined, records_of
-from .checkpoint import Checkpoint
 from .data import Batch, Dataset, Split
 from .devices_jax import Devices, integers
 from .factory import trials
+from .learner import CHUNK, Learning
 from .network_jax import Network, built
 from .objectives import Objective
-from .recipe import Machines, Recipe
+from .recipe import Recipe
 from .rehearsal import placed_on, rehearsed
 from .runs import Epoch
-
-Criterion = Callable[[Any, Any, Any], Any]
-"""record (T, B, N), or records by name, labels (B,), lengths (B,) | None -> loss (); is traced"""
-
-CHUNK = 512
-"""Test samples that the network sees at a time, at most."""
 
 
 class State(NamedTuple):
@@ -45,20 +38,8 @@ class State(NamedTuple):
     optimiser: Any
 
 
-class Learner:
+class Learner(Learning):
     """A network that learns: a context, in which JAX has 64 bits if the recipe asks for them."""
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        objective: Objective,
-        data: Dataset,
-        seed: int,
-        criterion: Criterion | None = None,
-        machines: Machines | None = None,
-    ) -> None:
-        self.recipe, self.data, self.seed, self.spelled = recipe, data, seed, objective
-        self.criterion, self.machines = criterion, machines or Machines()
 
     def __enter__(self) -> Self:
         recipe, data = self.recipe, self.data
@@ -73,7 +54,7 @@ class Learner:
             self.state = self.devices.everywhere(State(weights, self.optimiser.init(weights)))
             self.wide = np.float64 if recipe.precision == "64-true" else np.float32
             self.run = jax.jit(self.network.apply, out_shardings=self.devices.sharding())
-            self.value = jax.jit(jax.value_and_grad(self._criterion))
+            self.value = jax.jit(jax.value_and_grad(self.loss))
             self.steps: dict[int, Any] = {}
             self.context = stack.pop_all()
         return self
@@ -88,8 +69,7 @@ class Learner:
 
     def save(self, path: Path, curve: list[Epoch]) -> None:
         """Keep the training as it is after an epoch."""
-        file = Checkpoint(path, self.recipe, self.spelled, self.seed)
-        file.save(_named(self.state), curve, pack)
+        self.file(path).save(_named(self.state), curve, pack)
 
     def restore(self, path: Path) -> list[Epoch]:
         """Go back to the last epoch that was kept, and say which there were."""
@@ -102,7 +82,7 @@ class Learner:
                     raise ValueError(f"an array {new.shape} in the place of {old.shape}")
             self.state = self.devices.everywhere(jax.tree.unflatten(form, kept))
 
-        return Checkpoint(path, self.recipe, self.spelled, self.seed).restore(put_back)
+        return self.file(path).restore(put_back)
 
     def epoch(self, number: int) -> tuple[float, float, float]:
         """Mean loss per sample, seconds, and seconds of these in the objective.
@@ -188,17 +168,11 @@ class Learner:
         return Activity.of(self.network.apply(weights, batch.inputs))
 
     def _parts(self, activity: Activity, batch: Batch) -> Any:
-        records = records_of(activity, self.objective)
-        return self.objective.loss.parts(records, batch.labels, lengths=batch.lengths)
+        return self.parts(records_of(activity, self.objective), batch.labels, batch.lengths)
 
     def _loss(self, weights: Any, batch: Batch) -> Any:
         records = records_of(self._activity(weights, batch), self.objective)
-        return self._criterion(records, batch.labels, batch.lengths)
-
-    def _criterion(self, records: Any, labels: Any, lengths: Any) -> Any:
-        if self.criterion is not None:
-            return self.criterion(records, labels, lengths)
-        return self.objective.loss(records, labels, lengths=lengths)
+        return self.loss(records, batch.labels, batch.lengths)
 
     def _seconds_of_objective(self, index: Any) -> float:
         """Of the objective's value and gradient, on what the network does with some samples."""

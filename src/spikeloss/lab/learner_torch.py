@@ -1,14 +1,10 @@
-"""The trainer in PyTorch: one network that learns with one objective.
-
-A learner of any library does what `spikeloss.lab.training` asks: `epoch`, `respond`, `save`,
-`restore`.
-"""
+"""The trainer in PyTorch: one network that learns with one objective."""
 
 import logging
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -24,10 +20,10 @@ from spikeloss._door._words import cut
 from spikeloss.parts import Parts
 
 from .activity import Activity, joined, records_of
-from .checkpoint import Checkpoint
 from .data import Batch, Dataset, Split
 from .errors import ProcessLostError
 from .factory import trials
+from .learner import CHUNK, Learning
 from .network import built
 from .objectives import Objective
 from .recipe import Machines, Recipe
@@ -35,27 +31,9 @@ from .rehearsal import placed_on, rehearsed
 from .runs import Epoch
 from .state_torch import put_back, tensors_of
 
-Criterion = Callable[[Any, Tensor, Tensor | None], Tensor]
-"""record (T, B, N), or records by name, labels (B,), lengths (B,) | None -> loss ()"""
 
-CHUNK = 512
-"""Test samples that the network sees at a time."""
-
-
-class Learner:
+class Learner(Learning):
     """A network that learns: a context, in which PyTorch has one thread and a seeded generator."""
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        objective: Objective,
-        data: Dataset,
-        seed: int,
-        criterion: Criterion | None = None,
-        machines: Machines | None = None,
-    ) -> None:
-        self.recipe, self.data, self.seed, self.spelled = recipe, data, seed, objective
-        self.criterion, self.machines = criterion, machines or Machines()
 
     def __enter__(self) -> Self:
         recipe, data = self.recipe, self.data
@@ -81,13 +59,11 @@ class Learner:
 
     def save(self, path: Path, curve: list[Epoch]) -> None:
         """Keep the training as it is after an epoch."""
-        file = Checkpoint(path, self.recipe, self.spelled, self.seed)
-        file.save(tensors_of(*self.plain), curve, pack)
+        self.file(path).save(tensors_of(*self.plain), curve, pack)
 
     def restore(self, path: Path) -> list[Epoch]:
         """Go back to the last epoch that was kept, and say which there were."""
-        file = Checkpoint(path, self.recipe, self.spelled, self.seed)
-        return file.restore(lambda tensors: put_back(tensors, *self.plain))
+        return self.file(path).restore(lambda tensors: put_back(tensors, *self.plain))
 
     def epoch(self, number: int) -> tuple[float, float, float]:
         """Mean loss per sample, seconds, and seconds of these in the objective.
@@ -138,7 +114,7 @@ class Learner:
         count = len(batch.labels)
         blank = self.shapes.map(lambda x: zero.to(x.dtype).expand(x.shape[0], count, x.shape[2]))
         records = records_of(blank, self.objective)
-        parts = self.objective.loss.parts(records, labels, lengths=lengths)
+        parts = self.parts(records, labels, lengths)
         return parts if self.fabric.world_size == 1 else parts.across("world", gradients="summed")
 
     def _backward(self, batch: Batch, whole: Parts | None, counts: bool) -> tuple[float, float]:
@@ -150,12 +126,10 @@ class Learner:
         records = dict(zip(records, given, strict=True)) if isinstance(records, dict) else given[0]
         before = time.process_time()
         if whole is not None:
-            parts = self.objective.loss.parts(records, labels, lengths=lengths)
+            parts = self.parts(records, labels, lengths)
             loss = parts._replace(denominator=whole.denominator).value()
-        elif self.criterion is not None:
-            loss = self.criterion(records, labels, lengths)
         else:
-            loss = self.objective.loss(records, labels, lengths=lengths)
+            loss = self.loss(records, labels, lengths)
         loss = loss if counts else 0 * loss
         # The gradients of processes are averaged; those of parts of a sum are to be added up.
         ranks = self.fabric.world_size

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .data import load
 from .errors import InputError
+from .names import MODELS
 from .recipe import Recipe
 
 SMALLER = "Take fewer --workers, or a smaller --hidden, --steps or --batch-size."
@@ -36,7 +37,7 @@ def check_memory(recipe: Recipe, workers: int) -> None:
 
 def _least(recipe: Recipe) -> int:
     """Bytes that one training takes at least; of a network of the user's 0, as it is unknown."""
-    if ":" in recipe.model:
+    if recipe.model not in MODELS:
         return 0
     data, hidden, layers = load(recipe.of_data()), recipe.hidden, recipe.layers
     outputs, samples = data.classes * recipe.population, min(recipe.batch_size, len(data.train))

@@ -7,7 +7,6 @@ test_inputs, test_labels), or a `Dataset`. What it returns is checked like a fil
 
 import importlib
 import inspect
-import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Any, NoReturn
 
 from spikeloss._door._words import cut, said
 from spikeloss.lab.errors import InputError
+from spikeloss.lab.imports import names_code
 
 from . import assemble, checks
 from .arrays import Given
@@ -24,7 +24,6 @@ from .options import unknown
 from .recipe import DataRecipe
 from .samples import Dataset, Split
 
-NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 ORDERS = {
     2: ("inputs", "labels"),
     4: ("inputs", "labels", "test_inputs", "test_labels"),
@@ -56,7 +55,7 @@ def build(recipe: DataRecipe, steps: int, **options: Any) -> Dataset:
 
 def _function(name: str) -> Callable[..., Any]:
     """The function; its module may lie in the current directory, as with `python -m`."""
-    if not NAME.fullmatch(name):
+    if not names_code(name):
         fix = "Write it as package.module:function."
         raise InputError("--data", "the name of a function", cut(repr(name)), fix)
     module, _, attribute = name.partition(":")
