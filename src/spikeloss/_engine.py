@@ -8,7 +8,6 @@ records, streams and stretches of time do, is taken by `take`, and at its end fi
 """
 
 from collections.abc import Callable, Sequence
-from functools import reduce
 from typing import Any, NamedTuple, TypeAlias
 
 from . import _door
@@ -231,7 +230,10 @@ def total(found: Sequence[tuple[Term, Totals]]) -> Array:
     reduction = found[0][0].loss.reduction
     if reduction.across is not None:
         return parts_of(found).across(reduction.across, gradients=reduction.gradients).value()
-    return reduce(with_term, (reduced(term, totals) for term, totals in found))
+    value = reduced(*found[0])
+    for each in found[1:]:
+        value = with_term(value, reduced(*each))
+    return value
 
 
 def parts_of(found: Sequence[tuple[Term, Totals]]) -> Parts:

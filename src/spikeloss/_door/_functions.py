@@ -1,7 +1,7 @@
 """Checks of functions of the user's own, in the place of a stage, and of what they give."""
 
 from functools import partial
-from pathlib import PurePath
+from os.path import basename
 from typing import Any
 
 from spikeloss._backend import adapter, is_array, unwrap
@@ -39,7 +39,7 @@ def named(function: Any) -> str:
         text = repr(function)
         return type(function).__name__ if " at 0x" in text else cut(text)
     if "<lambda>" in name and code is not None:
-        return f"<lambda> of {PurePath(code.co_filename).name}, line {code.co_firstlineno}"
+        return f"<lambda> of {basename(code.co_filename)}, line {code.co_firstlineno}"
     return f"{function.__module__}.{name}"
 
 
