@@ -1,6 +1,5 @@
 """What there is to know of a preset, a penalty or a sum. NumPy only."""
 
-import ast
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from spikeloss.presets import Preset
 from .errors import InputError
 from .example import example
 from .families import FAMILIES, SUM, family, words
-from .objectives import Objective, _split, every, find, spelled
+from .objectives import Objective, every, find, parse, spelled, split
 from .peers import elsewhere
 
 
@@ -48,7 +47,7 @@ def details(objective: Objective) -> dict[str, Any]:
 
     `terms` has every term of a sum; the stages and options beside it are those of the first.
     """
-    parts = [_part(text.strip()) for text in _split(objective.spelling)]
+    parts = [_part(text.strip()) for text in split(objective.spelling)]
     terms = [_term(*part) for part in parts]
     return {
         **_brief(objective.preset),
@@ -63,10 +62,9 @@ def details(objective: Objective) -> dict[str, Any]:
 
 def _part(text: str) -> tuple[str | None, Objective, dict[str, Any]]:
     """A term of a sum: its factor, the objective, and the options that are given."""
-    factor, star, rest = text.partition("*")
-    if not star or "(" in factor:
-        factor, rest = "", text
-    return factor or None, find(text), _given(rest)
+    factor, _, given = parse(text, text)
+    rest = text if factor is None else text.partition("*")[2]
+    return None if factor is None else spelled(factor), find(rest), given
 
 
 def _scaled(factor: str | None, formula: str) -> str:
@@ -82,14 +80,6 @@ def _term(factor: str | None, found: Objective, given: dict[str, Any]) -> dict[s
         "stages": _stages(found, float(factor or 1)),
         "options": {name: repr(value) for name, value in options.items()},
     }
-
-
-def _given(spelling: str) -> dict[str, Any]:
-    """The options that are written behind a name."""
-    _, bracket, rest = spelling.partition("(")
-    call = ast.parse(f"f({rest}" if bracket else "f()", mode="eval").body
-    assert isinstance(call, ast.Call)
-    return {word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg}
 
 
 def _stages(objective: Objective, factor: float) -> dict[str, str]:

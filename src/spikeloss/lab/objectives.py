@@ -121,7 +121,7 @@ def find(text: str, *, code: bool = True) -> Objective:
     the text is from a file that somebody else may have written.
     """
     _check_length(text)
-    parts = [_part(part.strip(), text, code) for part in _split(text)]
+    parts = [_part(part.strip(), text, code) for part in split(text)]
     spelling = " + ".join(spelling for spelling, _, _ in parts)
     _check_length(spelling)
     _, first, alone = parts[0]
@@ -157,7 +157,7 @@ def _placed(factor: float, term: Loss, reads: str, *, penalty: bool) -> tuple[fl
     return factor, term if term.layers else term.replace(layers=layers)
 
 
-def _split(text: str) -> list[str]:
+def split(text: str) -> list[str]:
     """The terms of a sum: at each + that stands in no brackets and in no number such as 1e+3."""
     starts, depth, deepest = [0], 0, 0
     for at, letter in enumerate(text):
@@ -186,7 +186,7 @@ def deciding() -> dict[str, Preset]:
 
 def _part(part: str, text: str, code: bool) -> tuple[str, Preset, Loss | Total]:
     """A term: how it is written, its preset, and its loss."""
-    factor, name, options = _parse(part, text)
+    factor, name, options = parse(part, text)
     listed = ", ".join(f"{option}={value!a}" for option, value in options.items())
     spelling = f"{name}({listed})" if options else name
     spelling = spelling if factor is None else f"{spelled(factor)}*{spelling}"
@@ -238,7 +238,7 @@ def _saying(text: str, wrong: Exception) -> str:
     return f"{cut(text)} ({str(wrong).rstrip('.')})"
 
 
-def _parse(part: str, text: str) -> tuple[float | None, str, dict[str, Any]]:
+def parse(part: str, text: str) -> tuple[float | None, str, dict[str, Any]]:
     """Factor, name and options of `factor*name(option=value, ...)`; values are Python literals."""
     form = TERM.fullmatch(part)
     if form:

@@ -20,7 +20,7 @@ import os
 import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, asdict, dataclass, field, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self, get_args, get_type_hints
 
@@ -248,12 +248,10 @@ def _options(name: str, value: Any) -> Options:
     return tuple((key, given) for key, given in pairs)
 
 
-def recipe_from(given: Mapping[str, Any], base: Recipe | None = None) -> Recipe:
+def recipe_from(given: Mapping[str, Any]) -> Recipe:
     """A recipe of values by their fields, each checked; others are the data set's, or as usual."""
     names = {each.name: each for each in fields(Recipe)}
     values = {name: checked(names[name], value) for name, value in given.items()}
-    if base is not None:
-        return replace(base, **values)
     data = values.pop("data", Recipe.data)
     return Recipe.of(data, values.pop("epochs", None), values.pop("steps", None), **values)
 

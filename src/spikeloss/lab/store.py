@@ -53,8 +53,9 @@ class Folder:
                 _same(path, *({key: known[key] for key in RUN} for known in (made, asked)))
                 folder = cls(path, _both(comparison, made))
                 folder._check_code(comparison.objectives)
-            if folder._config() != made:
-                write(config, dumps(folder._config(), indent=2))
+            now = folder._config()
+            if now != made:
+                write(config, dumps(now, indent=2))
             folder._check_runs()
         return folder
 
