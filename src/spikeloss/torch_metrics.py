@@ -22,7 +22,7 @@ from ._door import refuse
 from ._shapes import Classes, Layout, Record
 from .metrics import Judge
 from .metrics._activity import tally_operations
-from .metrics._anytime import tally_anytime
+from .metrics._anytime import course
 from .metrics._decisions import BINS, tally_among, tally_gaps, tally_right
 from .parts import Parts
 
@@ -176,7 +176,7 @@ class AnytimeAccuracy(_Mean):
 
     def update(self, record: Record, labels: Classes, **layout: Unpack[Layout]) -> None:
         """Add a batch."""
-        (right,), count = tally_anytime(self.judge, record, labels, layout)
+        (right,), count = course(self.judge, record, layout).tally(labels)
         if len(right) > self.steps:
             rule = f"at most {self.steps} steps"
             refuse("record", rule, len(right), f"Write steps={len(right)}.")

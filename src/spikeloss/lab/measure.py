@@ -4,11 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from spikeloss.metrics import anytime_accuracy
-from spikeloss.metrics._anytime import latencies
-
 from .activity import OUTPUT, Activity
-from .metrics import Numbers, firing_rate, spikes_per_sample
+from .metrics import Decisions, Numbers, decisions, firing_rate, spikes_per_sample
 from .objectives import Objective
 from .runs import Epoch, Run, Sample
 
@@ -24,9 +21,7 @@ def measured(
 ) -> Run:
     """Everything that a run reports: an objective, placed on the network, and what that did."""
     record, main = activity.record(objective.reads), objective.main
-    steps, decided = latencies(main, record, {"lengths": lengths})
-    spoke, right = decided >= 0, decided == labels
-    by_step = anytime_accuracy(main, record, labels, lengths=lengths)
+    found = decisions(main, record, labels, {"lengths": lengths})
     hidden, output = layers_of(activity)
     spiking = hidden if output is None else [*hidden, output]
     seconds = sum(epoch.seconds for epoch in curve)
@@ -34,19 +29,19 @@ def measured(
         objective=objective.spelling,
         seed=seed,
         reads=objective.reads,
-        accuracy=_accuracy(curve, spoke & right),
-        abstained=float(1 - spoke.mean()),
+        accuracy=_accuracy(curve, found.spoke & found.right),
+        abstained=float(1 - found.spoke.mean()),
         firing_rate=_rate([] if output is None else [output], lengths),
         hidden_rate=_rate(hidden, lengths),
         spikes_per_sample=spikes_per_sample(spiking, lengths) if spiking else None,
-        decision_step=_mean(steps[spoke]),
-        right_step=_mean(steps[spoke & right]),
-        accuracy_by_step=tuple(float(share) for share in by_step),
-        confusion=_confusion(labels, decided, classes),
+        decision_step=found.decision_step,
+        right_step=found.right_step,
+        accuracy_by_step=found.accuracy_by_step,
+        confusion=_confusion(labels, found.decided, classes),
         seconds_per_epoch=seconds / max(len(curve), 1),
         objective_share=sum(epoch.objective_seconds for epoch in curve) / (seconds or 1),
         curve=curve,
-        sample=_sample(activity, labels, decided, steps, lengths, classes),
+        sample=_sample(activity, labels, found, lengths, classes),
     )
 
 
@@ -73,10 +68,6 @@ def _rate(layers: list[Numbers], lengths: Numbers | None) -> float | None:
     return float(np.average(rates, weights=neurons))
 
 
-def _mean(steps: Numbers) -> float | None:
-    return float(steps.mean()) if steps.size else None
-
-
 def _confusion(labels: Numbers, decided: Numbers, classes: int) -> Any:
     """Samples by label and decision; the last column is no decision."""
     counts = np.zeros((classes, classes + 1), int)
@@ -87,8 +78,7 @@ def _confusion(labels: Numbers, decided: Numbers, classes: int) -> Any:
 def _sample(
     activity: Activity,
     labels: Numbers,
-    decided: Numbers,
-    steps: Numbers,
+    found: Decisions,
     lengths: Numbers | None,
     classes: int,
 ) -> Sample:
@@ -100,8 +90,8 @@ def _sample(
     read = activity.records.get(OUTPUT, membrane)
     return Sample(
         label=int(labels[0]),
-        decision=int(decided[0]),
-        decision_step=int(steps[0]) if decided[0] >= 0 else -1,
+        decision=int(found.decided[0]),
+        decision_step=int(found.steps[0]) if found.spoke[0] else -1,
         steps=end,
         hidden_neurons=last.shape[-1],
         hidden=np.argwhere(last).tolist(),

@@ -5,15 +5,16 @@ They count as `spikeloss.metrics` does, in exact integers.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikeloss._open import open_record
 from spikeloss._piece import Piece
+from spikeloss._shapes import Layout
 from spikeloss.metrics._activity import fired
-from spikeloss.metrics._anytime import latencies
+from spikeloss.metrics._anytime import course
 from spikeloss.records import Events
 
 Numbers = NDArray[Any]
@@ -52,8 +53,48 @@ def decision_steps(loss: Any, record: Numbers, lengths: Numbers | None = None) -
     The anytime decision at step t is what `loss` decides from the steps 0..t alone. A sample that
     has decided nothing at the end gets -1.
     """
-    steps, decided = latencies(loss, record, {"lengths": lengths})
+    steps, decided = course(loss, record, {"lengths": lengths}).latencies()
     return np.where(decided < 0, -1, steps.astype(int))
+
+
+class Decisions(NamedTuple):
+    """What was decided of some samples, and when."""
+
+    decided: Numbers
+    """(B,) classes, -1 for none."""
+    steps: Numbers
+    """(B,) the first step from which that stays as it is."""
+    right: Numbers
+    """(B,) bools."""
+    accuracy_by_step: tuple[float, ...]
+    """The accuracy of what the steps up to each decide."""
+
+    @property
+    def spoke(self) -> Numbers:
+        """(B,) whether anything was decided."""
+        return self.decided >= 0
+
+    @property
+    def decision_step(self) -> float | None:
+        """The mean step of decisions; None without one."""
+        return _mean(self.steps[self.spoke])
+
+    @property
+    def right_step(self) -> float | None:
+        """The mean step of right decisions; None without one."""
+        return _mean(self.steps[self.spoke & self.right])
+
+
+def _mean(steps: Numbers) -> float | None:
+    return float(np.mean(steps, dtype=float)) if steps.size else None
+
+
+def decisions(loss: Any, record: Numbers, labels: Numbers, layout: Layout) -> Decisions:
+    """What a loss decides of a record, whose steps are read once."""
+    found = course(loss, record, layout)
+    steps, decided = found.latencies()
+    by_step = tuple(float(share) for share in found.tally(labels).value())
+    return Decisions(decided, steps, decided == labels, by_step)
 
 
 def _piece(spikes: Numbers | Events, lengths: Numbers | None, valid: Numbers | None) -> Piece:

@@ -60,7 +60,7 @@ class Objective:
     def layers(self) -> tuple[str, ...]:
         """The records that a sum reads, by name; none: one record that is not named."""
         named = [term.layers or () for _, term in (1 * self.loss).terms]
-        return tuple(dict.fromkeys(name for layers in named for name in _tuple(layers)))
+        return tuple(dict.fromkeys(name for layers in named for name in several(layers)))
 
     def placed(self, hidden: tuple[str, ...], groups: int | None) -> "Objective":
         """The same on a network with hidden layers of these names, in the place of "hidden".
@@ -92,14 +92,15 @@ class Objective:
             raise InputError("objective", rule, _saying(self.spelling, wrong), fix) from None
 
 
-def _tuple(layers: str | tuple[str, ...]) -> tuple[str, ...]:
+def several(layers: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The names of layers, where one may stand for itself."""
     return (layers,) if isinstance(layers, str) else layers
 
 
 def _on(term: Loss, hidden: tuple[str, ...], groups: int | None) -> Loss:
     """A term on a network: see `Objective.placed`."""
     if term.layers:
-        given = _tuple(term.layers)
+        given = several(term.layers)
         names = tuple(n for name in given for n in (hidden if name == HIDDEN else (name,)))
         term = term.replace(layers=names if term.criterion.targetless else names[0])
     if groups is None or term.criterion.targetless or _grouped(term.readout):

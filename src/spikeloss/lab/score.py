@@ -11,13 +11,11 @@ import numpy as np
 from spikeloss._shapes import Layout
 from spikeloss.criteria import Similarity
 from spikeloss.loss import Loss, Total
-from spikeloss.metrics import anytime_accuracy
-from spikeloss.metrics._anytime import latencies
 from spikeloss.records import Events
 
 from .limits import MEMORY, size
-from .metrics import Numbers, firing_rate, silent_fraction
-from .objectives import HIDDEN, MEMBRANE, OUTPUT, Objective, deciding
+from .metrics import Numbers, decisions, firing_rate, silent_fraction
+from .objectives import HIDDEN, MEMBRANE, OUTPUT, Objective, deciding, several
 from .recording import NUMBER, Recording
 
 LARGEST = 10**8
@@ -151,7 +149,7 @@ def _misfit(objective: Objective, recording: Recording, memory: int) -> str | No
     if not main.of_labels:
         return "its target is no class label"
     for _, term in (1 * objective.loss).terms:
-        if term.layers and set(_several(term.layers)) == {HIDDEN}:
+        if term.layers and set(several(term.layers)) == {HIDDEN}:
             return f"it reads {HIDDEN}, which the file does not hold"
     for kind in _kinds(objective.placed((), None), recording):
         if getattr(recording, kind, None) is None:
@@ -159,10 +157,6 @@ def _misfit(objective: Objective, recording: Recording, memory: int) -> str | No
     if isinstance(main.criterion, Similarity) and PAIR * recording.shape[1] ** 2 > memory:
         return f"it compares every pair of samples, which takes more than {size(memory)}"
     return None
-
-
-def _several(layers: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (layers,) if isinstance(layers, str) else layers
 
 
 def _stepwise(
@@ -178,21 +172,15 @@ def _stepwise(
         return row
     layout: Layout = {"lengths": recording.lengths, "valid": recording.valid}
     try:
-        steps, decided = latencies(main, record, layout)
-        curve = anytime_accuracy(main, record, recording.labels, **layout)
+        found = decisions(main, record, recording.labels, layout)
     except (TypeError, ValueError, MemoryError):
         return row
-    spoke, right = decided >= 0, decided == recording.labels
     return replace(
         row,
-        decision_step=_mean(steps[spoke]),
-        right_step=_mean(steps[spoke & right]),
-        accuracy_by_step=tuple(float(share) for share in curve),
+        decision_step=found.decision_step,
+        right_step=found.right_step,
+        accuracy_by_step=found.accuracy_by_step,
     )
-
-
-def _mean(steps: Numbers) -> float | None:
-    return float(np.mean(steps, dtype=float)) if steps.size else None
 
 
 def doubts(recording: Recording) -> list[str]:

@@ -1,7 +1,7 @@
 """What was decided after each step, and when that became final."""
 
 import math
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 from spikeloss import _shapes as shapes
 from spikeloss._backend import as_array, first_nonzero, namespace, numbered, running_sum
@@ -43,7 +43,7 @@ def anytime_accuracy(
     >>> anytime_accuracy(SumOverTime(), record, numpy.array([0, 0]))
     array([0., 1., 1.], dtype=float32)
     """
-    return tally_anytime(judge, record, labels, layout).value()
+    return course(judge, record, layout).tally(labels).value()
 
 
 def anytime_area(
@@ -81,29 +81,41 @@ def decision_latency(judge: Judge, record: shapes.Record, **layout: Unpack[Layou
     >>> float(decision_latency(SumOverTime(), record))  # from the tie on; the other is silent
     1.0
     """
-    steps, decided = latencies(judge, record, layout)
+    steps, decided = course(judge, record, layout).latencies()
     return tally(steps, decided >= 0).value()
 
 
-def tally_anytime(judge: Judge, record: Any, labels: Any, layout: Layout) -> Parts:
-    """Samples that are right after each step, (T,)."""
-    loss, piece = _timed(judge, record, layout)
-    evidence, spoke = _anytime(loss, piece)
-    found = Decision(evidence, spoke, *labelled(loss, labels, evidence[-1, ...], piece))
-    return found.tally(found.right)
+class Course(NamedTuple):
+    """What a record says after each of its steps."""
+
+    loss: Loss
+    piece: Dense
+    evidence: Array
+    """(T, *B, C)"""
+    spoke: Array
+    """(T, *B)"""
+
+    def tally(self, labels: Any) -> Parts:
+        """Samples that are right after each step, (T,)."""
+        known = labelled(self.loss, labels, self.evidence[-1, ...], self.piece)
+        found = Decision(self.evidence, self.spoke, *known)
+        return found.tally(found.right)
+
+    def latencies(self) -> tuple[Array, Array]:
+        """The valid steps of every sample before its decision was final, and that decision."""
+        decided, xp = classes(self.evidence, self.spoke), namespace(self.evidence)
+        t = numbered(decided.shape[0], decided)
+        final = xp.max(xp.where(decided != decided[-1, ...], t + 1, 0), axis=0)
+        before = t < final
+        if self.piece.valid is not None:
+            before = before & self.piece.valid[..., 0]
+        return xp.sum(xp.astype(before, self.evidence.dtype), axis=0), decided[-1, ...]
 
 
-def latencies(judge: Judge, record: Any, layout: Layout) -> tuple[Array, Array]:
-    """The valid steps of every sample before its decision was final, and that decision, (*B)."""
+def course(judge: Judge, record: Any, layout: Layout) -> Course:
+    """What a record says after each step, read once."""
     loss, piece = _timed(judge, record, layout)
-    evidence, spoke = _anytime(loss, piece)
-    decided, xp = classes(evidence, spoke), namespace(evidence)
-    t = numbered(decided.shape[0], decided)
-    final = xp.max(xp.where(decided != decided[-1, ...], t + 1, 0), axis=0)
-    before = t < final
-    if piece.valid is not None:
-        before = before & piece.valid[..., 0]
-    return xp.sum(xp.astype(before, evidence.dtype), axis=0), decided[-1, ...]
+    return Course(loss, piece, *_anytime(loss, piece))
 
 
 def _timed(judge: Judge, record: Any, layout: Layout) -> tuple[Loss, Dense]:
