@@ -761,6 +761,22 @@ def test_an_interrupted_training_says_what_it_kept(tmp_path, keeps):
     assert place.exists() == (keeps == "--checkpoint")
 
 
+def test_places_that_cannot_be_written_are_found_before_training(tmp_path):
+    train = ("train", "--objective", "ce_count", *TINY)
+    assert said(*train, "--checkpoint", tmp_path) == (
+        f"error: --checkpoint: expected a file, got the folder {tmp_path}. Name a file in it."
+    )
+    (tmp_path / "file").write_text("mine")
+    for option in ("--checkpoint", "--tensorboard"):
+        place = tmp_path / "file" / "below"
+        found = said(*train, option, place)
+        assert found.startswith(
+            f"error: {option}: expected a place that can be written, got {place} ("
+        )
+        assert found.endswith(f"Name another place with {option}.")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_a_training_goes_on_from_its_checkpoint(tmp_path):
     words = ["train", "--objective", "ce_count", *TINY, "--json"]
     kept = ["--checkpoint", tmp_path / "kept.safetensors"]

@@ -17,7 +17,7 @@ from spikeloss.lab.data import load
 from spikeloss.lab.errors import InputError
 from spikeloss.lab.learner_torch import Learner
 from spikeloss.lab.objectives import find
-from spikeloss.lab.recipe import Recipe
+from spikeloss.lab.recipe import Machines, Recipe
 from spikeloss.lab.training import fit
 
 # 1437 samples in batches of 63: the last one has 51, which no two processes share evenly.
@@ -52,6 +52,12 @@ def test_a_precision_is_that_of_the_network(precision):
     assert found[-1][0] < found[0][0]
     assert [loss for loss, _ in found] == pytest.approx([loss for loss, _ in near], rel=0.05)
     assert found != near
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_devices_that_are_not_there_are_refused():
+    with pytest.raises(InputError, match="--accelerator: expected devices that there are, got 2"):
+        fit(RECIPE, find("ce_count"), 0, machines=Machines(accelerator="gpu", devices=2))
 
 
 def test_parts_of_a_batch_give_its_gradient():

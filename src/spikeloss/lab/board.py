@@ -11,6 +11,7 @@ from .errors import InputError
 from .files import place, slug
 from .runs import Epoch, Run
 
+OPTION = "--tensorboard"
 FINAL = (
     "accuracy", "abstained", "firing_rate", "hidden_rate", "spikes_per_sample", "decision_step",
     "right_step", "seconds_per_epoch", "objective_share",
@@ -52,7 +53,7 @@ class Board:
 
             assert self.folder is not None
             where = self.folder / slug(objective) / f"seed-{seed}"
-            with place(where):
+            with place(where, OPTION):
                 self.writers[objective, seed] = SummaryWriter(where)
         return self.writers[objective, seed]
 
@@ -62,7 +63,10 @@ def board(folder: Path | None) -> Iterator[Board]:
     """A board, whose files are closed on the way out."""
     if folder is not None and find_spec("tensorboard") is None:
         fix = 'Install it with: pip install "spikeloss[tensorboard]".'
-        raise InputError("--tensorboard", "the package tensorboard", "no tensorboard", fix)
+        raise InputError(OPTION, "the package tensorboard", "no tensorboard", fix)
+    if folder is not None:  # rather now than after an epoch
+        with place(folder, OPTION):
+            folder.mkdir(parents=True, exist_ok=True)
     made = Board(folder)
     try:
         yield made

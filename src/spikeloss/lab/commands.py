@@ -104,8 +104,8 @@ def train(
     if out is not None:
         _check_new(out)
         checkpoint = checkpoint or out.with_name(f"{out.name}.safetensors")
-    if checkpoint is not None and not os.path.lexists(checkpoint):
-        check_writable(checkpoint)
+    if checkpoint is not None:
+        _check_checkpoint(checkpoint)
     recipe, machines = recipe_from(given), machines_from(where)
     (chosen,) = chosen_of([objective], recipe)
     from .training import fit, in_one_thread, join
@@ -240,6 +240,15 @@ def _check_new(out: Path) -> None:
     if os.path.lexists(out):
         raise InputError("--out", "a new file", f"{out}, which exists", "Name another file.")
     check_writable(out)
+
+
+def _check_checkpoint(path: Path) -> None:
+    """Refuse what is no file, or could not be written."""
+    if path.is_dir():
+        fix = "Name a file in it."
+        raise InputError("--checkpoint", "a file", f"the folder {path}", fix)
+    if not os.path.lexists(path):
+        check_writable(path, "--checkpoint")
 
 
 def _every(recipe: Recipe) -> list[Objective]:

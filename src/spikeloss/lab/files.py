@@ -25,16 +25,16 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def place(path: Path) -> Iterator[None]:
-    """What the system refuses in here is a mistake in --out."""
+def place(path: Path, argument: str = "--out") -> Iterator[None]:
+    """What the system refuses in here is a mistake in an argument."""
     try:
         yield
     except (OSError, ValueError) as wrong:  # ValueError: a name that holds a null
         why = getattr(wrong, "strerror", None) or str(wrong)
         full = getattr(wrong, "errno", None) in FULL
-        fix = "Make room there and repeat it." if full else "Name another place with --out."
+        fix = "Make room there and repeat it." if full else f"Name another place with {argument}."
         got = f"{path} ({why})"
-        raise InputError("--out", "a place that can be written", got, fix) from None
+        raise InputError(argument, "a place that can be written", got, fix) from None
 
 
 def write(path: Path, content: bytes | str) -> None:
@@ -62,9 +62,9 @@ def create(path: Path, content: bytes | str) -> bool:
     return True
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, argument: str = "--out") -> None:
     """Refuse a place where a file could not be written; leaves none."""
-    with place(path), _partial(path, b""), suppress(FileNotFoundError):
+    with place(path, argument), _partial(path, b""), suppress(FileNotFoundError):
         path.lstat()  # a name that is too long is found now
 
 

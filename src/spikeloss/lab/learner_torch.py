@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from safetensors.torch import save as pack
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ from spikeloss.parts import Parts
 
 from .activity import Activity, joined, records_of
 from .data import Batch, Dataset, Split
-from .errors import ProcessLostError
+from .errors import InputError, ProcessLostError
 from .factory import trials
 from .learner import CHUNK, Learning
 from .network import built
@@ -176,12 +177,17 @@ def _fabric(machines: Machines, recipe: Recipe) -> Fabric:
     known: Any = {"precision": recipe.precision, "num_nodes": machines.num_nodes}
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)  # not what it is told to do
     with warnings.catch_warnings(action="ignore"):  # of how many threads a process might have
-        fabric = Fabric(
-            accelerator=machines.accelerator,
-            devices=machines.devices,
-            strategy=_strategy(machines),
-            **known,
-        )
+        try:
+            fabric = Fabric(
+                accelerator=machines.accelerator,
+                devices=machines.devices,
+                strategy=_strategy(machines),
+                **known,
+            )
+        except (RuntimeError, ValueError, MisconfigurationException) as wrong:
+            got = f"{machines.devices} of {machines.accelerator} ({cut(str(wrong))})"
+            fix = "Choose others with --accelerator and --devices."
+            raise InputError("--accelerator", "devices that there are", got, fix) from wrong
         if machines.ranks > 1:
             fabric.launch()
     return fabric

@@ -62,7 +62,7 @@ MARK = b'<meta name="generator" content="spikeloss">'
 
 def _check_ours(folder: Path) -> None:
     """Refuse a folder in which somebody else's files might be replaced."""
-    with place(folder):
+    with place(folder, "folder"):
         if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
             return
         page = folder / "report.html"
