@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Generator
 
 import pytest
+from hypothesis.internal.conjecture import providers
 
 ALWAYS = {
     "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
@@ -23,6 +24,9 @@ ALWAYS = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Draws of Hypothesis would depend on which modules a worker happened to import before: it
+    # reads constants to try from them.
+    providers._get_local_constants = lambda: providers._local_constants
     if hasattr(config, "workerinput"):
         return  # workers, and programs that tests start, inherit it
     os.environ |= ALWAYS | os.environ

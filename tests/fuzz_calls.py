@@ -290,11 +290,11 @@ def draw_feed(draw: Any, call: Call, word: str) -> None:
         call.layout["lengths"][0] = call.steps  # a packed sequence ends with its longest
     lists = math.prod(call.batch) and call.feed in ("dense", "mapping", "packed", "events")
     call.listed = bool(lists) and draw(st.integers(0, 5)) == 0
+    if call.feed in ("stream", "packed") and call.options.get("width") == 2**31:
+        call.options["width"] = 50  # so many steps would be kept
     if call.feed == "stream":
         ends = draw(st.lists(st.integers(0, call.steps), max_size=3))
         call.chunks = tuple(sorted({*ends, call.steps} - {0}))
-        if call.options.get("width") == 2**31:  # a stream keeps so many steps
-            call.options["width"] = 50
         forgets = "valid" in call.layout and call.name not in PENALTIES and "on" not in call.options
         if forgets and math.prod(call.batch) and draw(st.integers(0, 4)) == 0:
             call.layout["valid"][:, *[0] * len(call.batch)] = False  # a sample that does not count
@@ -684,7 +684,7 @@ def bad_target(draw: Any, call: Call, rng: Any) -> Any:
         As(other.array(y)),
         As(3.5),
         As({}),
-        y[..., None],
+        y[..., None, None] if call.classes == 1 else y[..., None],
         np.concatenate([y, y[:1]]) if y.ndim and len(y) else As(()),
     ]
     if call.library is NUMPY:
@@ -728,7 +728,7 @@ def bad_target(draw: Any, call: Call, rng: Any) -> Any:
         if call.name != "mse_trace" and call.name not in SOFT:
             ways += [y[..., :-1] if y.shape[-1] > 2 else As("y")]
     call.target = draw(st.sampled_from(ways))
-    return {"target"}
+    return {"target", "valid"} if call.name == "mse_trace" else {"target"}  # both are (T, B)
 
 
 def wrong_labels(y: Array, value: Any, rng: np.random.Generator) -> Array:

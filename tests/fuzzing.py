@@ -391,6 +391,8 @@ def spike_similarity(
     def alike(u: Array, v: Array) -> float:
         n = max(len(u), len(v))
         u, v = (np.pad(w, ((0, n - len(w)), (0, 0))) for w in (u, v))
+        if kernel == "cosine":  # of any length: squares of tiny numbers would be 0
+            u, v = (w / (np.abs(w).max(initial=0.0) or 1.0) for w in (u, v))
         dot = float((u * v).sum())
         if kernel == "cosine":
             norm = math.sqrt((u * u).sum()) * math.sqrt((v * v).sum())

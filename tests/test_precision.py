@@ -139,6 +139,33 @@ def test_gaussian_similarity_at_any_amplitude(library: Library, amplitude: float
         close(value, (alike**2).mean(), 1e-6)
 
 
+@slow_in_jax
+def test_products_beyond_float32_keep_their_sign(library: Library) -> None:
+    x = (1e20 * np.random.default_rng(0).normal(size=(6, 4, 20))).astype(np.float32)
+    rows = x.astype(np.float64).swapaxes(0, 1).reshape(4, -1)
+    labels = np.array([2, 2, 0, 1])
+    loss = presets.spike_similarity(kernel="sigmoid")
+    with np.errstate(over="ignore"):
+        value, grad = found(library, lambda x: loss(x, library.array(labels)), x)
+    close(value, (((rows @ rows.T > 0) - 1.0 * (labels[:, None] == labels)) ** 2).mean(), 0)
+    assert grad is None or not np.any(grad)
+
+
+def test_lists_beside_double_precision_are_of_double_precision() -> None:
+    record, teacher = torch.rand(7, 5, 6).double(), torch.rand(5, 6).double()
+    loss = presets.kd_logits()
+    assert loss(record, teacher.tolist()) == loss(record, teacher)
+
+
+@slow_in_jax
+def test_large_whole_numbers_as_options(library: Library) -> None:
+    record, labels = library.array(np.eye(5, dtype=np.float32)[:, None]), library.array([1])
+    for large in (2**15 + 1, 2**31, 10**30):
+        whole, real = (presets.target_time(tau=tau)(record, labels) for tau in (large, 1.0 * large))
+        close(whole, real, 0)
+        presets.spike_similarity(kernel="gaussian", scale=large)(record, labels)
+
+
 @pytest.mark.parametrize("kernel", ["cosine", "sigmoid", "gaussian"])
 def test_autocast_leaves_products_alone(kernel: Any) -> None:
     torch.manual_seed(0)

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
-from spikeloss._backend import adapter, beside, is_array, kind, namespace, unwrap
+from spikeloss._backend import adapter, beside, is_array, kind, like, namespace, unwrap
 from spikeloss._backend import dense as is_dense
 from spikeloss._shapes import Array
 
@@ -63,6 +63,13 @@ def beside_record(argument: str, value: Any, x: Array) -> Array:
     return value
 
 
+def _coarser(made: Array, x: Array) -> bool:
+    """Whether a library makes numbers of a lower precision than that of `x`."""
+    xp = namespace(x)
+    floats = kind(made) == kind(x) == "float"
+    return bool(floats and xp.finfo(made.dtype).bits < xp.finfo(x.dtype).bits)
+
+
 def _listed(argument: str, value: Any, x: Array) -> Array:
     """A number or a list of numbers as an array beside `x`."""
     listed = isinstance(value, (int, float, list, tuple, range))
@@ -70,7 +77,7 @@ def _listed(argument: str, value: Any, x: Array) -> Array:
         with suppress(TypeError, ValueError, RuntimeError, OverflowError):
             made = beside(value, x)
             if kind(made) != "other":
-                return made
+                return like(value, x) if _coarser(made, x) else made
     fix = "Write it as numbers, in rows of one length." if listed else f"Pass {article(x)}."
     got = cut(repr(value)) if listed else said(value)
     refuse(argument, f"{article(x)} like the record", got, fix, TypeError)

@@ -192,7 +192,7 @@ def usual_axes(time_axis: int, class_axis: ClassAxis, what: str) -> None:
     """Axes that cannot be otherwise."""
     class_axis = -1 if class_axis is None else class_axis
     for name, axis, usual in (("time_axis", time_axis, 0), ("class_axis", class_axis, -1)):
-        if axis != usual:
+        if axis != usual or not isinstance(axis, int):
             refuse(name, f"no other than {usual} for {what}", axis, f"Drop {name}.")
 
 

@@ -12,13 +12,20 @@ from spikeloss._backend import concrete, is_array, listed, unwrap
 
 from ._words import cut, refuse, said
 
+LARGE = 2**15
+
 
 def number(argument: str, value: Any, *, low: float = -math.inf, above: float = -math.inf,
            high: float = math.inf) -> int | float:  # fmt: skip
-    """A finite real number with low <= value <= high and value > above, as int or float."""
+    """A finite real number with low <= value <= high and value > above, as int or float.
+
+    A large integer becomes a float: libraries of arrays take those of 32 bits, and formulas square.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float, Real)):
         refuse(argument, "a number", said(value), f"Pass {argument} as int or float.", TypeError)
     plain = int(value) if isinstance(value, (int, Integral)) else float(value)
+    if LARGE < abs(plain) <= sys.float_info.max:
+        plain = float(plain)
     if abs(plain) <= sys.float_info.max and low <= plain <= high and plain > above:
         return plain
     if high < math.inf:

@@ -167,6 +167,10 @@ PAIRED = 10_000
 """Samples of a batch whose pairs are compared: 400 MB in float32 for each array of pairs."""
 
 
+HUGE = 1e15
+"""Numbers whose products are scaled."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Similarity(Sequenced):
     """sum_j |k(x_i, x_j) - s_ij|^p / B, s_ij = 1 for equal labels, else 0: alike within a class.
@@ -222,13 +226,15 @@ class Similarity(Sequenced):
 
     def _kernel(self, x: Array) -> Array:
         xp = namespace(x)
+        top = constant(xp.max(xp.abs(x), axis=-1, keepdims=True))
         if self.kernel == "sigmoid":
-            return (1 + xp.tanh(self.scale / 2 * product(x, x.T))) / 2
+            top = xp.where(top > HUGE, top, 1)  # products beyond float32 keep their sign
+            x = x / top
+            return (1 + xp.tanh(self.scale / 2 * (top * product(x, x.T)) * top.T)) / 2
         if self.kernel == "gaussian":
             # The nearer to 0 the numbers are, the less their rounding does to the derivative.
             x = x - constant(xp.sum(x, axis=0) / max(x.shape[0], 1))
-            return xp.exp(squared_distances(x) / (-2 * self.scale * self.scale))
-        top = constant(xp.max(xp.abs(x), axis=-1, keepdims=True))
+            return xp.exp(squared_distances(x) / self.scale / self.scale / -2)
         x = x / xp.where(top > 0, top, 1)
         square = xp.sum(x * x, axis=-1)
         norm = xp.where(square > 0, square, 1) ** 0.5
