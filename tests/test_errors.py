@@ -36,7 +36,7 @@ from spikeloss.compat import brainpy, snntorch
 from spikeloss.criteria import CrossEntropy, SquaredError
 from spikeloss.presets import ce_count, ce_rate, ce_temporal, mse_count, mse_membrane
 from spikeloss.readouts import FirstSpike, Population, SumOverTime, Temperature
-from spikeloss.records import Events, Packed
+from spikeloss.records import Events, Packed, Times
 from spikeloss.reductions import Each, Mean, Sum
 from spikeloss.targets import OnOffRate, OnOffTime
 
@@ -130,6 +130,7 @@ NAMES = STAGES | {
     "metrics": metrics,
     "ST": spikeloss.torch_metrics,
     "Packed": Packed,
+    "Times": Times,
     "check": spikeloss.testing.check,
     **{"T": T, "B": B, "N": N, "C": C},
 }

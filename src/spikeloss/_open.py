@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from . import _door
 from ._backend import as_index, is_ragged, namespace, padded, running_sum, unwrap
-from ._piece import Dense, Piece, Sparse
+from ._piece import Dense, Piece, Sparse, Timed
 from ._shapes import Array, ClassAxis, Record, Steps
-from .records import Events, Packed
+from .records import Events, Packed, Times
 
 
 class Form(NamedTuple):
@@ -61,6 +61,10 @@ def open_record(
     if isinstance(record, Events):
         _door.usual_axes(time_axis, class_axis, "events")
         return open_events(record, lengths, valid)
+    if isinstance(record, Times):
+        _door.usual_axes(time_axis, class_axis, "times")
+        _door.no_mask(lengths, valid, "times")
+        return open_times(record)
     if is_ragged(record):
         _door.usual_axes(time_axis, class_axis, "a ragged record")
         _door.no_mask(lengths, valid, "a ragged record")
@@ -102,7 +106,7 @@ def open_steps(
 
 def open_like(target: Any, piece: Piece, timeless: bool, **layout: Any) -> Piece:
     """A record to imitate, in the layout of the record that `piece` is."""
-    if not isinstance(target, (Events, Packed)) and not is_ragged(target):
+    if not isinstance(target, (Events, Packed, Times)) and not is_ragged(target):
         target = _door.imitated(target, piece.like, len(piece.shape))
     other = open_record(target, timeless=timeless, **layout)
     _door.like_record(other.shape, piece.shape)
@@ -144,3 +148,10 @@ def open_events(
         t = t + (here if isinstance(here, int) else xp.astype(here, t.dtype))
     cell = xp.where(inside, sample * neurons + neuron, samples * neurons)
     return Sparse(t, cell, amplitude, tuple(shape), start, held, dtype, part)
+
+
+def open_times(record: Times) -> Timed:
+    """Times that are given; silence counts as late as the membrane stayed below its threshold."""
+    time, highest, end, dtype = _door.times_of(record)
+    late = None if highest is None else record.slope * (record.threshold - highest)
+    return Timed(time, late, end + 1, dtype)

@@ -8,7 +8,7 @@ maximum, spikes; so it is written once, and reads dense records, events and stre
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from ._backend import (
     accumulate,
@@ -44,6 +44,8 @@ class Spikes(NamedTuple):
     entry: Array
     """(F, *B, N) the entries of the record that are the spikes; for one that does not come, the
     entry at the last valid step."""
+    late: Array | None = None
+    """(F, *B, N) how much later than usual a spike counts that does not come; None: not at all."""
 
 
 class Dense:
@@ -405,7 +407,75 @@ class Sparse(NamedTuple):
         return namespace(values).reshape(flat, self.shape[1:])
 
 
-Piece: TypeAlias = Dense | Sparse
+class Timed(NamedTuple):
+    """A record of which the first spike of every neuron is known, and no step."""
+
+    time: Array
+    """(*B, N) float32 or float64; infinity: the neuron is silent."""
+    late: Array | None
+    """(*B, N) how much later than usual silence counts as a spike; None: not at all."""
+    end: Array
+    """(*B, 1) n: one more than the time of the last step."""
+    dtype: Any
+    """Of the result."""
+    part: bool = False
+    """Whether it is some steps of a record, and not all."""
+    counts: Array | None = None
+    """(*B, 1): the samples that have a valid step; None: all."""
+    present: Array | None = None
+    """(*B, 1): the samples that have a valid step in this piece; None: all."""
+
+    @property
+    def values(self) -> Array:
+        """Every number that the record holds."""
+        return namespace(self.time).where(self.time == math.inf, 0, self.time)
+
+    @property
+    def like(self) -> Array:
+        """What stands for the record where only its library, device and precision matter."""
+        return self.time
+
+    @property
+    def precision(self) -> Any:
+        """The dtype of the computation."""
+        return self.time.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(1, *B, N)"""
+        return (1, *self.time.shape)
+
+    @property
+    def neurons(self) -> int:
+        """N."""
+        return int(self.time.shape[-1])
+
+    @property
+    def steps(self) -> Steps:
+        """What stands for n in the formulas."""
+        return self.end
+
+    def sum(self, weight: Weight | None = None) -> NoReturn:
+        """Refused: how often a neuron fires is not known."""
+        fix = "Read them with readouts.FirstSpike()."
+        refuse("record", "spikes or a membrane to sum over time", "times", fix, TypeError)
+
+    def fired(self, before: Array | None = None) -> Array:
+        """(*B, N): whether a neuron fires."""
+        here = self.time < math.inf
+        return here if before is None else before | here
+
+    def spikes(self, count: int) -> Spikes:
+        """The first spike of every neuron."""
+        if count > 1:
+            rule, fix = f"{count} spikes of each neuron", "Pass all of them as records.Events."
+            refuse("record", rule, "the time of the first", fix, TypeError)
+        late = None if self.late is None else self.late[None, ...]
+        time = self.time[None, ...]
+        return Spikes(time, namespace(time).zeros_like(time), late)
+
+
+Piece: TypeAlias = Dense | Sparse | Timed
 
 
 def deciding(piece: Piece) -> Piece:
@@ -428,6 +498,8 @@ def every_step(piece: Piece, reader: object) -> Dense:
     if isinstance(piece, Dense):
         return piece
     rule = f"a dense record, as {type(reader).__name__} reads every step"
+    if isinstance(piece, Timed):
+        refuse("record", rule, "times", "Read them with readouts.FirstSpike().", TypeError)
     refuse("record", rule, "events", "Write events.dense().", TypeError)
 
 

@@ -17,7 +17,7 @@ from ._open import Form, form_of
 from ._shapes import ClassAxis
 from .criteria import Criterion
 from .readouts import EveryStep, Keeps, Readout
-from .records import Events, Packed
+from .records import Events, Packed, Times
 from .reductions import Reduction
 from .targets import Given, Target
 
@@ -287,7 +287,7 @@ def layers_of(loss: Composed, record: Any, *, several: bool) -> tuple[str | None
 
 def _unread(target: Any, record: Any, class_axis: Any, time_axis: int) -> None:
     """A target that a penalty leaves to others is one of the same samples all the same."""
-    if isinstance(target, (Events, Packed)) or is_ragged(target) or is_ragged(record):
+    if isinstance(target, (Events, Packed, Times)) or is_ragged(target) or is_ragged(record):
         return
     rule, fix = "nothing, or the target of the batch, for a penalty", "Drop target."
     if not is_array(target):

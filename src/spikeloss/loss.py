@@ -270,8 +270,8 @@ class Loss(_Objective):
 
         Args:
             record: (T, *B, N), floating, integer or bool; a `PackedSequence` or a nested tensor of
-                torch, which bring their lengths; `records.Events` or `records.Packed`; or a
-                mapping of names to such records, see `layers`.
+                torch, which bring their lengths; `records.Events`, `records.Packed` or
+                `records.Times`; or a mapping of names to such records, see `layers`.
             target: class labels (*B), or what the target stage takes; a penalty takes none, and
                 leaves a target and class weights to the other terms of a sum.
             sample_weight: (*B) weights of the samples, finite and at least 0, as class weights are;

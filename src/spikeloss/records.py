@@ -1,4 +1,4 @@
-"""Records that are no dense array: events as they come off a sensor, and spikes of one bit each.
+"""Records that are no dense array: events, spikes of one bit each, and times of first spikes.
 
 Losses and readouts take them wherever they take a record (T, *B, N).
 """
@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from . import _door
-from ._backend import accumulate, arange, as_index, coordinates, namespace
+from ._backend import (
+    accumulate,
+    arange,
+    as_index,
+    by_class,
+    coordinates,
+    is_array,
+    namespace,
+)
 from ._door import refuse, said
 from ._shapes import Array, Record
 from ._stage import Stage
@@ -136,6 +144,77 @@ def _addresses(recording: Any, width: int, height: int) -> tuple[Array, Array]:
     if "p" in names:
         neuron = neuron + width * height * recording["p"].astype(int)
     return recording["t"], neuron
+
+
+@dataclass(frozen=True, eq=False)
+class Times(metaclass=Stage):
+    """The times of the first spikes (*B, N), as networks give them that compute times.
+
+    For networks whose output is a time, such as those of EventProp, Fast & Deep and DelGrad. Every
+    loss of first spikes takes them, with the true derivative of a time, 1. Times are in any unit,
+    that of `tau`, `delay` and other options of the loss then: its step. What needs counts or every
+    step is refused, and there are no lengths, masks and streams.
+
+    A silent neuron, its time infinity, counts as firing at `end`, or at
+
+        end + slope (threshold - highest)
+
+    where the maxima of the membranes are given: the later, the further it stayed below, and with
+    the derivative -slope in `highest`, so that it can learn to fire. `silent_delay` of a loss comes
+    on top. Without maxima silence has no derivative. `fired` leaves out the samples whose own
+    neuron is silent.
+
+    Args:
+        times: (*B, N), at least 0, infinity for silence.
+        end: the time of the last step, n - 1 in the formulas, which -1 stands for in a target: a
+            number, or one per sample (*B). Spikes may come later.
+        highest: (*B, N) the maximum of the membrane of each neuron, or None; not read where a
+            neuron fires.
+        slope: in units of time per unit of the membrane, at least 0.
+        threshold: of the membrane.
+
+    >>> import numpy
+    >>> from spikeloss.readouts import FirstSpike
+    >>> times, highest = numpy.array([[2.5, numpy.inf]]), numpy.array([[1.0, 0.75]])
+    >>> FirstSpike()(Times(times, end=8.0))
+    array([[2.5, 8. ]])
+    >>> FirstSpike()(Times(times, end=8.0, highest=highest, slope=20.0))
+    array([[ 2.5, 13. ]])
+    """
+
+    times: Array
+    end: float | Array
+    highest: Array | None = None
+    slope: float = 1.0
+    threshold: float = 1.0
+
+    def __post_init__(self) -> None:
+        _door.number("slope", self.slope, low=0.0)
+        _door.number("threshold", self.threshold)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(*B, N)"""
+        return tuple(self.times.shape)
+
+    def map(self, function: Callable[[Array], Array]) -> Self:
+        """These times with every array changed: `times.map(torch.as_tensor)`."""
+        highest = None if self.highest is None else function(self.highest)
+        end = function(self.end) if is_array(self.end) else self.end
+        return replace(self, times=function(self.times), end=end, highest=highest)
+
+    def fired(self, labels: Array) -> Array:
+        """(*B) 1 where the neuron of the label fires, else 0: the weight of a sample.
+
+            loss(times, labels, sample_weight=times.fired(labels))
+
+        leaves out the samples whose own neuron is silent: they have neither loss nor gradient. The
+        mean is still over all samples unless the loss has `reduction=Mean(over="weights")`.
+        """
+        times, _, _, dtype = _door.times_of(self)
+        labels, xp = _door.sample_labels("labels", labels, times), namespace(times)
+        own = by_class(labels, self.shape[-1], times, 1.0, 0.0)
+        return xp.astype(xp.sum(xp.where(times < xp.inf, own, 0), axis=-1), dtype)
 
 
 PIECE = 64

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, Self
 
 from . import _door
 from ._backend import arange, as_array, concrete, is_array, kind, namespace, signature
+from ._door import refuse
 from ._engine import NOWHERE, Aim, aimed, evident, finish, take, total
 from ._judge import classes, share
 from ._once import once
@@ -48,7 +49,7 @@ from ._state import (
     untargeted,
 )
 from .readouts import Readout
-from .records import Events, Packed
+from .records import Events, Packed, Times
 
 
 class Kind(NamedTuple):
@@ -214,6 +215,9 @@ class Fold:
 
     def _laid_out(self, x: Any, state: State | None, *, single: bool) -> tuple[Any, Any]:
         """Steps with time first, in the precision of the computation, and what is known of them."""
+        if isinstance(x, Times):
+            fix = "Call the loss itself."
+            refuse("record", "steps of a record for a stream", "times", fix, TypeError)
         if isinstance(x, Events) and not single:
             self._one_layer(x)
             if state is not None:

@@ -35,7 +35,7 @@ from ._options import (
     stage,
     weights_option,
 )
-from ._record import entries_of, imitated, layer, like_record, packed_bits
+from ._record import entries_of, imitated, layer, like_record, packed_bits, times_of
 from ._target import (
     AT_LEAST_0,
     NUMBERS,
@@ -44,6 +44,7 @@ from ._target import (
     fit_class_target,
     fit_labels,
     fit_numbers,
+    sample_labels,
     undecided,
 )
 from ._weights import class_weighted, class_weights, fan_outs, no_labels, sample_weights
@@ -101,6 +102,7 @@ __all__ = [
     "refuse",
     "returned",
     "said",
+    "sample_labels",
     "sample_weights",
     "shape_of",
     "span",
@@ -108,6 +110,7 @@ __all__ = [
     "time_axes",
     "time_first",
     "timeless_axes",
+    "times_of",
     "undecided",
     "usual_axes",
     "weights_option",

@@ -17,7 +17,7 @@ from spikeloss._shapes import Array, ClassAxis
 from ._array import array, beside_record, precision, real_kind
 from ._layout import one_layer
 from ._options import integer
-from ._words import cast, cut, refuse, shape_of, span
+from ._words import cast, cut, per_sample, refuse, shape_of, span
 
 
 def layer(record: Any, class_axis: ClassAxis, timeless: bool = False) -> None:
@@ -111,6 +111,55 @@ def _events_inside(shape: tuple[int, ...], time: Array, sample: Array, neuron: A
         if low < 0 or high >= count:
             fix = f"Correct shape={shape}, or drop the others."
             refuse(name, f"indices from 0 to {count - 1}", span(low, high), fix)
+
+
+def times_of(record: Any) -> tuple[Array, Array | None, Array, Any]:
+    """Times (*B, N), nan where they are none, maxima, the ends (*B, 1), and the result's dtype.
+
+    All are floating numbers of one dtype.
+    """
+    times = array("times", record.times)
+    real_kind("times", times)
+    if times.ndim < 1 or times.shape[-1] == 0:
+        rule, fix = "(*batch, neurons) with at least one neuron", "Pass one time per neuron."
+        refuse("times", rule, shape_of(times), fix)
+    wide, dtype = precision(times)
+    xp, wide = namespace(times), times.dtype if wide is None else wide
+    time = xp.astype(times, wide, copy=False)
+    if 0 not in time.shape and checks_values(time) and not extent(time)[0] >= 0:
+        rule, fix = "times from 0, infinity for silence", "Count from the start of the sample."
+        refuse("times", rule, span(*extent(time)), fix)
+    highest = None if record.highest is None else _highest(record.highest, time)
+    return xp.where(time >= 0, time, xp.nan), highest, _ends(record.end, time), dtype
+
+
+def _highest(given: Any, time: Array) -> Array:
+    """The maximum of the membrane of each neuron, finite where it is silent."""
+    highest, xp = beside_record("highest", given, time), namespace(time)
+    real_kind("highest", highest)
+    if highest.shape != time.shape:
+        rule, fix = f"shape {tuple(time.shape)} like times", "Pass one maximum per neuron."
+        refuse("highest", rule, shape_of(highest), fix)
+    highest = xp.where(time == xp.inf, xp.astype(highest, time.dtype), 0)
+    if checks_values(highest) and not bool(xp.all(xp.isfinite(highest))):
+        fix = "Give a silent neuron the highest membrane that it reached."
+        refuse("highest", "finite maxima of silent neurons", "nan or infinity", fix)
+    return highest
+
+
+def _ends(given: Any, time: Array) -> Array:
+    """The end of every sample, (*B, 1)."""
+    end, xp, batch = beside_record("end", given, time), namespace(time), tuple(time.shape[:-1])
+    real_kind("end", end)
+    if tuple(end.shape) not in ((), batch):
+        rule = f"a number, or {per_sample(batch, 'number')}"
+        refuse("end", rule, shape_of(end), "Pass one time for all samples.")
+    end = xp.astype(end, time.dtype, copy=False)
+    if 0 not in end.shape and checks_values(end):
+        low, high = extent(end)
+        if not 0 <= low <= high < math.inf:
+            refuse("end", "finite times from 0", span(low, high), "Pass the time of the last step.")
+    return xp.broadcast_to(end[..., None], (*batch, 1))
 
 
 def packed_bits(bits: Any, steps: Any) -> None:

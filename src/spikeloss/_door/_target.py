@@ -8,12 +8,12 @@ and the rest given in the dtype of the decision or of indices.
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol, TypeAlias
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
 
 from spikeloss._backend import arange, as_index, checks_values, extent, kind, namespace
 from spikeloss._shapes import Array, Steps
 
-from ._array import real_kind
+from ._array import beside_record, real_kind
 from ._words import batch_first, cast, per_sample, refuse, shape_of, span
 
 
@@ -117,6 +117,33 @@ def fit_labels(
         refuse(argument, "integer class labels", label.dtype, fix, TypeError)
     indices = label.dtype == arange(0, label).dtype
     return Labels(classes or decided, argument, ignore, soft, indices)
+
+
+class _Decided(NamedTuple):
+    """The outline of a decision (*B, C) that is there."""
+
+    like: Array
+    keeps: None = None
+    steps: Steps = 1
+    valid: None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.like.shape)
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        return self.shape[:-1]
+
+    @property
+    def classes(self) -> int:
+        return self.shape[-1]
+
+
+def sample_labels(argument: str, label: Any, z: Array) -> Array:
+    """Class indices (*B), one for each row of (*B, C)."""
+    label, outline = beside_record(argument, label, z), _Decided(z)
+    return fit_labels(label, outline, argument)(label, outline)
 
 
 # Numbers

@@ -123,7 +123,7 @@ class _Reduced:
         if carry is not None:
             return "steps follow others"
         if not isinstance(piece, Dense):
-            return "events are sparse"
+            return "events are sparse, and times have no steps"
         if piece.part and not self._begins(piece):
             return "steps follow others, or are single"
         if self.kernel.op == "spikes" and len(piece.shape) == 2:

@@ -7,7 +7,7 @@ from spikeloss import _door
 from spikeloss import _shapes as shapes
 from spikeloss._backend import accumulate, arange, count_true, like, namespace, running_sum
 from spikeloss._open import open_record
-from spikeloss._piece import Piece, Sparse, finite, in_order
+from spikeloss._piece import Piece, Sparse, Timed, finite, in_order
 from spikeloss._shapes import Array, Layout
 from spikeloss._whole import evidence
 from spikeloss.parts import Parts
@@ -161,6 +161,8 @@ def fired(piece: Piece) -> Array:
     """The entries that are not zero of every neuron, (*B, N) integers."""
     if isinstance(piece, Sparse):
         return _events_fired(piece)
+    if isinstance(piece, Timed):
+        piece.sum()  # refused: there is more to count than the first
     return count_true(piece.x != 0)
 
 

@@ -106,7 +106,10 @@ class _Times(_Spiking, _Coded):
         time, slope = spikes.time, -spikes.entry
         xp = namespace(time)
         silent = time == xp.inf
-        time = xp.where(silent, steps - 1 + self.silent_delay, time)
+        late = steps - 1 + self.silent_delay
+        if spikes.late is not None:
+            late = late + (spikes.late if self.silent_gradient else constant(spikes.late))
+        time = xp.where(silent, late, time)
         if not self.silent_gradient:
             slope = xp.where(silent, 0, slope)
         return self._code(time + (slope - constant(slope)))
@@ -139,7 +142,7 @@ def _no_times(piece: Piece) -> None:
     order = xp.sort(xp.reshape(piece.x, (-1,)))
     if bool(order[0] > 0) and bool(xp.all(order[1:] != order[:-1])):
         rule = "spikes (time, neurons), 0 where there is none"
-        fix = "For spike times (batch, neurons) read with readouts.Decided()."
+        fix = "For spike times (batch, neurons) write records.Times(record, end=...)."
         refuse("record", rule, "numbers that all differ", fix)
 
 
@@ -150,7 +153,8 @@ class FirstSpike(_Times):
     The derivative is an estimator: dt_f/dx_t = -1 at t = t_f, 0 elsewhere (a larger input fires
     earlier), times the derivative of the code. A neuron that stays silent counts as firing at
     n - 1 + `silent_delay`; with `silent_gradient` its derivative -1 goes to the last valid step,
-    so that it can learn to fire. Times of events have their true derivative, 1.
+    so that it can learn to fire. Times of events, and those of `records.Times`, have their true
+    derivative, 1.
 
     Args:
         code: "time", "negative", "reciprocal" or "exponential" (which ends at e^80); of
@@ -254,7 +258,8 @@ class SoftCount(_Spiking):
     def decide(self, carry: Carry, steps: Steps) -> Decision:
         slope, xp = -carry.entry, namespace(carry.time)
         silent = carry.time == xp.inf
-        time = xp.where(silent, steps, carry.time) + (slope - constant(slope))
+        late = steps if carry.late is None else steps + carry.late
+        time = xp.where(silent, late, carry.time) + (slope - constant(slope))
         each = 1 / (1 + xp.exp((time - steps) / self.tau))
         return xp.sum(xp.where(silent, 0, each), axis=0) - self.latency * time[0, ...]
 
