@@ -559,6 +559,7 @@ _PENALTIES = (  # they leave the target alone
             ("of rates", MeanOverTime(), "spikes", Deviation(0.3, power=1, pool="sum")),
             ("at every step", EveryStep(), "membrane", Deviation(-0.5)),
             ("absolute", Maximum(), "membrane", Deviation(1.0, power=1)),
+            ("by steps", MeanOverTime(), "spikes", Deviation(2.5, steps_power=1)),
         )
     ),
     Case("Deviation each", Loss(SumOverTime(), Deviation(2.5), reduction=Each()), target="values"),
@@ -797,6 +798,7 @@ ELSEWHERE = {  # what no row can say, and the file whose tests and oracles are a
     },  # functions in the place of stages
     "test_penalties.py": {  # sums, and layers
         *("tet", "peak", "binary_peak", "ttfs_early_ce", "mse_trace", "layers"),
+        *("Moments", "Distribution", "Disagreement"),  # which penalties are made of
     },
     "ranks.py": {"across", "gradients"},  # several processes
 }

@@ -118,8 +118,8 @@ def calls(
         words = (*SPIKES, "graded")
     if name in ("mse_count", "spike_rate"):
         words = SPIKES
-    if name == "ctc":
-        words = (*SPIKES, *MEMBRANES, "tiny", "hot")  # not 1e20: nan in PyTorch's
+    if name in ("ctc", "membrane_distribution"):  # not 1e20: nan in PyTorch's, and a square of it
+        words = (*SPIKES, *MEMBRANES, "tiny", "hot")
     word = draw(st.sampled_from(words))
     kinds = (*FLOATS[library], *FLOATS[library])
     kinds += INTEGERS[library] if word in SPIKES or word == "steps" else ()

@@ -268,13 +268,22 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "count_silence": {"least": real(1, 0.5, 3), "batch": SWITCH},
     "count_sparsity": {"most": real(10, 1, 0.5), "power": POWER},
     "membrane_bounds": {"lower": BOUND, "upper": BOUND, "power": POWER},
-    "membrane_information": {"threshold": FINITE},
+    "membrane_information": {"threshold": FINITE, "per_step": SWITCH},
+    "membrane_distribution": {
+        "threshold": FINITE,
+        "width": real(0.25, 1, 3.0, bad=(0, -1.0)),
+        "degeneration": NONNEGATIVE,
+        "saturation": NONNEGATIVE,
+        "mismatch": NONNEGATIVE,
+        "channels": (st.sampled_from((None, 1)), (0, -3, 2.0, "2", True, 2**31, math.nan)),
+    },
     "membrane_rectified": {"levels": LEVELS, "power": POWER},
     "synaptic_operations": {
         "fan_out": FAN_OUT,
         "target": (st.sampled_from((None, 1.0, 20)), ("1", 0, -1.0, math.nan, math.inf, True)),
     },
     "membrane_silence": {"threshold": FINITE},
+    "step_consistency": {"temperature": TEMPERATURE},
 }
 
 
@@ -347,8 +356,29 @@ def membrane_bounds(s: Samples, *, lower: Any = -1.0, upper: Any = 1.0, power: i
     return np.array([outside(u, lower, upper, power).mean() for u in s])
 
 
-def membrane_information(s: Samples, *, threshold: float = 0.5) -> Array:
-    return np.full(len(s), (np.mean([u.mean() for u in s]) - threshold) ** 2)
+def membrane_information(s: Samples, *, threshold: float = 0.5, per_step: bool = False) -> Array:
+    mean = np.mean([u.mean() for u in s])
+    return np.array([(mean - threshold / (len(u) if per_step else 1)) ** 2 for u in s])
+
+
+def membrane_distribution(
+    s: Samples,
+    *,
+    threshold: float = 1.0,
+    width: float = 1.0,
+    degeneration: float = 1.0,
+    saturation: float = 1.0,
+    mismatch: float = 1.0,
+    channels: int | None = None,
+) -> Array:
+    grouped = [u.reshape(len(u), channels or u.shape[1], -1) for u in s]
+    m = np.mean([u.mean((0, 2)) for u in grouped], 0)
+    square = np.mean([((u - m[:, None]) ** 2).mean((0, 2)) for u in grouped], 0)
+    m, square = (m - threshold) / width, square / width**2
+    each = degeneration * np.maximum(0, m**2 - square)
+    each = each + saturation * np.maximum(0, np.sqrt(square) - 4) ** 2
+    each = each + mismatch * np.maximum(0, 2 - np.abs(m) - np.sqrt(square)) ** 2
+    return np.full(len(s), each.mean())
 
 
 def membrane_rectified(s: Samples, *, levels: Any = (0.0, 1.0), power: int = 2) -> Array:
@@ -421,6 +451,7 @@ FORMULAS: dict[str, Callable[..., Array]] = {
         count_sparsity,
         membrane_bounds,
         membrane_information,
+        membrane_distribution,
         membrane_rectified,
         membrane_silence,
         synaptic_operations,
@@ -471,7 +502,12 @@ def mse_trace(tau: float = 5.0, order: int = 1) -> list[tuple[float, Objective, 
     return [(1.0, Objective(trace, ("SquaredError", {})), False)]
 
 
-SUMS = {f.__name__: f for f in (tet, peak, binary_peak, ttfs_early_ce, mse_trace)}
+def step_consistency(temperature: float = 4.0) -> list[tuple[float, Objective, bool]]:
+    readout = ("Disagreement", {"temperature": temperature})
+    return [(1.0, Objective(readout, ("Bounds", {"upper": 0.0, "power": 1})), False)]
+
+
+SUMS = {f.__name__: f for f in (tet, peak, binary_peak, ttfs_early_ce, mse_trace, step_consistency)}
 
 
 def terms_of(call: Call) -> list[tuple[float, Objective, bool]]:
@@ -507,6 +543,8 @@ def samples_of(call: Call, record: Array | None = None) -> Samples:
 def targets_of(call: Call) -> list[Any]:
     """The target of each sample, cropped to its steps."""
     axes, size = len(call.batch), math.prod(call.batch)
+    if call.target is None:
+        return [None] * size
     y = np.asarray(call.target)
     times = call.steps if call.name in STEPWISE or call.keeps_time else None
     if stepped(call):
@@ -541,7 +579,7 @@ def elements(call: Call, objective: Objective, weighted: bool) -> tuple[list[Any
             continue
         if call.name == "mse_trace":
             y = oracles.read(objective.readout, np.asarray(y, np.float64))[0]
-        if objective.criterion[0] == "Deviation":  # of `tet`: it has no target
+        if objective.criterion[0] in ("Deviation", "Bounds"):  # which have no target
             y = np.zeros(call.neurons)
         if oracles.has_labels(objective, call.target):
             y = int(y) if np.ndim(y) == 0 else y

@@ -218,6 +218,24 @@ def cumulative_softmax(x: Array) -> tuple[Array, Array]:
     return z, dz
 
 
+def disagreement(x: Array, *, temperature: float = 1.0) -> tuple[Array, Array]:
+    """z = mean over i != j of T^2 sum_c q_c (log q_c - log p_c), q of step j, p of step i.
+
+    The derivative is that of the steps i alone. One number, 0 for a single step.
+    """
+    n, neurons = x.shape
+    z, dz = np.zeros(1), np.zeros((1, n, neurons))
+    logs = [log_softmax(x[t] / temperature) for t in range(n)]
+    for i in range(n):
+        for j in range(n):
+            for c in range(neurons if i != j else 0):
+                q = math.exp(logs[j][c])
+                if q:
+                    z[0] += temperature**2 * q * (logs[j][c] - logs[i][c]) / (n * (n - 1))
+                dz[0, i, c] += temperature * (math.exp(logs[i][c]) - q) / (n * (n - 1))
+    return z, dz
+
+
 def moving_window(x: Array, *, width: int) -> tuple[Array, Array]:
     """z_t = the mean of the last ``width`` steps up to t, of fewer at the start."""
     n, neurons = x.shape
@@ -339,6 +357,7 @@ READOUTS: dict[str, Callable[..., tuple[Array, Array]]] = {
     "WeightedSum": weighted_sum,
     "LogSumExp": log_sum_exp,
     "CumulativeSoftmax": cumulative_softmax,
+    "Disagreement": disagreement,
     "MovingWindow": moving_window,
     "FilteredTrace": filtered_trace,
     "SoftCount": soft_count,
@@ -562,12 +581,22 @@ def bounds(
 
 
 def deviation(
-    z: Array, y: ArrayLike, *, n: int, value: float, power: float = 2, pool: str = "mean"
+    z: Array,
+    y: ArrayLike,
+    *,
+    n: int,
+    value: float,
+    power: float = 2,
+    pool: str = "mean",
+    steps_power: int = 0,
 ) -> tuple[float, Array]:
-    """each = mean | sum over c of |z_c - value|^power, with the derivative 0 where z_c = value."""
+    """each = mean | sum over c of |e_c|^power, e_c = z_c - value / n^steps_power.
+
+    The derivative is 0 where e_c = 0.
+    """
     each, slope = 0.0, np.zeros(len(z))
     for c in range(len(z)):
-        e = z[c] - value
+        e = z[c] - value / n**steps_power
         if e != 0:
             each += abs(e) ** power
             slope[c] = power * abs(e) ** (power - 1) * math.copysign(1.0, e)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from spikeloss import (
+    balance,
     criteria,
     distances,
     metrics,
@@ -27,7 +28,7 @@ ROWS = [
 ]
 PRESENT = [row for row in ROWS if not row[1].startswith("absent")]
 ABSENT = [row for row in ROWS if row[1].startswith("absent")]
-OURS = (readouts, criteria, targets, presets, penalties, synapses, metrics, distances)
+OURS = (readouts, criteria, targets, presets, penalties, synapses, balance, metrics, distances)
 PLACES = (*OURS, snntorch)
 
 

@@ -23,6 +23,7 @@ import spikeloss.torch_metrics
 from spikeloss import (
     Loss,
     Total,
+    balance,
     criteria,
     metrics,
     penalties,
@@ -121,6 +122,7 @@ NAMES = STAGES | {
     "presets": presets,
     "penalties": penalties,
     "synapses": synapses,
+    "balance": balance,
     "torch": torch,
     "jax": jax,
     "numpy": np,

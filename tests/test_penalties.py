@@ -164,7 +164,27 @@ def membrane_bounds(s: Samples, lower: Any = -1.0, upper: Any = 1.0, power: int 
     return np.array([outside(u, lower, upper, power).mean() for u in s])
 
 
-def membrane_information(s: Samples, threshold: float = 0.5) -> Array:
+def membrane_distribution(
+    s: Samples, threshold: float = 1.0, width: float = 1.0, degeneration: float = 1.0,
+    saturation: float = 1.0, mismatch: float = 1.0, channels: int | None = None,
+) -> Array:  # fmt: skip
+    """Of the `Moments` of a channel; by `Distribution`."""
+    channels, total = channels or s[0].shape[1], 0.0
+    for each in range(channels):
+        groups = [u.reshape(len(u), channels, -1)[:, each] for u in s]
+        mean = np.mean([u.mean() for u in groups])
+        spread = math.sqrt(np.mean([((u - mean) ** 2).mean() for u in groups])) / width
+        mean = (mean - threshold) / width
+        total += degeneration * max(0.0, mean**2 - spread**2)
+        total += saturation * max(0.0, spread - 4) ** 2
+        total += mismatch * max(0.0, min(2 - mean - spread, 2 + mean - spread)) ** 2
+    return np.full(len(s), total / channels)
+
+
+def membrane_information(s: Samples, threshold: float = 0.5, per_step: bool = False) -> Array:
+    if per_step:
+        mean = np.mean([u.mean() for u in s])
+        return np.array([(mean - threshold / len(u)) ** 2 for u in s])
     return np.full(len(s), (np.mean([u.mean() for u in s]) - threshold) ** 2)
 
 
@@ -174,6 +194,19 @@ def membrane_rectified(s: Samples, levels: Any = (0.0, 1.0), power: int = 2) -> 
 
 def membrane_silence(s: Samples, threshold: float = 1.0) -> Array:
     return np.array([np.maximum(0.0, threshold - u.max(0)).mean() for u in s])
+
+
+def step_consistency(
+    s: Samples, temperature: float = 4.0, teachers: Samples | None = None
+) -> Array:
+    """By `Disagreement`: the mean over all pairs of steps, of which one teaches the other."""
+    each = []
+    for x, y in zip(s, teachers or s, strict=True):
+        p, q = (logs(z / temperature) for z in (x, y))
+        pairs = [(i, j) for i in range(len(x)) for j in range(len(x)) if i != j]
+        far = [(np.exp(q[j]) * (q[j] - p[i])).sum() for i, j in pairs]
+        each.append(temperature**2 * sum(far) / max(len(pairs), 1))
+    return np.array(each)
 
 
 def synaptic_operations(s: Samples, fan_out: Any = 1.0, target: float | None = None) -> Array:
@@ -200,9 +233,14 @@ CHANGES: dict[Callable[..., Array], tuple[Options, ...]] = {
     count_silence: ({"least": 15.0}, {"batch": False}),
     count_sparsity: ({"most": 5.0}, {"power": 1}),
     membrane_bounds: ({"lower": None}, {"lower": -0.5, "upper": 0.25}, {"power": 1}),
-    membrane_information: ({"threshold": -0.25},),
+    membrane_information: ({"threshold": -0.25}, {"per_step": True}),
+    membrane_distribution: (
+        {"channels": 1, "threshold": 0.25}, {"width": 0.2, "mismatch": 0.5},
+        {"degeneration": 0.0}, {"saturation": 3.0, "width": 0.1, "channels": 5},
+    ),
     membrane_rectified: ({"levels": (-1.0, 0.5, 2.0)}, {"levels": (0.3,)}, {"power": 1}),
     membrane_silence: ({"threshold": 2.0},),
+    step_consistency: ({"temperature": 0.5},),
     synaptic_operations: (
         {"fan_out": 2.5}, {"fan_out": np.array(FANS)}, {"target": 20.0},
         {"fan_out": FANS, "target": 300.0},
@@ -220,7 +258,11 @@ class Row:
 
     @property
     def record(self) -> Array:
-        return membranes() if self.formula.__name__.startswith("membrane") else spikes()
+        return membranes() if self.of_membranes else spikes()
+
+    @property
+    def of_membranes(self) -> bool:
+        return self.formula.__name__.startswith(("membrane", "step"))
 
     def each(self, record: Array, layout: str = "whole") -> Array:
         """The losses of the samples, by the formula."""
@@ -229,9 +271,11 @@ class Row:
     @cache  # noqa: B019
     def expected(self, layout: str) -> tuple[Array, Array]:
         """The losses of the samples, and the gradient of their mean."""
-        mask = MASKS[layout][..., None]
+        mask, options = MASKS[layout][..., None], dict(self.options)
+        if self.formula is step_consistency:  # whose teachers have no derivative
+            options["teachers"] = cropped(self.record, layout)
         return self.each(self.record, layout), slopes(
-            lambda x: self.each(x, layout).mean(), self.record, mask
+            lambda x: self.formula(cropped(x, layout), **options).mean(), self.record, mask
         )
 
     def __str__(self) -> str:
@@ -356,7 +400,7 @@ def test_other_shapes(row: Row, library: Library) -> None:
 @pytest.mark.parametrize("kind", ["spikes", "membrane"])
 def test_folds(kind: str) -> None:
     """Of all penalties of spikes at once, and all of membranes, under `lax.scan`."""
-    rows = [row for row in DEFAULTS if ("membrane" in str(row)) == (kind == "membrane")]
+    rows = [row for row in DEFAULTS if row.of_membranes == (kind == "membrane")]
     fold = reduce(add, (k * row.loss() for k, row in enumerate(rows, 1))).fold()
     each = sum(k * row.expected("valid")[0] for k, row in enumerate(rows, 1))
     slope = sum(k * row.expected("valid")[1] for k, row in enumerate(rows, 1))
@@ -374,6 +418,36 @@ def test_folds(kind: str) -> None:
     near(grad, slope)
 
 
+@quick
+@pytest.mark.parametrize("formula", [membrane_distribution, step_consistency])
+def test_merged_stretches(formula: Any, library: Library) -> None:
+    """Of moments over time: value and gradient, some samples without steps in a stretch."""
+    row = Row(formula, {"channels": 1} if formula is membrane_distribution else {})
+    each, slope = row.expected("valid")
+    with library.precision():
+        valid = library.array(VALID)
+
+        def loss(x: Any) -> Any:
+            fold = row.loss().fold()
+            parts = [
+                fold.steps(fold.begin(x[a:b], start=a), x[a:b], None, valid[a:b])
+                for a, b in ((0, 2), (2, 3), (3, T))
+            ]
+            return fold.finish(fold.merge(parts[0], fold.merge(*parts[1:])))
+
+        x = library.array(padded(row.record, "valid"))
+        if library is NUMPY:
+            same(loss(x), each.mean())
+        else:
+            value, grad = library.value_and_grad(loss, x)
+            same(value, each.mean())
+            near(grad, slope)
+
+
+STEPWISE = (membrane_bounds, membrane_distribution, membrane_rectified, membrane_silence,
+            step_consistency)  # fmt: skip
+
+
 def events(record: Array, library: Library) -> Events:
     """The entries of a record, last first."""
     index = [library.array(np.flip(part)) for part in np.nonzero(record)]
@@ -387,7 +461,7 @@ def test_events(row: Row, library: Library) -> None:
     each, slope = row.expected("lengths")
     with library.precision():
         e, n = events(row.record, library), library.array(LENGTHS)
-        if row.formula in (membrane_bounds, membrane_rectified, membrane_silence):
+        if row.formula in STEPWISE:
             with pytest.raises(TypeError, match="dense"):
                 row.loss()(e, lengths=n)
             same(row.loss()(e.dense(), lengths=n), each.mean())

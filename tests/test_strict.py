@@ -159,7 +159,7 @@ def test_every_preset(name: str) -> None:
 
 def test_there_is_every_preset() -> None:
     assert len(catalogue()) == 34
-    assert len(test_penalties.DEFAULTS) == 12
+    assert len(test_penalties.DEFAULTS) == 14
 
 
 def test_long_sums_in_single_precision() -> None:

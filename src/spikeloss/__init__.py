@@ -10,6 +10,7 @@ import importlib
 from typing import Any
 
 from . import (
+    balance,
     criteria,
     extend,
     metrics,
@@ -29,6 +30,7 @@ __all__ = [
     "Loss",
     "Parts",
     "Total",
+    "balance",
     "compat",
     "criteria",
     "distances",

@@ -18,16 +18,18 @@ not that mean. Every penalty takes `reduction` and `layers`; `catalogue()` lists
 from collections.abc import Callable
 from typing import Any, Literal, ParamSpec, TypedDict, Unpack
 
-from .criteria import Bounds, Deviation, Quantised
+from .criteria import Bounds, Deviation, Distribution, Quantised
 from .extend import checked, flag, number
 from .loss import Loss
 from .presets import Preset, preset
 from .readouts import (
     BatchMean,
     BatchPercentile,
+    Disagreement,
     EveryStep,
     Maximum,
     MeanOverTime,
+    Moments,
     Population,
     Readout,
     SumOverTime,
@@ -212,20 +214,25 @@ def membrane_bounds(
     "Y. Guo et al., IM-Loss: information maximization loss for spiking neural networks (2022), by "
     "the authors' code"
 )
-def membrane_information(*, threshold: float = 0.5, **options: Unpack[Options]) -> Loss:
-    """(mean_b mean_t mean_i u_t,i - h)^2, h = `threshold`
+def membrane_information(
+    *, threshold: float = 0.5, per_step: bool = False, **options: Unpack[Options]
+) -> Loss:
+    """(mean_b mean_t mean_i u_t,i - h)^2, h = `threshold`; with per_step=True h / n for h
 
     Half of the membranes of a layer should pass the threshold: then its spikes carry most
-    information. In the units of the membrane at which it fires. The authors take 0.005 times it.
+    information. In the units of the membrane at which it fires. Both forms are the authors': their
+    code reads the input current of the neurons that end a block, which adds up over n steps, has
+    0.5 / n, and 0.5 in a comment. It takes 0.005 times the loss.
     """
     readout = _averaged(MeanOverTime(), population=True, batch=True)
-    criterion = Deviation(threshold)
+    per_step = checked("per_step", per_step, flag())
+    criterion = Deviation(threshold, steps_power=1 if per_step else 0)
     return Loss(readout, criterion, reads="membrane", **options)
 
 
 @_penalty(
     "Y. Guo et al., RMP-Loss: regularizing membrane potential distribution for spiking neural "
-    "networks (2023), whose text could not be read: the power is a parameter"
+    "networks (2023), by a line in the code of the authors' IM-Loss; its text could not be read"
 )
 def membrane_rectified(
     *,
@@ -239,6 +246,39 @@ def membrane_rectified(
     """
     criterion = Quantised(levels=levels, power=power)
     return Loss(EveryStep(), criterion, reads="membrane", **options)
+
+
+@_penalty(
+    "R. Ding et al., Regularizing activation distribution for training binarized deep networks "
+    "(2019), by the authors' code; whether it is the loss of Y. Guo et al., RecDis-SNN (2022), "
+    "could not be read"
+)
+def membrane_distribution(
+    *,
+    threshold: float = 1.0,
+    width: float = 1.0,
+    degeneration: float = 1.0,
+    saturation: float = 1.0,
+    mismatch: float = 1.0,
+    channels: int | None = None,
+    **options: Unpack[Options],
+) -> Loss:
+    """mean_c d max(0, m^2 - s^2) + a max(0, s - 4)^2 + e max(0, 2 - |m| - s)^2, m = (mean u - h)/w
+
+    The membranes of a channel should lie on both sides of its threshold, neither all far from it
+    nor all near. m and s, the deviation of u over w, are of all steps, samples and neurons of a
+    channel; `channels` are equal contiguous groups of neurons, None: each is one. w = `width` is
+    half of where the surrogate gradient lives; d, a, e are `degeneration`, `saturation` and
+    `mismatch`. The source has the threshold 0, and adds twice the sum.
+    """
+    criterion = Distribution(
+        centre=checked("threshold", threshold, number()),
+        width=width,
+        degeneration=degeneration,
+        saturation=saturation,
+        mismatch=mismatch,
+    )
+    return Loss(Moments(channels=channels), criterion, reads="membrane", **options)
 
 
 @_penalty(
@@ -274,3 +314,18 @@ def membrane_silence(*, threshold: float = 1.0, **options: Unpack[Options]) -> L
     with a constant slope, at the step where it came closest.
     """
     return Loss(Maximum(), Bounds(lower=threshold, power=1), reads="membrane", **options)
+
+
+@_penalty(
+    "D. Zhao et al., Improving stability and performance of spiking neural networks through "
+    "enhancing temporal consistency (2024), and their code"
+)
+def step_consistency(*, temperature: float = 4.0, **options: Unpack[Options]) -> Loss:
+    """mean_(i != j) T^2 KL(softmax(x_j / T) | softmax(x_i / T)), T = `temperature`
+
+    Every step should say what the others say, so that fewer steps do as well: each learns from all
+    others, as a teacher without a derivative, at the cost of one pass over the record. For output
+    neurons, added to a loss of their mean; the source adds as much of it. 0 for a single step.
+    """
+    readout = Disagreement(temperature=temperature)
+    return Loss(readout, Bounds(upper=0.0, power=1), reads="either", **options)

@@ -7,7 +7,7 @@ target, w_c a class weight (1 without). Elements come multiplied by their weight
 from ._base import Criterion, Weighed, of_label
 from ._classes import CrossEntropy, Distillation, Focal, Margin, RateNLL
 from ._functions import FunctionCriterion, of
-from ._penalties import Bounds, Deviation, Penalty, Quantised
+from ._penalties import Bounds, Deviation, Distribution, Penalty, Quantised
 from ._sequences import CTC, Similarity
 from ._times import EarlySpike, RelativeTime, TimeProximity
 from ._values import BinaryCrossEntropy, Level, PoissonNLL, SquaredError, Tempotron
@@ -20,6 +20,7 @@ __all__ = [
     "CrossEntropy",
     "Deviation",
     "Distillation",
+    "Distribution",
     "EarlySpike",
     "Focal",
     "FunctionCriterion",

@@ -95,13 +95,14 @@ def _bounds(lower: float | None, upper: float | None) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Deviation(Penalty):
-    """mean_c |z_c - v|^p: a decision away from a value costs.
+    """mean_c |z_c - v / n^k|^p: a decision away from a value costs.
 
     For counts, rates and membranes that should have a value, whatever the class; with v = 0 they
     should be small. The derivative at the value is 0.
 
     Args:
         value: v, in the units of the decision.
+        steps_power: k, 0 or 1: a mean over time that should sum up to v has k = 1.
         power: p, 1 or 2.
         pool: "mean" or "sum" over the neurons.
 
@@ -118,9 +119,15 @@ class Deviation(Penalty):
     value: float = field(kw_only=False, metadata=number())
     power: Literal[1, 2] = field(default=2, metadata=choice(1, 2))
     pool: Literal["mean", "sum"] = field(default="mean", metadata=choice("mean", "sum"))
+    steps_power: Literal[0, 1] = field(default=0, metadata=choice(0, 1))
+
+    @property
+    def needs_steps(self) -> bool:
+        return bool(self.steps_power)
 
     def each(self, reading: Reading) -> Array:
-        away = _outside(reading.z, self.value, self.value)
+        value = self.value / reading.steps if self.steps_power else self.value
+        away = _outside(reading.z, value, value)
         over = getattr(namespace(away), self.pool)
         return over(power(away, self.power), axis=-1, keepdims=True)
 
@@ -137,7 +144,8 @@ class Quantised(Penalty):
         power: p, 1 or 2.
 
     Source: Y. Guo et al., RMP-Loss: regularizing membrane potential distribution for spiking neural
-    networks (2023). Its text could not be read: power and pooling are parameters or ours.
+    networks (2023). Neither its text nor its code could be read; a line in the code of the authors'
+    IM-Loss is this formula with the levels 0 and 1, the power 2 and the mean, as here by default.
 
     >>> import numpy
     >>> from spikeloss.readouts import Reading
@@ -159,7 +167,53 @@ class Quantised(Penalty):
         return xp.mean(power(gap, self.power), axis=-1, keepdims=True)
 
 
-def _outside(z: Array, lower: float | None, upper: float | None) -> Array:
+@dataclass(frozen=True, kw_only=True)
+class Distribution(Penalty):
+    """mean_c d max(0, m^2 - s^2) + a max(0, s - 4)^2 + e max(0, 2 - |m| - s)^2, z = (m, s).
+
+    How the membranes of a channel are spread around the threshold, as `readouts.Moments` says it:
+    m and s are its mean less `centre` and its deviation, both over `width`. They should not all lie
+    on one side, where spikes say nothing (degeneration); nor mostly far away, where surrogate
+    gradients vanish (saturation); nor all within the width, where such a gradient is least like the
+    step that it stands for (mismatch).
+
+    Args:
+        centre: where a spike begins, in the units of the membrane.
+        width: half of where the surrogate gradient lives, above 0.
+        degeneration, saturation, mismatch: d, a and e, at least 0.
+
+    Source: R. Ding et al., Regularizing activation distribution for training binarized deep
+    networks (2019). The three limits are those of the authors' code; its text could not be read.
+
+    >>> import numpy
+    >>> from spikeloss.readouts import Reading
+    >>> reading = Reading(numpy.array([[0.5, 1.0]]))  # 0 + 0 + (2 - 0.5 - 1)^2
+    >>> Distribution().elements(reading, None).value
+    array([[0.25]])
+    """
+
+    centre: float = field(default=0.0, metadata=number())
+    width: float = field(default=1.0, metadata=number(above=0.0))
+    degeneration: float = field(default=1.0, metadata=number(low=0.0))
+    saturation: float = field(default=1.0, metadata=number(low=0.0))
+    mismatch: float = field(default=1.0, metadata=number(low=0.0))
+
+    def each(self, reading: Reading) -> Array:
+        xp, channels = namespace(reading.z), reading.z.shape[-1] // 2
+        m = absolute((reading.z[..., :channels] - self.centre) / self.width)
+        s = reading.z[..., channels:] / self.width
+        total = self.degeneration * _above((m - s) * (m + s))
+        total = total + self.saturation * _above(s - 4) ** 2
+        total = total + self.mismatch * _above(2 - m - s) ** 2
+        return xp.mean(total, axis=-1, keepdims=True)
+
+
+def _above(x: Array) -> Array:
+    """max(0, x), whose derivative at 0 is 0; nan stays nan."""
+    return namespace(x).where(x <= 0, 0, x)
+
+
+def _outside(z: Array, lower: Array | float | None, upper: Array | float | None) -> Array:
     """max(0, l - z) + max(0, z - u), whose derivative is 0 at l and u; nan stays nan."""
     xp = namespace(z)
     outside = xp.zeros_like(z)

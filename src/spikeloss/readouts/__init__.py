@@ -13,6 +13,7 @@ from types import FunctionType
 
 from ._base import Keeps, Outline, Reading, Readout, Summary
 from ._functions import FunctionReadout, of
+from ._moments import Disagreement, Moments
 from ._steps import (
     CumulativeSoftmax,
     Decided,
@@ -37,6 +38,7 @@ __all__ = [
     "Code",
     "CumulativeSoftmax",
     "Decided",
+    "Disagreement",
     "EveryStep",
     "FilteredTrace",
     "FirstSpike",
@@ -47,6 +49,7 @@ __all__ = [
     "LogSumExp",
     "Maximum",
     "MeanOverTime",
+    "Moments",
     "MovingWindow",
     "Outline",
     "PeakWindow",
