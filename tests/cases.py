@@ -28,6 +28,7 @@ from spikeloss.criteria import (
     EarlySpike,
     Focal,
     Level,
+    LogCosh,
     Margin,
     PoissonNLL,
     Quantised,
@@ -497,6 +498,8 @@ _VALUES = (
         "membrane",
         "step_values",
     ),
+    Case("LogCosh", Loss(MeanOverTime(), LogCosh()), target="values"),
+    Case("LogCosh narrow", Loss(EveryStep(), LogCosh(delta=0.25)), "membrane", "step_values"),
     Case("PoissonNLL", Loss(EveryStep(), PoissonNLL()), "spikes", "step_values"),
     Case("RelativeTime", Loss(FirstSpike(silent_delay=1.0), RelativeTime(delay=2.5))),
     Case("EarlySpike", Loss(FirstSpike(silent_delay=1.0), EarlySpike(tau=2.5))),
@@ -773,6 +776,11 @@ _PRESETS = (
     _preset("kd_logits", "membrane", "values", temperature=2.0),
     _preset("kd_steps", "membrane", "step_values"),
     _preset("kd_steps", "membrane", "values", temperature=2.0),
+    _preset("mse_signal", "membrane", "step_values"),
+    _preset("huber_signal", "membrane", "step_values", delta=0.5),
+    _preset("log_cosh_signal", "membrane", "values", delta=2.0),
+    _preset("mse_mean", target="values"),
+    _preset("bce_mean", target="values", slope=10.0, threshold=0.5),
 )
 
 CASES = (

@@ -11,9 +11,11 @@ import torch
 from fuzzing import (
     CATALOGUE,
     COUNTED,
+    NUMBERS,
     OPTIONS,
     PENALTIES,
     REDUCTIONS,
+    SHARES,
     SOFT,
     TIMED,
     UNLABELLED,
@@ -217,10 +219,10 @@ def draw_target(draw: Any, call: Call, rng: np.random.Generator) -> Array:
         return label_sequences(call, rng).astype(integer if "u" not in integer else "int64")
     if call.name == "mse_trace":
         return ((rng.random(call.record.shape) < 0.4) * 1.0).astype(floating)
-    if call.name == "binary_peak":
+    if call.name in SHARES:
         return rng.integers(0, 2, (*batch, call.neurons)).astype(floating)
-    if call.name in ("kd_logits", "kd_steps"):
-        axes = steps if call.name == "kd_steps" and draw(st.booleans()) else batch
+    if call.name in NUMBERS:
+        axes = steps if call.keeps_time and draw(st.booleans()) else batch
         return rng.normal(size=(*axes, call.neurons)).astype(floating)
     if call.name == "spike_similarity":
         return rng.integers(0, 3, batch).astype(integer)
@@ -718,11 +720,9 @@ def bad_target(draw: Any, call: Call, rng: Any) -> Any:
         bad = [math.nan]
         if call.name in SOFT:
             bad += [-0.25, -5.0, math.inf]
-        if call.name == "binary_peak":
+        if call.name in SHARES:
             bad += [-0.5, 1.5, math.inf]
-        if call.name in ("kd_logits", "kd_steps"):
-            bad = []
-        if call.name == "mse_trace":
+        if call.name in (*NUMBERS, "mse_trace"):
             bad = []
         ways += [wrong_labels(y, k, rng) for k in bad] * 2
         if call.name != "mse_trace" and call.name not in SOFT:

@@ -37,7 +37,10 @@ TIMED = (
     "target_time",
     "rate_latency",
 )
-STEPWISE = ("ce_rate", "mse_membrane", "tet", "kd_steps", "mse_trace")  # a target for each step
+SIGNALS = ("mse_signal", "huber_signal", "log_cosh_signal")
+NUMBERS = ("kd_logits", "kd_steps", "mse_mean", *SIGNALS)  # any as a target
+SHARES = ("binary_peak", "bce_mean")  # from 0 to 1
+STEPWISE = ("ce_rate", "mse_membrane", "tet", "kd_steps", "mse_trace", *SIGNALS)  # for each step
 SOFT = (
     "ce_rate",
     "ce_count",
@@ -50,7 +53,7 @@ SOFT = (
     "weighted_integral_ce",
     "cross_entropy",
 )
-UNLABELLED = ("kd_logits", "kd_steps", "mse_trace", "binary_peak", "ctc", "spike_similarity")
+UNLABELLED = (*NUMBERS, *SHARES, "mse_trace", "ctc", "spike_similarity")
 WHOLE = ("ctc", "spike_similarity")
 COUNTED = (
     "ce_count",
@@ -59,6 +62,8 @@ COUNTED = (
     "integral_ce",
     "margin_count",
     "kd_logits",
+    "mse_mean",
+    "bce_mean",
     "count_bounds",
     "rate_bounds",
     "rate_target",
@@ -230,6 +235,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "tau": POSITIVE,
         "latency": NONNEGATIVE,
     },
+    "huber_signal": {"delta": POSITIVE},
+    "log_cosh_signal": {"delta": POSITIVE},
+    "bce_mean": {"slope": real(1, 10.0, 0.5, bad=(0, -1.0)), "threshold": FINITE},
     "mse_trace": {"tau": POSITIVE, "order": whole(1, 2, 3, bad=(0, -1))},
     "ctc": {"blank": whole(0, 1, bad=(-1,))},
     "spike_similarity": {

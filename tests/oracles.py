@@ -511,6 +511,19 @@ def surplus(a: float) -> float:
     return a * a * (1 / 2 + a * (1 / 3 + a * (1 / 8 + a * (1 / 30 + a * (1 / 144 + a / 840)))))
 
 
+def log_cosh(z: Array, y: ArrayLike, *, n: int, delta: float = 1.0) -> tuple[Array, Array]:
+    """each_c = delta^2 log cosh((z_c - y_c) / delta)."""
+    target = np.asarray(y, np.float64)
+    each, slope = np.zeros(len(z)), np.zeros(len(z))
+    for c in range(len(z)):
+        e = z[c] - target[c]
+        a = abs(e) / delta
+        cosh_less_1 = 2 * math.sinh(a / 2) ** 2 if a < 1 else 0.0
+        log = math.log1p(cosh_less_1) if a < 1 else a + math.log1p(math.exp(-2 * a)) - math.log(2)
+        each[c], slope[c] = delta**2 * log, delta * math.tanh(e / delta)
+    return each, slope
+
+
 def binary_cross_entropy(
     z: Array, y: ArrayLike, *, n: int, slope: float = 1.0, threshold: float = 0.0
 ) -> tuple[Array, Array]:
@@ -689,6 +702,7 @@ CRITERIA: dict[str, Criterion] = {
     "Margin": Criterion(margin, of_labels=True),
     "Distillation": Criterion(distillation),
     "BinaryCrossEntropy": Criterion(binary_cross_entropy),
+    "LogCosh": Criterion(log_cosh),
     "PoissonNLL": Criterion(poisson_nll),
     "RelativeTime": Criterion(relative_time, of_labels=True),
     "Tempotron": Criterion(tempotron),
@@ -1124,6 +1138,11 @@ def kd(readout: str, temperature: float = 1.0) -> tuple[Objective, str]:
     return Objective((readout, {}), ("Distillation", {"temperature": temperature})), "samples"
 
 
+def follows(readout: str, criterion: str, **options: Any) -> tuple[Objective, str]:
+    """A criterion of given numbers."""
+    return Objective((readout, {}), (criterion, options)), "samples"
+
+
 def target_time(on: int = 0, off: int = -1, tau: float = 25.0) -> tuple[Objective, str]:
     """Proximity of the first spikes to their times."""
     target = ("OnOffTime", {"on": on, "off": off})
@@ -1164,4 +1183,9 @@ PRESETS: dict[str, Callable[..., tuple[Objective, str]]] = {
     "margin_count": margin_count,
     "kd_logits": partial(kd, "MeanOverTime"),
     "kd_steps": partial(kd, "EveryStep"),
+    "mse_signal": partial(follows, "EveryStep", "SquaredError"),
+    "huber_signal": partial(follows, "EveryStep", "SquaredError", delta=1.0),
+    "log_cosh_signal": partial(follows, "EveryStep", "LogCosh"),
+    "mse_mean": partial(follows, "MeanOverTime", "SquaredError"),
+    "bce_mean": partial(follows, "MeanOverTime", "BinaryCrossEntropy"),
 }

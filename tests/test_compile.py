@@ -25,8 +25,13 @@ RECORDS = {
 }
 RECORDS["either"] = RECORDS["membrane"]
 TARGETS = {
+    "bce_mean": (RECORDS["logits"] > 0).float(),
+    "huber_signal": RECORDS["membrane"].flip(0),
     "kd_logits": RECORDS["logits"],
     "kd_steps": RECORDS["membrane"].flip(0),
+    "log_cosh_signal": RECORDS["logits"],
+    "mse_mean": RECORDS["logits"],
+    "mse_signal": RECORDS["membrane"].flip(0),
     "mse_trace": RECORDS["spikes"].flip(0),
     "binary_peak": (RECORDS["logits"] > 0).float(),
 }

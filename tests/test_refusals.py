@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fuzzing import UNLABELLED
 from libraries import LIBRARIES, Library, named
 
 from spikeloss import (
@@ -190,8 +191,7 @@ def test_calls_refuse_options_by_name() -> None:
 @pytest.mark.parametrize("name", presets.catalogue())
 def test_class_weights_without_labels_are_refused_when_a_loss_is_made(name: str) -> None:
     preset = CATALOGUE[name]
-    unlabelled = {"kd_logits", "kd_steps", "mse_trace", "ctc", "spike_similarity", "binary_peak"}
-    if name in unlabelled:
+    if name in UNLABELLED:
         assert refused(lambda: preset.build(class_weight=(1, 2))).startswith("class_weight: ")
     else:
         preset.build(class_weight=(1, 2))

@@ -19,6 +19,7 @@ import test_merge
 import test_metrics
 import test_parts
 import test_penalties
+import test_tasks
 import test_whole
 from cases import (
     CASES,
@@ -138,8 +139,13 @@ def test_total(terms: tuple[tuple[float, str], ...]) -> None:
 GIVEN: dict[str, Any] = {
     "binary_peak": (np.arange(B * N).reshape(B, N) % 3 == 0) * 1.0,
     "ctc": np.array([[1, 2], [3, -1], [2, 2], [1, -1], [5, 4]]),
+    "bce_mean": np.linspace(0.0, 1.0, B * N).reshape(B, N),
+    "huber_signal": np.linspace(-1.0, 2.0, T * B * N).reshape(T, B, N),
     "kd_logits": np.linspace(-1.0, 2.0, B * N).reshape(B, N),
     "kd_steps": np.linspace(-1.0, 2.0, T * B * N).reshape(T, B, N),
+    "log_cosh_signal": np.linspace(-1.0, 2.0, B * N).reshape(B, N),
+    "mse_mean": np.linspace(-1.0, 2.0, B * N).reshape(B, N),
+    "mse_signal": np.linspace(-1.0, 2.0, T * B * N).reshape(T, B, N),
     "mse_trace": (np.arange(T * B * N).reshape(T, B, N) % 3 == 0) * 1.0,
     "van_rossum": (np.arange(T * B * N).reshape(T, B, N) % 4 == 0) * 1.0,
 }
@@ -158,7 +164,7 @@ def test_every_preset(name: str) -> None:
 
 
 def test_there_is_every_preset() -> None:
-    assert len(catalogue()) == 34
+    assert len(catalogue()) == 39
     assert len(test_penalties.DEFAULTS) == 14
 
 
@@ -319,7 +325,7 @@ def test_every_metric_of_decisions(readout: Readout, layout: str) -> None:
                 wanted = np.asarray(metric(readout, x, y, **where))
             found = metric(readout, STRICT.array(x), STRICT.array(y), **arrays_of(STRICT, where))
             same(found, wanted, wanted.dtype.name)
-    assert set(metrics.__all__) - {"Judge", "Tally"} == set(test_metrics.ALL)
+    assert set(metrics.__all__) - {"Judge", *test_tasks.LOOPS} == set(test_metrics.ALL)
 
 
 @pytest.mark.parametrize("layout", test_metrics.LAYOUTS)

@@ -10,7 +10,7 @@ from ._functions import FunctionCriterion, of
 from ._penalties import Bounds, Deviation, Distribution, Penalty, Quantised
 from ._sequences import CTC, Similarity
 from ._times import EarlySpike, RelativeTime, TimeProximity
-from ._values import BinaryCrossEntropy, Level, PoissonNLL, SquaredError, Tempotron
+from ._values import BinaryCrossEntropy, Level, LogCosh, PoissonNLL, SquaredError, Tempotron
 
 __all__ = [
     "CTC",
@@ -25,6 +25,7 @@ __all__ = [
     "Focal",
     "FunctionCriterion",
     "Level",
+    "LogCosh",
     "Margin",
     "Penalty",
     "PoissonNLL",

@@ -1,5 +1,6 @@
 """Criteria of numbers: every class, neuron or spike time has a target of its own."""
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -84,6 +85,39 @@ class SquaredError(Weighed):
         if self.delta is not None:
             value = xp.where(size <= self.delta, value, self.delta * (2 * size - self.delta))
         return xp.where(size < self.tolerance, 0, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogCosh(Weighed):
+    """d^2 log cosh(e_c / d), e = z - y: e^2 / 2 near 0, d |e| - d^2 ln 2 far from it.
+
+    For values and signals with outliers: as Huber's function, but smooth everywhere. The derivative
+    is d tanh(e / d).
+
+    Args:
+        delta: d, above 0, in the units of the decision: where the square becomes a line.
+
+    Source: Q. Wang et al., A comprehensive survey of loss functions in machine learning (2022),
+    with d = 1; where it was proposed first could not be found.
+
+    >>> import numpy, spikeloss
+    >>> loss = spikeloss.Loss(spikeloss.readouts.Decided(), LogCosh())
+    >>> error = numpy.log([[2.0]])  # cosh(ln 2) = (2 + 1/2) / 2
+    >>> round(float(numpy.exp(loss(error, numpy.array([[0.0]])))), 6)
+    1.25
+    """
+
+    delta: float = field(default=1.0, metadata=number(above=0.0))
+    per_class: ClassVar[bool] = True
+
+    def each(self, reading: Reading, y: Array) -> Array:
+        a, xp = (reading.z - y) / self.delta, namespace(reading.z)
+        small = xp.abs(a) < 1
+        near, far = xp.where(small, a, 0), xp.where(small, 1, xp.abs(a))
+        # log cosh a = -log(1 - tanh^2 a) / 2 keeps its digits near 0, the other form overflows not.
+        square = -xp.log1p(-(xp.tanh(near) ** 2)) / 2
+        line = far + xp.log1p(xp.exp(-2 * far)) - math.log(2)
+        return self.delta**2 * xp.where(small, square, line)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spikeloss import penalties
-from spikeloss.criteria import Level
+from spikeloss.criteria import BinaryCrossEntropy, Level
 from spikeloss.loss import Loss
 from spikeloss.presets import Preset, catalogue
 
@@ -99,4 +99,4 @@ def _target(loss: Loss) -> str:
         return "labels"
     if loss.criterion.of_sequence:
         return "sequences"
-    return "wanted" if isinstance(loss.criterion, Level) else "teacher"
+    return "wanted" if isinstance(loss.criterion, (Level, BinaryCrossEntropy)) else "teacher"

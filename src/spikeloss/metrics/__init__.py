@@ -21,6 +21,7 @@ from ._activity import (
 )
 from ._anytime import anytime_accuracy, anytime_area, decision_latency
 from ._decisions import Judge, accuracy, calibration_error, confusion, top_k
+from ._signals import f1_score, r2, smape
 
 __all__ = [
     "Judge",
@@ -30,10 +31,13 @@ __all__ = [
     "calibration_error",
     "confusion",
     "decision_latency",
+    "f1_score",
     "firing_rates",
+    "r2",
     "rate_histogram",
     "saturated_fraction",
     "silent_fraction",
+    "smape",
     "spikes_per_sample",
     "synaptic_operations",
     "top_k",

@@ -29,6 +29,7 @@ from ._peers import (
     mse_temporal,
 )
 from ._rates import margin_count, spike_rate, spikemax, spikemoid
+from ._signals import bce_mean, huber_signal, log_cosh_signal, mse_mean, mse_signal
 from ._teachers import kd_logits, kd_steps
 from ._times import (
     rate_latency,
@@ -43,6 +44,7 @@ from ._trains import ctc, mse_trace, spike_similarity
 __all__ = [
     "Options",
     "Preset",
+    "bce_mean",
     "binary_peak",
     "catalogue",
     "ce_count",
@@ -56,12 +58,16 @@ __all__ = [
     "cross_entropy",
     "ctc",
     "focal_max_membrane",
+    "huber_signal",
     "integral_ce",
     "kd_logits",
     "kd_steps",
+    "log_cosh_signal",
     "margin_count",
     "mse_count",
+    "mse_mean",
     "mse_membrane",
+    "mse_signal",
     "mse_temporal",
     "mse_trace",
     "peak",
