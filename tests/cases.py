@@ -37,6 +37,7 @@ from spikeloss.criteria import (
     SquaredError,
     Tempotron,
     TimeProximity,
+    ZeroInflatedPoisson,
 )
 from spikeloss.readouts import (
     CumulativeSoftmax,
@@ -501,6 +502,17 @@ _VALUES = (
     Case("LogCosh", Loss(MeanOverTime(), LogCosh()), target="values"),
     Case("LogCosh narrow", Loss(EveryStep(), LogCosh(delta=0.25)), "membrane", "step_values"),
     Case("PoissonNLL", Loss(EveryStep(), PoissonNLL()), "spikes", "step_values"),
+    Case(
+        "ZeroInflatedPoisson",
+        Loss(EveryStep(), ZeroInflatedPoisson(share=0.25)),
+        "membrane",
+        "step_values",
+    ),
+    Case(
+        "ZeroInflatedPoisson 0",
+        Loss(MeanOverTime(), ZeroInflatedPoisson(share=0.0)),
+        target="values",
+    ),
     Case("RelativeTime", Loss(FirstSpike(silent_delay=1.0), RelativeTime(delay=2.5))),
     Case("EarlySpike", Loss(FirstSpike(silent_delay=1.0), EarlySpike(tau=2.5))),
     Case(
@@ -779,6 +791,8 @@ _PRESETS = (
     _preset("mse_signal", "membrane", "step_values"),
     _preset("huber_signal", "membrane", "step_values", delta=0.5),
     _preset("log_cosh_signal", "membrane", "values", delta=2.0),
+    _preset("poisson_steps", "membrane", "step_values"),
+    _preset("poisson_steps", "membrane", "values", zeros=0.25),
     _preset("mse_mean", target="values"),
     _preset("bce_mean", target="values", slope=10.0, threshold=0.5),
 )
@@ -797,7 +811,8 @@ CASES = (
 ELSEWHERE = {  # what no row can say, and the file whose tests and oracles are about it
     "test_whole.py": {  # several samples, or several steps, at once
         *("BatchMean", "BatchPercentile", "WholeRecord", "CTC", "Similarity"),
-        *("SpikeTrain", "StoredPattern", "ctc", "spike_similarity"),
+        *("SpikeTrain", "StoredPattern", "NearestSpike", "ctc", "spike_similarity"),
+        "nearest_spike",
     },
     "test_adapters.py": {
         "FunctionCriterion",

@@ -9,8 +9,10 @@ import jax
 import numpy as np
 import torch
 from fuzzing import (
+    AT_ONCE,
     CATALOGUE,
     COUNTED,
+    COUNTS,
     NUMBERS,
     OPTIONS,
     PENALTIES,
@@ -18,8 +20,8 @@ from fuzzing import (
     SHARES,
     SOFT,
     TIMED,
+    TRAINS,
     UNLABELLED,
-    WHOLE,
     Call,
     stepped,
 )
@@ -64,6 +66,10 @@ LABELS = {
     TORCH: ("int64", "int32", "uint8", "int8", "int16"),
     JAX: ("int32", "uint8", "int8"),
 }
+
+
+ENTROPIES = ("ce_temporal", "ttfs_ce", "ttfs_z_ce", "rate_latency", "tet")
+"""Other cross-entropies, which take probabilities too."""
 
 
 class As:
@@ -184,7 +190,7 @@ def draw_layout(draw: Any, call: Call, rng: np.random.Generator) -> None:
         mask = rng.random((call.steps, *call.batch)) < 0.6
         mask[rng.integers(0, call.steps)] |= ~mask.any(0)  # at least one step of each sample
         call.layout["valid"] = mask
-    if draw(st.integers(0, 3)) == 0 and call.name != "mse_trace":
+    if draw(st.integers(0, 3)) == 0 and call.name not in TRAINS:
         axes = range(-call.record.ndim, call.record.ndim)
         time, classes = draw(st.sampled_from(axes)), draw(st.sampled_from(axes))
         if (time - classes) % call.record.ndim:
@@ -217,7 +223,10 @@ def draw_target(draw: Any, call: Call, rng: np.random.Generator) -> Array:
     integer = draw(st.sampled_from(LABELS[call.library]))
     if call.name == "ctc":
         return label_sequences(call, rng).astype(integer if "u" not in integer else "int64")
-    if call.name == "mse_trace":
+    if call.name in COUNTS:
+        axes = steps if draw(st.booleans()) else batch
+        return rng.integers(0, 4, (*axes, call.neurons)).astype(floating)
+    if call.name in TRAINS:
         return ((rng.random(call.record.shape) < 0.4) * 1.0).astype(floating)
     if call.name in SHARES:
         return rng.integers(0, 2, (*batch, call.neurons)).astype(floating)
@@ -272,7 +281,7 @@ def draw_feed(draw: Any, call: Call, word: str) -> None:
     feeds = ["dense"] * 4
     if not call.timeless:
         moved = "time_axis" in call.layout
-        if call.name not in WHOLE:
+        if call.name not in AT_ONCE:
             feeds += ["stream"] * 2
         if not moved and call.library is not JAX:
             if np.all((call.record == 0) | (call.record == 1)):
@@ -705,7 +714,7 @@ def bad_target(draw: Any, call: Call, rng: Any) -> Any:
             ways += [wrong_labels(y.astype("uint64"), 2**63, rng)]
         soft = np.eye(max(call.classes, 1), dtype=int)[np.clip(y, 0, call.classes - 1).astype(int)]
         if (
-            call.name not in SOFT
+            call.name not in (*SOFT, *ENTROPIES)
             and soft.shape[:-1] != (call.steps, *call.batch)[: soft.ndim - 1]
             and soft.shape != (call.steps, *call.batch)
         ):
@@ -718,11 +727,11 @@ def bad_target(draw: Any, call: Call, rng: Any) -> Any:
             ways += [wrong_labels(y.astype("uint64"), 2**64 - 1, rng)] * 2
     if not labels and y.size:
         bad = [math.nan]
-        if call.name in SOFT:
+        if call.name in (*SOFT, *COUNTS):
             bad += [-0.25, -5.0, math.inf]
         if call.name in SHARES:
             bad += [-0.5, 1.5, math.inf]
-        if call.name in (*NUMBERS, "mse_trace"):
+        if call.name in (*NUMBERS, *TRAINS):
             bad = []
         ways += [wrong_labels(y, k, rng) for k in bad] * 2
         if call.name != "mse_trace" and call.name not in SOFT:

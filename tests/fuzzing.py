@@ -40,7 +40,9 @@ TIMED = (
 SIGNALS = ("mse_signal", "huber_signal", "log_cosh_signal")
 NUMBERS = ("kd_logits", "kd_steps", "mse_mean", *SIGNALS)  # any as a target
 SHARES = ("binary_peak", "bce_mean")  # from 0 to 1
-STEPWISE = ("ce_rate", "mse_membrane", "tet", "kd_steps", "mse_trace", *SIGNALS)  # for each step
+COUNTS = ("poisson_steps",)  # at least 0
+STEPWISE = ("ce_rate", "mse_membrane", "tet", "kd_steps", "mse_trace", "nearest_spike")
+STEPWISE += (*SIGNALS, *COUNTS)  # a target for each step
 SOFT = (
     "ce_rate",
     "ce_count",
@@ -53,8 +55,11 @@ SOFT = (
     "weighted_integral_ce",
     "cross_entropy",
 )
-UNLABELLED = (*NUMBERS, *SHARES, "mse_trace", "ctc", "spike_similarity")
-WHOLE = ("ctc", "spike_similarity")
+UNLABELLED = (*NUMBERS, *SHARES, *COUNTS, "mse_trace", "nearest_spike", "ctc", "spike_similarity")
+PAIRED = ("spike_similarity",)  # samples with each other
+WHOLE = ("ctc", *PAIRED)
+AT_ONCE = (*WHOLE, "nearest_spike")  # without streams
+TRAINS = ("mse_trace", "nearest_spike")  # spikes of every step as a target
 COUNTED = (
     "ce_count",
     "mse_count",
@@ -238,6 +243,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "huber_signal": {"delta": POSITIVE},
     "log_cosh_signal": {"delta": POSITIVE},
     "bce_mean": {"slope": real(1, 10.0, 0.5, bad=(0, -1.0)), "threshold": FINITE},
+    "poisson_steps": {"zeros": real(0, 0.25, 0.5, 0.875, bad=(-0.25, 1, 1.5))},
+    "nearest_spike": {"limit": real(0.5, 1, 2.5, 200.0, bad=(0, -1.0, 0.25)), "logarithm": SWITCH},
     "mse_trace": {"tau": POSITIVE, "order": whole(1, 2, 3, bad=(0, -1))},
     "ctc": {"blank": whole(0, 1, bad=(-1,))},
     "spike_similarity": {
@@ -515,7 +522,14 @@ def step_consistency(temperature: float = 4.0) -> list[tuple[float, Objective, b
     return [(1.0, Objective(readout, ("Bounds", {"upper": 0.0, "power": 1})), False)]
 
 
-SUMS = {f.__name__: f for f in (tet, peak, binary_peak, ttfs_early_ce, mse_trace, step_consistency)}
+def nearest_spike(**options: Any) -> list[tuple[float, Objective, bool]]:
+    return [(1.0, Objective(("EveryStep", {}), ("SquaredError", {})), False)]
+
+
+SUMS = {
+    f.__name__: f
+    for f in (tet, peak, binary_peak, ttfs_early_ce, mse_trace, nearest_spike, step_consistency)
+}
 
 
 def terms_of(call: Call) -> list[tuple[float, Objective, bool]]:
@@ -564,10 +578,19 @@ def targets_of(call: Call) -> list[Any]:
 def stepped(call: Call) -> bool:
     """Whether the target has an axis of time."""
     axes = np.ndim(call.target) - len(call.batch)
-    if call.name == "mse_trace":
+    if call.name in TRAINS:
         return True
     floating = np.issubdtype(np.asarray(call.target).dtype, np.floating)
     return call.keeps_time and axes == (2 if floating else 1)
+
+
+def nearest(spikes: Array, limit: float = 200.0, logarithm: bool = True, **others: Any) -> Array:
+    """The steps to the nearest spike, a quarter at one."""
+    found = np.full(spikes.shape, float(limit))
+    for t, c in np.ndindex(spikes.shape):
+        for s in np.flatnonzero(spikes[:, c]):
+            found[t, c] = min(found[t, c], max(abs(t - s), 0.25))
+    return np.log(found) if logarithm else found
 
 
 def class_weight_of(call: Call) -> Any:
@@ -587,6 +610,8 @@ def elements(call: Call, objective: Objective, weighted: bool) -> tuple[list[Any
             continue
         if call.name == "mse_trace":
             y = oracles.read(objective.readout, np.asarray(y, np.float64))[0]
+        if call.name == "nearest_spike":
+            y = nearest(np.asarray(y, np.float64), **call.options)
         if objective.criterion[0] in ("Deviation", "Bounds"):  # which have no target
             y = np.zeros(call.neurons)
         if oracles.has_labels(objective, call.target):

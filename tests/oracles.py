@@ -544,6 +544,23 @@ def poisson_nll(z: Array, y: ArrayLike, *, n: int) -> tuple[Array, Array]:
     return each, np.array([math.exp(z[c]) - target[c] for c in range(len(z))])
 
 
+def zero_inflated_poisson(
+    z: Array, y: ArrayLike, *, n: int, share: float = 0.5
+) -> tuple[Array, Array]:
+    """each_c = -log(share [y_c = 0] + (1 - share) e^(-r) r^y_c), r = e^z_c."""
+    each, slope = np.zeros(len(z)), np.zeros(len(z))
+    for c, count in enumerate(np.asarray(y, np.float64)):
+        rate = math.exp(z[c])
+        if count == 0 and share > 0:
+            none = (1 - share) * math.exp(-rate)
+            each[c] = -math.log(share + none)
+            slope[c] = rate * none / (share + none)
+        else:
+            each[c] = rate - count * z[c] - math.log(1 - share)
+            slope[c] = rate - count
+    return each, slope
+
+
 def relative_time(z: Array, y: int, *, n: int, delay: float) -> tuple[float, Array]:
     """each = sum_{c != y} (z_c - z_y - delay)^2."""
     each, slope = 0.0, np.zeros(len(z))
@@ -704,6 +721,7 @@ CRITERIA: dict[str, Criterion] = {
     "BinaryCrossEntropy": Criterion(binary_cross_entropy),
     "LogCosh": Criterion(log_cosh),
     "PoissonNLL": Criterion(poisson_nll),
+    "ZeroInflatedPoisson": Criterion(zero_inflated_poisson),
     "RelativeTime": Criterion(relative_time, of_labels=True),
     "Tempotron": Criterion(tempotron),
     "Bounds": Criterion(bounds),
@@ -1143,6 +1161,13 @@ def follows(readout: str, criterion: str, **options: Any) -> tuple[Objective, st
     return Objective((readout, {}), (criterion, options)), "samples"
 
 
+def poisson_steps(zeros: float = 0.0) -> tuple[Objective, str]:
+    """The likelihood of given counts at every step."""
+    if zeros:
+        return follows("EveryStep", "ZeroInflatedPoisson", share=zeros)
+    return follows("EveryStep", "PoissonNLL")
+
+
 def target_time(on: int = 0, off: int = -1, tau: float = 25.0) -> tuple[Objective, str]:
     """Proximity of the first spikes to their times."""
     target = ("OnOffTime", {"on": on, "off": off})
@@ -1186,6 +1211,7 @@ PRESETS: dict[str, Callable[..., tuple[Objective, str]]] = {
     "mse_signal": partial(follows, "EveryStep", "SquaredError"),
     "huber_signal": partial(follows, "EveryStep", "SquaredError", delta=1.0),
     "log_cosh_signal": partial(follows, "EveryStep", "LogCosh"),
+    "poisson_steps": poisson_steps,
     "mse_mean": partial(follows, "MeanOverTime", "SquaredError"),
     "bce_mean": partial(follows, "MeanOverTime", "BinaryCrossEntropy"),
 }

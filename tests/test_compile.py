@@ -32,6 +32,8 @@ TARGETS = {
     "log_cosh_signal": RECORDS["logits"],
     "mse_mean": RECORDS["logits"],
     "mse_signal": RECORDS["membrane"].flip(0),
+    "nearest_spike": RECORDS["spikes"].flip(0),
+    "poisson_steps": RECORDS["spikes"].flip(0),
     "mse_trace": RECORDS["spikes"].flip(0),
     "binary_peak": (RECORDS["logits"] > 0).float(),
 }

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from fuzz_calls import JAX_SHAPES, answer, calls
-from fuzzing import CATALOGUE, OPTIONS, Call, known, known_of_samples
+from fuzzing import CATALOGUE, OPTIONS, PAIRED, Call, known, known_of_samples
 from hypothesis import given
 from libraries import JAX, Array, numpy_dtype
 
@@ -132,7 +132,10 @@ def check_right(call: Call) -> None:
         answer(call)
         return
     most = float(ml_dtypes.finfo(numpy_dtype(call.result)).max)
-    call.wide = bool(np.max(expected.scale, initial=0.0) > most / 1e4)
+    size = np.max(expected.scale, initial=0.0)
+    if call.name in PAIRED:
+        size = call.record.size * np.max(np.abs(call.record), initial=0.0) ** 2
+    call.wide = bool(size > most / 1e4)
     value, grad = answer(call, gradient)
     check_value(call, value, expected.value, expected.scale)
     if grad is not None and np.all(np.isfinite(expected.value)):

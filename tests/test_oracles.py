@@ -555,7 +555,7 @@ def test_gradient_of_a_batch(choice: str, reduction: str) -> None:
         assert_allclose((grad * direction).sum(), slope, rtol=1e-6, atol=1e-8)
 
 
-GIVEN = ("SquaredError", "LogCosh", "BinaryCrossEntropy", "Distillation")
+GIVEN = ("PoissonNLL", "SquaredError", "LogCosh", "BinaryCrossEntropy", "Distillation")
 LABELLED = [
     name
     for name, made in PRESETS.items()

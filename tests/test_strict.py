@@ -146,6 +146,8 @@ GIVEN: dict[str, Any] = {
     "log_cosh_signal": np.linspace(-1.0, 2.0, B * N).reshape(B, N),
     "mse_mean": np.linspace(-1.0, 2.0, B * N).reshape(B, N),
     "mse_signal": np.linspace(-1.0, 2.0, T * B * N).reshape(T, B, N),
+    "nearest_spike": (np.arange(T * B * N).reshape(T, B, N) % 5 == 0) * 1.0,
+    "poisson_steps": np.arange(T * B * N).reshape(T, B, N) % 4 * 1.0,
     "mse_trace": (np.arange(T * B * N).reshape(T, B, N) % 3 == 0) * 1.0,
     "van_rossum": (np.arange(T * B * N).reshape(T, B, N) % 4 == 0) * 1.0,
 }
@@ -164,7 +166,7 @@ def test_every_preset(name: str) -> None:
 
 
 def test_there_is_every_preset() -> None:
-    assert len(catalogue()) == 39
+    assert len(catalogue()) == 41
     assert len(test_penalties.DEFAULTS) == 14
 
 

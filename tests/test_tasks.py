@@ -26,6 +26,8 @@ ESTIMATE[2, 1, 3] = SIGNAL[2, 1, 3] = 0.0
 YES = (RNG.random((T, B, N)) < 0.4) * 1.0
 SAID = np.where(RNG.random((T, B, N)) < 0.7, YES, 1 - YES) * 0.9
 SAID[..., 5] = YES[..., 5] = 0.0  # neither said nor asked for
+COUNTS = RNG.poisson(np.exp(SIGNAL)) * 1.0
+COUNTS[..., 2] = 0.0  # a neuron that never fired
 LENGTHS = np.array([4, 7, 1, 6, 3])
 GAPS = RNG.random((T, B)) < 0.6
 LAYOUTS: dict[str, dict[str, Array]] = {
@@ -72,10 +74,24 @@ def f1(z: list[Array], y: list[Array], threshold: float = 0.5, average: str = "m
     return sum(scores) / len(scores)
 
 
+def bits(z: list[Array], y: list[Array]) -> float:
+    """As nlb_tools does: negative log-likelihoods with log y!, of the rates and the means."""
+    total = 0.0
+    for c in range(N):
+        mean = sum(row[c] for row in y) / len(y)
+        for said, row in zip(z, y, strict=True):
+            count, known = row[c], math.lgamma(row[c] + 1)
+            if mean:
+                total += mean - count * math.log(mean) + known
+            total -= math.exp(said[c]) - count * said[c] + known
+    return total / sum(row.sum() for row in y) / math.log(2)
+
+
 LOOPS: dict[str, tuple[Callable[..., float], Array, Array]] = {
     "r2": (r2, ESTIMATE, SIGNAL),
     "smape": (smape, ESTIMATE, SIGNAL),
     "f1_score": (f1, SAID, YES),
+    "bits_per_spike": (bits, ESTIMATE, COUNTS),
 }
 
 
@@ -158,6 +174,15 @@ def test_thresholds() -> None:
     same(metrics.f1_score(by, SIGNAL[:1], y, average="micro"), f1(*rows, -0.25, "micro"))
 
 
+def test_rates() -> None:
+    rates = np.exp(ESTIMATE)
+    wanted = metrics.bits_per_spike(EveryStep(), ESTIMATE, COUNTS)
+    same(metrics.bits_per_spike(EveryStep(), rates, COUNTS, logarithm=False), np.asarray(wanted))
+    means = np.broadcast_to(COUNTS.mean((0, 1)), COUNTS.shape)
+    assert abs(metrics.bits_per_spike(EveryStep(), means, COUNTS, logarithm=False)) < 1e-8
+    assert float(metrics.bits_per_spike(EveryStep(), np.log(COUNTS + 0.1), COUNTS)) > 1
+
+
 def test_records_of_other_forms() -> None:
     spikes = (SIGNAL > 0.5) * 1.0
     wanted = metrics.smape(MeanOverTime(), spikes, SIGNAL[0])
@@ -187,6 +212,10 @@ def test_what_is_not_defined() -> None:
         (lambda: metrics.f1_score(EveryStep(), SAID, YES, average="all"), "average: expected "),
         (lambda: metrics.f1_score(EveryStep(), SAID, YES, threshold="1"), "threshold: expected "),
         (lambda: metrics.smape(WholeRecord(), ESTIMATE, SIGNAL), "readout: expected a decision or"),
+        (lambda: metrics.bits_per_spike(EveryStep(), ESTIMATE, -COUNTS), "target: expected finite"),
+        (lambda: metrics.bits_per_spike(EveryStep(), ESTIMATE, COUNTS, logarithm=False),
+         "record: expected rates of at least 0"),
+        (lambda: metrics.bits_per_spike(EveryStep(), ESTIMATE, COUNTS, logarithm=""), "logari"),
         (lambda: metrics.smape("mean", ESTIMATE, SIGNAL), "judge: expected a readout such as"),
         (lambda: metrics.r2(EveryStep(), ESTIMATE, SIGNAL, length=3), "length: expected lengths"),
     ],

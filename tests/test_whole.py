@@ -49,7 +49,7 @@ from spikeloss.readouts import (
 )
 from spikeloss.records import Events, Packed
 from spikeloss.reductions import Each, Mean, Sum
-from spikeloss.targets import Given, GivenTime, SpikeTrain, StoredPattern
+from spikeloss.targets import Given, GivenTime, NearestSpike, SpikeTrain, StoredPattern
 
 T, B, N, K = 5, 6, 4, 3
 RANDOM = np.random.default_rng(7)
@@ -149,6 +149,22 @@ def stored(patterns: Array) -> Judge:
     return judge
 
 
+def distances(spikes: Array, limit: float, least: float) -> Array:
+    found = np.full(spikes.shape, limit)
+    for t, c in np.ndindex(spikes.shape):
+        for s in np.flatnonzero(spikes[:, c]):
+            found[t, c] = min(found[t, c], max(abs(t - s), least))
+    return found
+
+
+def nearest(limit: float, least: float = 0.25, logarithm: bool = True) -> Judge:
+    def judge(zs: Sequence[Array], y: Any, steps: Steps) -> Array:
+        found = [distances(y[s, b], limit, least) for b, s in enumerate(steps)]
+        return squares(zs, [np.log(d) if logarithm else d for d in found])
+
+    return judge
+
+
 def spelled(alignment: Sequence[int], blank: int) -> list[int]:
     return [label for label, _ in itertools.groupby(alignment) if label != blank]
 
@@ -228,7 +244,7 @@ class Row:
 
     @property
     def streams(self) -> bool:
-        return not isinstance(self.loss.readout, WholeRecord)
+        return not isinstance(self.loss.readout, WholeRecord) and not self.loss.target.at_once
 
     @property
     def imitates(self) -> bool:
@@ -306,6 +322,11 @@ ROWS = (
     imitating("EveryStep", EveryStep(), whole),
     imitating("trace", FilteredTrace(tau=1.5), trace(1.5)),
     imitating("alpha", FilteredTrace(tau=2.0, order=2), trace(2.0, 2)),
+    Row("nearest", Loss(EveryStep(), SquaredError(), NearestSpike(limit=2.5)), TRAIN, whole,
+        nearest(2.5)),
+    Row("nearest linear", Loss(EveryStep(), SquaredError(),
+        NearestSpike(limit=40.0, least=0.5, logarithm=False)), TRAIN, whole,
+        nearest(40.0, 0.5, logarithm=False)),
     storing(SumOverTime(), count, PATTERNS),
     storing(EveryStep(), whole, STEP_PATTERNS),
     storing(FilteredTrace(tau=1.5), trace(1.5), PATTERNS),
@@ -322,6 +343,7 @@ LAYOUTS: tuple[tuple[Array, dict[str, Array]], ...] = (
 )
 WHOLE, ALIKE = Loss(WholeRecord(), CTC()), Loss(WholeRecord(), Similarity())
 IMITATE = Loss(SumOverTime(), SquaredError(), SpikeTrain())
+NEAREST = presets.nearest_spike(limit=3.0)
 STORED = Loss(SumOverTime(), SquaredError(), StoredPattern(nested(PATTERNS)))
 
 
@@ -334,8 +356,8 @@ def fast(library: Library, fn: Callable[..., Any]) -> Callable[..., Any]:
 
 def padded(row: Row, valid: Array) -> tuple[Array, Any]:
     """The record, and the target if it is one, with nan where there is no step."""
-    x = np.where(valid[..., None], row.x, np.nan)
-    return x, np.where(valid[..., None], row.target, np.nan) if row.imitates else row.target
+    x, by_step = np.where(valid[..., None], row.x, np.nan), row.target.shape[:2] == (T, B)
+    return x, np.where(valid[..., None], row.target, np.nan) if by_step else row.target
 
 
 @every_eager
@@ -377,12 +399,15 @@ def test_axes(library: Library, row: Row) -> None:
         def record(x: Array, to: tuple[int, int] = (time, neurons)) -> Any:
             return library.array(np.moveaxis(x.reshape(T, 2, 3, N), (0, 3), to))
 
-        y = row.target.reshape(2, 3, *row.target.shape[1:]) if not row.imitates else None
-        y = record(row.target) if y is None else library.array(y)
+        y = row.target.reshape(2, 3, *row.target.shape[1:]) if row.target.shape[0] == B else None
+        y = record(row.target) if row.imitates else y
+        y = row.target.reshape(T, 2, 3, N) if y is None else y
+        y = y if row.imitates else library.array(y)
         found = each(record(row.x), y, valid=valid, time_axis=time, class_axis=neurons)
         equal(found, expected)
-    one = row.target[:, 1:2] if row.imitates else row.target[1:2]
-    x, y = library.array(row.x[:, 1]), library.array(row.target[:, 1] if row.imitates else one[0])
+    by_step = row.target.shape[0] == T
+    one = row.target[:, 1:2] if by_step else row.target[1:2]
+    x, y = library.array(row.x[:, 1]), library.array(row.target[:, 1] if by_step else one[0])
     equal(each(x, y), row.elements(row.x[:, 1:2], one)[0])
 
 
@@ -735,6 +760,11 @@ def sequences(*row: int, loss: Loss = WHOLE) -> Callable[[], Any]:
 REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "stream": (lambda: WHOLE.stream(SEQUENCES), TypeError, "loss: expected a readout of a stream"),
     "fold": (lambda: ALIKE.fold(LABELS), TypeError, "loss: expected a readout of a stream"),
+    "ahead": (lambda: NEAREST.stream(TRAIN), TypeError, "loss: expected a target that can come"),
+    "no train": (lambda: NEAREST(X, VALUES), ValueError, "target: expected spikes of shape (5, 6"),
+    "one number": (lambda: NEAREST.replace(readout=SumOverTime())(X, TRAIN), TypeError,
+                   "target: expected a readout of every step for NearestSpike, got SumOverTime"),
+    "far least": (lambda: NearestSpike(limit=0.25), ValueError, "least: expected a distance below"),
     "predict": (lambda: WHOLE.predict(X), TypeError, "loss: expected a readout or target that"),
     "accuracy": (lambda: ALIKE.accuracy(X, LABELS), TypeError, "loss: expected a readout or"),
     "squares": (lambda: Loss(WholeRecord(), SquaredError()), TypeError, "readout: expected a dec"),
@@ -812,6 +842,10 @@ def test_the_fix_for_a_train_that_did_not_come() -> None:
             Loss(WholeRecord(), Similarity(kernel="gaussian", scale=2.0, power=1)),
         ),
         (presets.ctc(), Loss(WholeRecord(), CTC())),
+        (
+            presets.nearest_spike(limit=9.0, logarithm=False),
+            Loss(EveryStep(), SquaredError(), NearestSpike(limit=9.0, logarithm=False)),
+        ),
         (presets.spike_similarity(), Loss(WholeRecord(), Similarity())),
     ],
 )

@@ -88,6 +88,9 @@ def streamed(loss: Composed, lengths: Any) -> None:
     if loss.readout.keeps == "sequence":
         fix = "Call the loss on the whole record."
         refuse("loss", "a readout of a stream", type(loss.readout).__name__, fix, TypeError)
+    if loss.target.at_once:
+        rule, fix = "a target that can come step by step", "Call the loss on the whole record."
+        refuse("loss", rule, type(loss.target).__name__, fix, TypeError)
     if loss.layers:
         rule, fix = "a loss of one record", "Make a stream per layer, of loss.replace(layers=None)."
         refuse("loss", rule, f"one of the layers {', '.join(loss.layers)}", fix, TypeError)

@@ -24,9 +24,11 @@ from .extend import (
     checks_values,
     cut,
     declared,
+    every_step,
     extent,
     fit_labels,
     fit_numbers,
+    flag,
     integer,
     like,
     namespace,
@@ -35,6 +37,7 @@ from .extend import (
     product,
     refuse,
     said,
+    shape_of,
     span,
     undecided,
 )
@@ -48,6 +51,8 @@ class Target(Checked):
     """Whether the user gives class labels."""
     timed: ClassVar[bool] = False
     """Whether it gives spike times, to compare with a readout of them."""
+    at_once: ClassVar[bool] = False
+    """Whether it has to see all steps of a target at once, so that there is no stream."""
     of_record: ClassVar[bool] = False
     """Whether the user gives a record, which is read like the other one before it is encoded."""
 
@@ -322,6 +327,77 @@ class SpikeTrain(Target):
 
     def encode(self, target: Array, outline: Outline) -> Array:
         return target
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearestSpike(Target):
+    """y_t = min_s |t - s|, s the steps of spikes, at most l, q at a spike; or its logarithm.
+
+    The spike distance function: spikes (T, *B, N), entries that are not 0, as how far the nearest
+    one is, before or after. Spikes lie where it is lowest, to the step, which a rate does not say.
+    Of valid steps alone; a train without a spike is l everywhere. It looks ahead, so that there is
+    no stream.
+
+    Args:
+        limit: l, above q, in steps.
+        least: q, above 0, in steps: how far a spike within a step is from its middle on average.
+        logarithm: whether y is the logarithm, so that near spikes count most.
+
+    Source: K. Doran et al., Spike distance function as a learning objective for spike prediction
+    (2024), by the authors' code.
+
+    >>> import numpy
+    >>> from spikeloss.readouts import EveryStep
+    >>> outline, spikes = EveryStep().outline(numpy.zeros((5, 1, 1))), numpy.zeros((5, 1, 1))
+    >>> spikes[3] = 1
+    >>> NearestSpike(limit=2.5, logarithm=False).encode(spikes, outline).ravel()
+    array([2.5 , 2.  , 1.  , 0.25, 1.  ])
+    """
+
+    limit: float = field(default=200.0, metadata=number(above=0.0))
+    least: float = field(default=0.25, metadata=number(above=0.0))
+    logarithm: bool = field(default=True, metadata=flag())
+    labelled: ClassVar[bool] = False
+    at_once: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.least >= self.limit:
+            rule = f"a distance below limit={self.limit:g}"
+            refuse("least", rule, f"{self.least:g}", "Raise limit, or lower least.")
+
+    def fit(self, target: Array, outline: Outline) -> Check | None:
+        if outline.keeps != "time":
+            rule = "a readout of every step for NearestSpike"
+            got = type(outline.readout).__name__
+            refuse("target", rule, got, "Read with readouts.EveryStep().", TypeError)
+        if tuple(target.shape) != outline.shape:
+            rule, fix = f"spikes of shape {outline.shape}", "Pass the spikes of every step."
+            refuse("target", rule, shape_of(target), fix)
+        fit_numbers(target, outline)
+        return None
+
+    def encode(self, target: Array, outline: Outline) -> Array:
+        spikes, xp, valid = NUMBERS(target, outline), namespace(target), outline.valid
+        t = every_step(outline.piece, outline.readout).position
+        fired = (spikes != 0) if valid is None else (spikes != 0) & valid
+        since = t - _running_top(xp.where(fired, t, -xp.inf))
+        until = -t - xp.flip(_running_top(xp.flip(xp.where(fired, -t, -xp.inf), axis=0)), axis=0)
+        away = xp.where(since < until, since, until)
+        away = xp.where(away < self.limit, away, self.limit)
+        away = xp.where(away < self.least, self.least, away)
+        return xp.log(away) if self.logarithm else away
+
+
+def _running_top(x: Array) -> Array:
+    """max_(s <= t) x_s over the first axis, over 1, 2, 4, ... steps."""
+    xp, reach, steps = namespace(x), 1, x.shape[0]
+    while reach < steps:
+        later = x[:-reach, ...]
+        rest = x[reach:, ...]
+        x = xp.concat([x[:reach, ...], xp.where(later > rest, later, rest)])
+        reach *= 2
+    return x
 
 
 Rows: TypeAlias = tuple[tuple[float, ...], ...]

@@ -10,7 +10,15 @@ from ._functions import FunctionCriterion, of
 from ._penalties import Bounds, Deviation, Distribution, Penalty, Quantised
 from ._sequences import CTC, Similarity
 from ._times import EarlySpike, RelativeTime, TimeProximity
-from ._values import BinaryCrossEntropy, Level, LogCosh, PoissonNLL, SquaredError, Tempotron
+from ._values import (
+    BinaryCrossEntropy,
+    Level,
+    LogCosh,
+    PoissonNLL,
+    SquaredError,
+    Tempotron,
+    ZeroInflatedPoisson,
+)
 
 __all__ = [
     "CTC",
@@ -37,6 +45,7 @@ __all__ = [
     "Tempotron",
     "TimeProximity",
     "Weighed",
+    "ZeroInflatedPoisson",
     "of",
     "of_label",
 ]

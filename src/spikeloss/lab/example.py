@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spikeloss import penalties
-from spikeloss.criteria import BinaryCrossEntropy, Level
+from spikeloss.criteria import BinaryCrossEntropy, Level, PoissonNLL
 from spikeloss.loss import Loss
 from spikeloss.presets import Preset, catalogue
 
@@ -93,7 +93,7 @@ def _written(factor: str | None, preset: Preset, given: Mapping[str, Any], named
 
 def _target(loss: Loss) -> str:
     """What a loss wants to be given."""
-    if loss.target.of_record:
+    if loss.target.of_record or loss.target.at_once or isinstance(loss.criterion, PoissonNLL):
         return "train"
     if loss.of_labels:
         return "labels"

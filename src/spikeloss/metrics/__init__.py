@@ -21,13 +21,14 @@ from ._activity import (
 )
 from ._anytime import anytime_accuracy, anytime_area, decision_latency
 from ._decisions import Judge, accuracy, calibration_error, confusion, top_k
-from ._signals import f1_score, r2, smape
+from ._signals import bits_per_spike, f1_score, r2, smape
 
 __all__ = [
     "Judge",
     "accuracy",
     "anytime_accuracy",
     "anytime_area",
+    "bits_per_spike",
     "calibration_error",
     "confusion",
     "decision_latency",

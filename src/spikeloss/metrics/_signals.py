@@ -5,7 +5,8 @@ from typing import Any, Literal, NamedTuple, Unpack
 
 from spikeloss import _door
 from spikeloss import _shapes as shapes
-from spikeloss._backend import as_array, namespace
+from spikeloss._backend import as_array, checks_values, extent, namespace
+from spikeloss._door import refuse, span
 from spikeloss._open import open_record
 from spikeloss._plan import layers_of
 from spikeloss._shapes import Array, Layout
@@ -112,6 +113,57 @@ def f1_score(
     score = 2 * both / xp.where(some == 0, 1, both + some)
     seen = xp.astype(some > 0, score.dtype)
     return of_one(xp.sum(score), xp.sum(seen)).value()
+
+
+def bits_per_spike(
+    judge: Judge,
+    record: shapes.Record,
+    spikes: Array,
+    *,
+    logarithm: bool = True,
+    **layout: Unpack[Layout],
+) -> Array:
+    """(L(r) - L(m)) / (sum y ln 2), L(r) = sum (y log r - r): better than the mean rate, 0-d.
+
+    The log-likelihood of recorded spikes y under Poisson rates r, above that under the mean m of
+    each neuron over samples and steps, in bits for each spike. 0 for a model that knows no more
+    than the means, below 0 for a worse one. A rate of 0 counts as 1e-9.
+
+    Args:
+        judge: a readout or a loss, whose decision is the log rate, in spikes per step.
+        record, layout: as for `r2`.
+        spikes: y, counts (T, *B, C) or, for a readout that keeps no time, (*B, C), at least 0.
+        logarithm: whether the decision is log r, as for `PoissonNLL`, or r itself.
+
+    Source: F. Pei et al., Neural Latents Benchmark '21: evaluating latent variable models of neural
+    population activity (2021), by its code.
+
+    >>> import numpy
+    >>> from spikeloss.readouts import EveryStep
+    >>> rates, spikes = numpy.array([[[1.0]], [[3.0]]]), numpy.array([[[0.0]], [[4.0]]])
+    >>> found = bits_per_spike(EveryStep(), rates, spikes, logarithm=False)
+    >>> bool(numpy.isclose(found, numpy.log2(3 / 2)))  # 4 log 3 - 4 - (4 log 2 - 4)
+    True
+    """
+    logarithm = _door.flag("logarithm", logarithm)
+    found = estimated(judge, record, spikes, layout, _door.AT_LEAST_0)
+    xp, z, y = namespace(found.z), found.counted(found.z), found.counted(found.y)
+    if not logarithm:
+        _no_negative_rates(z)
+        z = xp.log(xp.where(z == 0, 1e-9, z))
+    total = xp.sum(y, axis=0)
+    mean = divided(total, found.number)
+    usual = xp.log(xp.where(total == 0, 1, mean))
+    gain = xp.sum(found.counted(y * (z - usual) - (xp.exp(z) - mean)))
+    return divided(gain, math.log(2) * xp.sum(total))
+
+
+def _no_negative_rates(z: Array) -> None:
+    if 0 not in z.shape and checks_values(z):
+        low, high = extent(z)
+        if low < 0:
+            fix = "For log rates write logarithm=True."
+            refuse("record", "rates of at least 0", span(low, high), fix)
 
 
 class Estimate(NamedTuple):

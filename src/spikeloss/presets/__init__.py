@@ -18,6 +18,7 @@ from ._membranes import (
     tet,
     weighted_integral_ce,
 )
+from ._neural import nearest_spike, poisson_steps
 from ._peers import (
     ce_count,
     ce_max_membrane,
@@ -70,7 +71,9 @@ __all__ = [
     "mse_signal",
     "mse_temporal",
     "mse_trace",
+    "nearest_spike",
     "peak",
+    "poisson_steps",
     "preset",
     "rate_latency",
     "relative_ttfs_mse",
