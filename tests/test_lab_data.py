@@ -121,6 +121,8 @@ def test_a_recipe_holds_plain_values(fields, message):
         ({"source": "randman", "options": (("units", True),)}, "got True. Its default is 20."),
         ({"source": "randman", "options": (("alpha", math.nan),)}, "alpha: expected a number from "
          "0 to 100, got nan. Its default is 1.0."),
+        ({"source": "randman", "options": (("window", 101),)}, "window: expected steps from 0 to "
+         "100, got 101. Take more --steps."),
         ({"source": "yin-yang", "options": (("bias", 1),)}, "bias: expected true or false, got 1."),
         ({"source": "yin-yang", "options": (("late", 30),)}, "late: expected a step from 0 to 29, "
          "got 30. Take more --steps."),
@@ -683,10 +685,12 @@ def test_yin_yang_spikes_later_where_it_is_larger(late, bias):
         assert (values[0, :, 4] == 1).all()
 
 
-@pytest.mark.parametrize(("dim", "alpha"), [(1, 1.0), (2, 2.0)])
-def test_randman_is_its_formula(dim, alpha):
+@pytest.mark.parametrize(("dim", "alpha", "window"), [(1, 1.0, 7), (2, 2.0, 0)])
+def test_randman_is_its_formula(dim, alpha, window):
     classes, units, samples, steps = 2, 3, 10, 11
     options = {"classes": classes, "units": units, "dim": dim, "alpha": alpha, "samples": samples}
+    options |= {"window": window} if window else {}
+    wide = window or steps
     dataset = load(DataRecipe("randman", steps, options={**options, "seed": 5}))
     random, last = np.random.default_rng(5), {1.0: 1000, 2.0: 32}[alpha]
     assert [len(dataset.train), len(dataset.test)] == [16, 4]
@@ -705,7 +709,7 @@ def test_randman_is_its_formula(dim, alpha):
                         for k in range(last)
                     )  # fmt: skip
         low, high = values.min(axis=0), values.max(axis=0)
-        wanted = np.minimum(np.floor(steps * (values - low) / (high - low)), steps - 1)
+        wanted = np.minimum(np.floor(wide * (values - low) / (high - low)), wide - 1)
         times = [batch.inputs[:, batch.labels == label].argmax(axis=0) for batch in got.values()]
         assert np.array_equal(np.concatenate(times), wanted)
 

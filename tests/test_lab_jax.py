@@ -58,6 +58,8 @@ OPTIONS = {
     "fast sigmoid": {"surrogate": "fast_sigmoid"},
     "sigmoid": {"surrogate": "sigmoid", "slope": 4.0},
     "steep": {"slope": 5.0},
+    "zero": {"reset": "zero", "normalised": True, "neuron": "synaptic", "output_beta": 0.7},
+    "threshold": {"threshold": 0.6, "unbiased": True, "output_beta": 0.95},
     "all": {
         "layers": 2,
         "neuron": "synaptic",
@@ -76,7 +78,9 @@ OPTIONS = {
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param(x, marks=() if name in ("all", "membrane") else pytest.mark.slow, id=name)
+        pytest.param(
+            x, marks=() if name in ("all", "membrane", "zero") else pytest.mark.slow, id=name
+        )
         for name, x in OPTIONS.items()
     ],
 )
@@ -142,15 +146,17 @@ def test_the_sigmoid_is_finite_far_from_the_threshold():
 
 
 def test_weights_are_drawn_from_the_distribution_of_pytorch():
-    recipe = replace(RECIPE, hidden=200, recurrent=True, learn_decay=True)
+    own = {"gain": 0.5, "output_gain": 2.0, "output_beta": 0.3, "mean": 0.2, "output_mean": 0.1}
+    recipe = replace(RECIPE, hidden=200, recurrent=True, learn_decay=True, **own)
     ours = network_jax.built(recipe, 100, CLASSES).init(jax.random.key(0))
     theirs = dict(network.built(recipe, 100, CLASSES).named_parameters())
     for name in ("into.0.weight", "back.0.weight", "into.1.weight"):
-        bound = theirs[name].shape[1] ** -0.5
-        for x in (np.asarray(ours[name]), theirs[name].detach().numpy()):
-            assert 0.98 * bound < np.abs(x).max() <= bound
+        gain, mean = {"into.0.weight": (0.5, 0.2), "into.1.weight": (2.0, 0.1)}.get(name, (0.5, 0))
+        bound = theirs[name].shape[1] ** -0.5 * gain
+        for x in (np.asarray(ours[name]) - mean, theirs[name].detach().numpy() - mean):
+            assert 0.98 * bound < np.abs(x).max() < 1.001 * bound
             assert abs(float(x.std()) - bound / 3**0.5) < 0.05 * bound
-    assert float(ours["output.beta"]) == theirs["output.beta"].item()
+    assert float(ours["output.beta"]) == theirs["output.beta"].item() == np.float32(0.3)
 
 
 # ---- a user's network

@@ -27,9 +27,11 @@ from spikeloss.lab.training import fit, rehearse
 FULL = Recipe(
     data="digits-cut", steps=4, data_options=(("a", 2), ("b", "x")), model="feedforward",
     hidden=6, layers=2, neuron="synaptic", recurrent=True, readout="membrane", population=3,
-    beta=0.8, alpha=0.7, learn_decay=True, surrogate="sigmoid", slope=5.0,
-    model_options=(("depth", 2), ("norm", True)), optimiser="sgd", batch_size=5,
-    learning_rate=0.01, decay=0.9, clip=1.5, accumulate=2, precision="64-true", epochs=3,
+    beta=0.8, output_beta=0.7, alpha=0.7, learn_decay=True, surrogate="sigmoid", slope=5.0,
+    normalised=True, threshold=0.5, reset="zero", unbiased=True, gain=2.0, output_gain=3.0,
+    mean=0.5, output_mean=-0.5, model_options=(("depth", 2), ("norm", True)), optimiser="sgd",
+    batch_size=5, learning_rate=0.01, decay=0.9, decay_every=2, clip=1.5, accumulate=2,
+    precision="64-true", epochs=3,
 )  # fmt: skip
 COMPARISON = Comparison(FULL, ("ce_count", "mse_count(on=0.8)"), seeds=2)
 
@@ -117,7 +119,11 @@ def activity(recipe, classes=3, features=4, samples=5):
 
 def simulated(network, inputs, recipe):
     """The same neurons, step by step, each layer as one loop of plain arithmetic."""
-    into = [(x.weight.detach().numpy(), x.bias.detach().numpy()) for x in network.into]
+    into = [
+        (x.weight.detach().numpy(), 0.0 if x.bias is None else x.bias.detach().numpy())
+        for x in network.into
+    ]
+    betas = [recipe.beta] * recipe.layers + [recipe.output_beta or recipe.beta]
     back = [x.weight.detach().numpy() for x in network.back]
     layers, x = recipe.layers + 1, inputs.numpy()
     u, i, s = ([0.0] * layers for _ in range(3))
@@ -128,12 +134,20 @@ def simulated(network, inputs, recipe):
             current = out @ into[layer][0].T + into[layer][1]
             if back and layer < recipe.layers and t:
                 current = current + before[layer] @ back[layer].T
+            if recipe.normalised:
+                current = (1 - betas[layer]) * current
             if recipe.neuron == "synaptic":
                 i[layer] = current = recipe.alpha * i[layer] + current
-            resets = layer < recipe.layers or recipe.readout == "spiking"
-            fired = (np.asarray(u[layer]) > 1) if resets else 0.0
-            u[layer] = recipe.beta * np.asarray(u[layer]) + current - fired
-            out = s[layer] = (u[layer] > 1).astype(float)
+            resets, rest = (
+                layer < recipe.layers or recipe.readout == "spiking",
+                np.asarray(u[layer]),
+            )
+            fired = (rest > recipe.threshold) if resets else 0.0
+            if recipe.reset == "zero":
+                u[layer] = betas[layer] * np.where(fired, 0, rest) + current
+            else:
+                u[layer] = betas[layer] * rest + current - recipe.threshold * fired
+            out = s[layer] = (u[layer] > recipe.threshold).astype(float)
         record.append((*s[:-1], s[-1], u[-1]))
     return [np.array(each) for each in zip(*record, strict=True)]
 
@@ -147,6 +161,9 @@ OPTIONS = [
     {"population": 2},
     {"layers": 3, "neuron": "synaptic", "recurrent": True, "readout": "membrane", "population": 2},
     {"learn_decay": True, "surrogate": "fast_sigmoid", "slope": 10.0},
+    {"threshold": 0.6, "output_beta": 0.95, "unbiased": True, "gain": 2.0},
+    {"reset": "zero", "neuron": "synaptic", "recurrent": True, "normalised": True, "gain": 3.0},
+    {"reset": "zero", "readout": "membrane", "normalised": True, "output_beta": 0.5, "gain": 4.0},
 ]
 
 
@@ -182,6 +199,27 @@ def test_every_network_learns(options):
     assert run.accuracy_by_step[-1] == pytest.approx(run.accuracy)
     assert sum(map(sum, run.confusion)) == 360
     assert sum(run.confusion[i][i] for i in range(10)) / 360 == pytest.approx(run.accuracy)
+
+
+def test_the_learning_rate_falls_every_so_many_epochs():
+    recipe = Recipe(learning_rate=0.5, decay=0.5, decay_every=3)
+    assert [recipe.rate(epoch) for epoch in range(7)] == [0.5] * 3 + [0.25] * 3 + [0.125]
+    assert [replace(recipe, decay_every=1).rate(epoch) for epoch in range(2)] == [0.5, 0.25]
+
+
+def test_first_weights_are_the_usual_ones_times_their_gain_plus_their_mean():
+    recipe = Recipe(hidden=7, layers=2, recurrent=True)
+
+    def drawn(**options):
+        return dict(activity(replace(recipe, **options))[0].named_parameters())
+
+    usual, own = drawn(), drawn(gain=2.0, output_gain=3.0, mean=0.5, output_mean=-1.0)
+    for name, weight in own.items():
+        mean = 0.5 if name in ("into.0.weight", "into.1.weight") else 0.0
+        factor, mean = (3, -1.0 * name.endswith("weight")) if "into.2" in name else (2, mean)
+        assert torch.equal(weight, factor * usual[name] + mean)
+    alike = drawn(gain=2.0, mean=0.5)
+    assert torch.equal(alike["into.2.weight"], 2 * usual["into.2.weight"] + 0.5)
 
 
 def test_an_objective_needs_the_records_that_it_reads():

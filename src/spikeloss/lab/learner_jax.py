@@ -95,7 +95,7 @@ class Learner(Learning):
         order = np.random.default_rng((self.seed, number)).permutation(len(split))
         batches = np.split(order, range(recipe.batch_size, len(split), recipe.batch_size))
         steps = {count: self._compiled(count) for count in {len(index) for index in batches}}
-        rate = self.devices.put(self.wide(recipe.learning_rate * recipe.decay**number))
+        rate = self.devices.put(self.wide(recipe.rate(number)))
         total, start = 0.0, time.process_time()
         for index in batches:
             batch = self.devices.split(split.take(index))

@@ -74,7 +74,7 @@ class Learner(Learning):
         """
         recipe, split = self.recipe, self.data.train
         for group in self.optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * recipe.decay**number
+            group["lr"] = recipe.rate(number)
         total, inside, start = 0.0, 0.0, time.process_time()
         with _others(self.fabric.world_size):
             for index in torch.split(torch.randperm(len(split)), recipe.batch_size):

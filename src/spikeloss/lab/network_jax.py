@@ -8,12 +8,14 @@ takes inputs (T, B, features) and gives what `spikeloss.lab.activity` says.
 """
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from .errors import InputError
 from .factory import made
@@ -88,28 +90,33 @@ def _users(recipe: Recipe, features: int, classes: int) -> Network:
 def _feedforward(recipe: Recipe, features: int, classes: int) -> Network:
     """The network of `spikeloss.lab.network.Network`, its parameters of the same names.
 
-    Parameters are drawn from the same distribution as those of PyTorch's Linear: uniform up to
-    1 / sqrt(inputs of the layer).
+    Parameters are drawn from the same distribution.
     """
     sizes = [features, *[recipe.hidden] * recipe.layers, classes * recipe.population]
     shapes: dict[str, tuple[int, ...]] = {}
     for i, (into, out) in enumerate(pairwise(sizes)):
-        shapes |= {f"into.{i}.weight": (out, into), f"into.{i}.bias": (out,)}
+        shapes |= {f"into.{i}.weight": (out, into)}
+        shapes |= {} if recipe.unbiased else {f"into.{i}.bias": (out,)}
     if recipe.recurrent:
         shapes |= {f"back.{i}.weight": (recipe.hidden,) * 2 for i in range(recipe.layers)}
     layers = [*(f"neurons.{i}" for i in range(recipe.layers)), "output"]
-    decays = {"beta": recipe.beta}
+    decays = {f"{layer}.beta": recipe.beta for layer in layers}
+    decays["output.beta"] = recipe.output_of("beta")
     if recipe.neuron == "synaptic":
-        decays["alpha"] = recipe.alpha
+        decays |= {f"{layer}.alpha": recipe.alpha for layer in layers}
     # snnTorch holds decays in 32 bits, whatever the precision.
-    held = {f"{layer}.{name}": np.float32(x) for layer in layers for name, x in decays.items()}
+    held = {name: np.float32(x) for name, x in decays.items()}
+    last = f"into.{recipe.layers}."
 
     def init(key: Any) -> dict[str, Any]:
         drawn = {}
         for i, (name, shape) in enumerate(shapes.items()):
-            bound = shapes[name.replace("bias", "weight")][1] ** -0.5
+            of = recipe.output_of if name.startswith(last) else partial(getattr, recipe)
+            bound = of("gain") * shapes[name.replace("bias", "weight")][1] ** -0.5
             own = jax.random.fold_in(key, i)
             drawn[name] = jax.random.uniform(own, shape, jnp.float32, -bound, bound)
+            if name.startswith("into.") and name.endswith("weight"):
+                drawn[name] += of("mean")
         return drawn | (held if recipe.learn_decay else {})
 
     spike = surrogate(recipe)
@@ -118,12 +125,12 @@ def _feedforward(recipe: Recipe, features: int, classes: int) -> Network:
         dtype, x, records = inputs.dtype, inputs, {}
         decays = {name: parameters.get(name, value) for name, value in held.items()}
         for i, layer in enumerate(layers):
-            x = x @ parameters[f"into.{i}.weight"].T + parameters[f"into.{i}.bias"]
+            x = x @ parameters[f"into.{i}.weight"].T + parameters.get(f"into.{i}.bias", 0)
             x = jnp.broadcast_to(x, (recipe.steps, *x.shape[1:]))
             beta, alpha = (_clamped(decays.get(f"{layer}.{n}"), dtype) for n in ("beta", "alpha"))
             resets = layer != "output" or recipe.readout == "spiking"
-            back = parameters.get(f"back.{i}.weight")
-            x, membrane = _simulated(x, back, spike, beta, alpha, resets=resets)
+            neuron = Neuron(spike, beta, alpha, recipe, resets=resets)
+            x, membrane = _simulated(x, parameters.get(f"back.{i}.weight"), neuron)
             records[layer] = x
         named = dict(zip(hidden_names(recipe.layers), list(records.values())[:-1], strict=True))
         return named | ({"output": x} if resets else {}) | {"membrane": membrane}
@@ -137,26 +144,39 @@ def _clamped(decay: Any, dtype: Any) -> Any:
         return None
     decay = jnp.asarray(decay, dtype)
     inside = (decay >= 0) & (decay <= 1)
-    return jnp.where(inside, decay, jax.lax.stop_gradient(jnp.clip(decay, 0, 1)))
+    return jnp.where(inside, decay, lax.stop_gradient(jnp.clip(decay, 0, 1)))
 
 
-def _simulated(x: Any, back: Any, spike: Any, beta: Any, alpha: Any, *, resets: bool) -> Any:
+class Neuron(NamedTuple):
+    """A neuron of a layer: its spike, decays, recipe, and whether a spike resets it."""
+
+    spike: Any
+    beta: Any
+    alpha: Any
+    recipe: Recipe
+    resets: bool
+
+
+def _simulated(x: Any, back: Any, neuron: Neuron) -> Any:
     """A layer of neurons from rest: currents (T, B, N) -> spikes and membranes (T, B, N).
 
     Membranes and synaptic currents are in 32 bits at least.
     """
     dtype = jnp.promote_types(x.dtype, jnp.float32)
+    spike, beta, alpha, recipe, resets = neuron
+    zero, scale = recipe.reset == "zero", 1 - beta if recipe.normalised else 1
+    threshold = np.float32(recipe.threshold)  # as snnTorch holds it
 
     def step(state: Any, current: Any) -> Any:
         i, u, s = state
         if back is not None:
             current = current + s @ back.T
-        i = current.astype(dtype) if alpha is None else alpha * i + current
-        u = beta * u + i
-        if resets:
-            u = u - jax.lax.stop_gradient(s)
-        s = spike(u - 1).astype(x.dtype)
+        current = (scale * current).astype(dtype)
+        i = current if alpha is None else alpha * i + current
+        fired = lax.stop_gradient(s).astype(dtype) if resets else 0
+        u = beta * (u * (1 - fired)) + i if zero else beta * u + i - threshold * fired
+        s = spike(u - threshold).astype(x.dtype)
         return (i, u, s), (s, u)
 
     rest = jnp.zeros(x.shape[1:], dtype)
-    return jax.lax.scan(step, (rest, rest, rest.astype(x.dtype)), x)[1]
+    return lax.scan(step, (rest, rest, rest.astype(x.dtype)), x)[1]

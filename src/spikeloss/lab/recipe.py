@@ -57,8 +57,21 @@ class Recipe:
     readout: str = _of("model", "spiking", "Output neurons.", names=("spiking", "membrane"))
     population: int = _of("model", 1, "Output neurons of a class.", low=1, high=10**4)
     beta: float = _of("model", 0.9, "Membrane that is left after a step.", low=0, high=1)
+    output_beta: float | None = _of("model", None, "That of the output, if another.", low=0, high=1)
     alpha: float = _of("model", 0.8, "Current left after a step, if synaptic.", low=0, high=1)
     learn_decay: bool = _of("model", False, "alpha and beta are learned.")
+    normalised: bool = _of("model", False, "Currents count 1 - beta: a constant one is the limit.")
+    threshold: float = _of("model", 1.0, "Membrane above which it spikes.", low=1e-6, high=1e6)
+    reset: str = _of("model", "subtract", "After a spike.", names=("subtract", "zero"))
+    unbiased: bool = _of("model", False, "Layers have no biases.")
+    gain: float = _of("model", 1.0, "First weights, times the usual ones.", low=0, high=1e6)
+    output_gain: float | None = _of(
+        "model", None, "That of the output, if another.", low=0, high=1e6
+    )
+    mean: float = _of("model", 0.0, "Added to first weights.", low=-1e6, high=1e6)
+    output_mean: float | None = _of(
+        "model", None, "That of the output, if another.", low=-1e6, high=1e6
+    )
     surrogate: str = _of(
         "model", "atan", "Derivative of a spike.", names=("atan", "fast_sigmoid", "sigmoid")
     )
@@ -73,6 +86,7 @@ class Recipe:
     decay: float = _of(
         "training", 1.0, "Of the learning rate, a factor per epoch.", low=1e-3, high=1
     )
+    decay_every: int = _of("training", 1, "Epochs for which it stays.", low=1, high=10**5)
     clip: float | None = _of("training", None, "Largest norm of a gradient.", low=0, high=1e6)
     accumulate: int = _of("training", 1, "Parts of a batch, one at a time.", low=1, high=10**4)
     precision: str = _of(
@@ -93,6 +107,16 @@ class Recipe:
         """What it says of the data."""
         own = self.data_options, self.memory
         return DataRecipe(self.data, self.steps, self.encoding, self.folder, self.test, *own)
+
+    def output_of(self, name: str) -> float:
+        """The "beta", "gain" or "mean" of the output: its own, or that of all layers."""
+        own = getattr(self, f"output_{name}")
+        value: float = getattr(self, name) if own is None else own
+        return value
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate of an epoch, counted from 0."""
+        return self.learning_rate * self.decay ** (epoch // self.decay_every)
 
     def options(self) -> list[str]:
         """The options of the command line that spell what is not as it is by default."""

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from spikeloss.lab.errors import InputError
+
 from .options import Option
 from .recipe import DataRecipe
 from .samples import Dataset, Numbers, Packed, Split, check_size
@@ -24,6 +26,7 @@ CHUNK = 32
         Option("dim", 1, "Dimensions of a manifold.", 1, 100),
         Option("alpha", 1.0, "Smoothness: coefficients fall as frequency^-alpha.", 0, 100),
         Option("samples", 1000, "Samples of each class, four fifths to learn from.", 5, 10**6),
+        Option("window", 0, "First steps, in which units fire; 0 means all.", 0, 10**6),
         Option("seed", 0, "Where the randomness starts.", 0, 2**63),
     ),
 )
@@ -36,17 +39,21 @@ def randman(
     dim: int = 1,
     alpha: float = 1.0,
     samples: int = 1000,
+    window: int = 0,
     seed: int = 0,
 ) -> Dataset:
     """Points of smooth random manifolds as spike times; which manifold, is the class.
 
-    A unit fires once, at step floor(v T), where v is a coordinate of the point, standardised to
-    [0, 1] on its manifold. A coordinate is the product over the dimensions j of the manifold of
-    sum_k k^-alpha a_jk sin(2 pi (k x_j b_jk + c_jk)), k = 1, 2, ..., with a, b, c and the point x
-    uniform in [0, 1). The last fifth of every class is for the test. Source: F. Zenke and
-    T. Vogels, The remarkable robustness of surrogate gradient learning for instilling complex
-    function in spiking neural networks (2021).
+    A unit fires once, at step floor(v W), of the first W where `window` says so, else of all; v is
+    a coordinate of the point, standardised to [0, 1] on its manifold. A coordinate is the product
+    over the dimensions j of the manifold of sum_k k^-alpha a_jk sin(2 pi (k x_j b_jk + c_jk)),
+    k = 1, 2, ..., with a, b, c and the point x uniform in [0, 1). The last fifth of every class is
+    for the test. Source: F. Zenke and T. Vogels, The remarkable robustness of surrogate gradient
+    learning for instilling complex function in spiking neural networks (2021).
     """
+    if window > steps:
+        raise InputError("window", f"steps from 0 to {steps}", window, "Take more --steps.")
+    last = window or steps
     check_size("samples", Packed.size(steps, classes * samples, units), recipe.bytes)
     check_size("units", 8 * units * samples, recipe.bytes)
     random = np.random.default_rng(seed)
@@ -56,7 +63,7 @@ def randman(
         values = _manifold(points, units, alpha, random)
         low, high = values.min(axis=0), values.max(axis=0)
         spread = np.where(high > low, high - low, 1)
-        times[number] = np.minimum(steps * (values - low) / spread, steps - 1)
+        times[number] = np.minimum(last * (values - low) / spread, last - 1)
     cut = samples - samples // 5
 
     def split(times: Numbers) -> Split:
