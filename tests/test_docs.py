@@ -30,6 +30,7 @@ import yaml
 import spikeloss
 from spikeloss import presets
 from spikeloss.lab.commands import _every
+from spikeloss.lab.objectives import find
 from spikeloss.lab.recipe import Recipe
 from spikeloss.presets import _base
 
@@ -49,6 +50,8 @@ PAGES = [
     if "_build" not in page.parts
 ]
 RUN = [page for page in PAGES if "```python" in page.read_text()]
+RECIPES = sorted((ROOT / "benchmarks" / "papers").glob("*.toml"))
+LIBRARIES = {"torch": "", "jax": "_jax"}
 
 
 def named(page: Path) -> str:
@@ -181,6 +184,35 @@ def test_page_of_choice_shows_what_the_runs_say() -> None:
     assert made.page(made.read()) == text, "run: python docs/make_choice.py"
     shown = {row.objective for row in made.rows(made.read())}
     assert shown == {found.spelling for found in _every(Recipe())} | set(made.SUMS)
+
+
+def test_page_of_papers_shows_what_the_runs_say() -> None:
+    made = script("make_papers")
+    found, text = made.read(), (ROOT / "docs" / "papers.md").read_text()
+    assert made.page(found) == text, "run: python docs/make_papers.py"
+    known = {file.stem: made.recipe_of(file.stem) for file in made.RECIPES.glob("*.toml")}
+    for name, comparison in known.items():
+        own = [run for run in found if run["recipe"] == name]
+        seeds = {name: sum(run["objective"] == name for run in own) for name in objectives(own)}
+        assert seeds == dict.fromkeys(objectives(own), comparison.seeds)
+        assert {len(run["curve"].split()) for run in own} == {comparison.recipe.epochs}
+        assert objectives(own) == {find(each).spelling for each in comparison.objectives}
+    assert {run["recipe"] for run in found} == set(known)
+
+
+def objectives(runs: list[dict[str, str]]) -> set[str]:
+    """Those of some runs."""
+    return {run["objective"] for run in runs}
+
+
+@pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
+def test_a_recipe_of_a_paper_can_be_trained(file: Path) -> None:
+    comparison = script("make_papers").recipe_of(file.stem)
+    recipe = comparison.recipe
+    network = importlib.import_module(f"spikeloss.lab.network{LIBRARIES[recipe.library]}")
+    assert network.built(recipe, 5, 3)
+    for name in comparison.objectives:
+        find(name).check(recipe.steps, 3)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
