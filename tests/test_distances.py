@@ -628,6 +628,16 @@ def test_pyspike(library: Library) -> None:
         same(spike_distance(one, two, interval=(0.0, 4.0)), 2 / 9)
 
 
+def test_a_spike_at_the_end_of_the_interval() -> None:
+    """An interval is read in the precision of the times: 0.3 is more in float32, and in float16."""
+    pytest.importorskip("pyspike")
+    for dtype in ("float64", "float32", "float16"):
+        a, b = np.array([0.1, 0.3], dtype), np.array([0.2, INF], dtype)
+        wanted = isi_oracle([0.1, 0.3], [0.2], 0.1, 0.3)
+        found = isi_distance(a, b, interval=(0.1, 0.3))
+        np.testing.assert_allclose(found, wanted, rtol=1e-2 if dtype == "float16" else 1e-6)
+
+
 def test_pyspike_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyspike")
     with pytest.raises(ValueError, match=r"^interval: expected spikes from 0 to 2, got 1 to 3\. "):

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 from spikeloss import _door
 from spikeloss._backend import as_array, concrete, constant, like, listed, namespace
-from spikeloss._door._words import span
 from spikeloss._shapes import Array
 
-from ._times import pair
+from ._times import interval_of, outside, pair
 
 
 def isi_distance(
@@ -121,19 +120,14 @@ def _each(name: str, a_times: Any, b_times: Any, interval: Any) -> Array:
     if not (concrete(a) and concrete(b)):
         fix = "Call it outside of jit, vmap and grad."
         _door.refuse("a_times", "spike times with values", "traced ones", fix, TypeError)
-    if not isinstance(interval, (tuple, list)) or len(interval) != 2:
-        fix = "Write interval=(0.0, end)."
-        _door.refuse("interval", "a pair (start, end)", type(interval).__name__, fix, TypeError)
-    start = _door.number("interval[0]", interval[0])
-    end = _door.number("interval[1]", interval[1], above=start)
+    edges = interval_of(interval, a, dtype)
+    for times in (a, b):
+        outside(constant(times), *edges, checked=True)
+    start, end = map(float, edges)
     measure = getattr(package, name)
 
     def train(times: list[float]) -> Any:
-        spikes = [time for time in times if time < math.inf]
-        if spikes and not start <= spikes[0] <= spikes[-1] <= end:
-            rule, got = f"spikes from {start:g} to {end:g}", span(spikes[0], spikes[-1])
-            _door.refuse("interval", rule, got, "Choose an interval that holds every spike.")
-        return package.SpikeTrain(spikes, (start, end))
+        return package.SpikeTrain([time for time in times if time < math.inf], (start, end))
 
     (*batch, n), m, xp = a.shape, b.shape[-1], namespace(a)
     rows = (listed(xp.reshape(constant(x), (math.prod(batch), k))) for x, k in ((a, n), (b, m)))

@@ -5,7 +5,7 @@ from itertools import zip_longest
 from typing import Any
 
 from spikeloss import _door
-from spikeloss._backend import checks_values, extent, namespace
+from spikeloss._backend import checks_values, extent, like, namespace
 from spikeloss._door._array import real_kind
 from spikeloss._door._words import shape_of, span
 from spikeloss._shapes import Array
@@ -16,22 +16,54 @@ def pair(a_times: Any, b_times: Any, units: bool = False) -> tuple[Array, Array,
 
     With `units`, (*B, N, n) and (*B, N, m).
     """
-    a = _door.array("a_times", a_times)
-    b = _door.beside_record("b_times", b_times, a)
-    xp, dtypes = namespace(a), []
-    for name, x in (("a_times", a), ("b_times", b)):
-        sort = real_kind(name, x)
-        _times(name, x, 2 if units else 1)
-        dtypes.append(x.dtype if sort in ("float", "half") else xp.float32)
+    a, a_type = _train("a_times", _door.array("a_times", a_times), 2 if units else 1)
+    b, b_type = _train("b_times", _door.beside_record("b_times", b_times, a), 2 if units else 1)
+    xp = namespace(a)
     if units and a.shape[-2] != b.shape[-2]:
         rule, fix = f"{a.shape[-2]} units, as a_times has", "Give a silent unit a row of infinity."
         _door.refuse("b_times", rule, shape_of(b), fix)
     batch = _broadcast(tuple(a.shape[:-1]), tuple(b.shape[:-1]))
-    result = xp.result_type(*dtypes)
+    result = xp.result_type(a_type, b_type)
     wide = xp.result_type(result, xp.float32)  # half precision is rounded once, at the end
     a, b = (xp.astype(x, wide, copy=False) for x in (a, b))
     a, b = (xp.broadcast_to(x, (*batch, x.shape[-1])) for x in (a, b))
     return xp.sort(a, axis=-1), xp.sort(b, axis=-1), result
+
+
+def single(times: Any) -> tuple[Array, Any]:
+    """One train (*B, n) in order, none last, and the dtype of the result."""
+    times, result = _train("times", _door.array("times", times), 1)
+    xp = namespace(times)
+    wide = xp.result_type(result, xp.float32)
+    return xp.sort(xp.astype(times, wide, copy=False), axis=-1), result
+
+
+def _train(argument: str, x: Array, axes: int) -> tuple[Array, Any]:
+    """Times that are times, and the dtype of the result."""
+    sort = real_kind(argument, x)
+    _times(argument, x, axes)
+    return x, x.dtype if sort in ("float", "half") else namespace(x).float32
+
+
+def interval_of(interval: Any, times: Array, dtype: Any) -> tuple[Array, Array]:
+    """The start and the end of an interval beside times, in the precision that these came in."""
+    if not isinstance(interval, (tuple, list)) or len(interval) != 2:
+        fix = "Write interval=(0.0, end)."
+        _door.refuse("interval", "a pair (start, end)", type(interval).__name__, fix, TypeError)
+    start = _door.number("interval[0]", interval[0])
+    end, xp = _door.number("interval[1]", interval[1], above=start), namespace(times)
+    one, other = (xp.astype(like(edge, times, dtype), times.dtype) for edge in (start, end))
+    return one, other
+
+
+def outside(times: Array, start: Array, end: Array, *, checked: bool = False) -> Array:
+    """(*B): whether any spike lies outside of an interval, an error where values are checked."""
+    xp, there = namespace(times), times < math.inf
+    out = there & ((times < start) | (times > end))
+    if (checked or checks_values(out)) and bool(xp.any(out)):
+        rule, got = f"spikes from {float(start):g} to {float(end):g}", span(*extent(times[there]))
+        _door.refuse("interval", rule, got, "Choose an interval that holds every spike.")
+    return xp.any(out, axis=-1)
 
 
 def pooled(times: Array) -> Array:
