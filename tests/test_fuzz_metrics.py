@@ -155,6 +155,17 @@ def test_metrics(made: Any, read: str, data: Any) -> None:
     near(metrics.spikes_per_sample(record, **layout), mean(spikes))
     wanted = mean(((s != 0).sum(0) * fans).sum() for s in samples)
     near(metrics.synaptic_operations(record, fans, **layout), wanted)
+    dense = mean(len(s) * sum(fans) for s in samples)
+    near(metrics.dense_operations(record, fans, **layout), dense)
+    graded = [bool(np.any((s != 0) & (abs(s) != 1))) for s in samples]
+    each = list(zip(graded, (((s != 0).sum(0) * fans).sum() for s in samples), strict=True))
+    near(metrics.effective_macs(record, fans, **layout), mean(g * k for g, k in each))
+    near(metrics.effective_acs(record, fans, **layout), mean((1 - g) * k for g, k in each))
+    entries = sum(s.size for s in samples)
+    sparse = 1 - sum(spikes) / entries if entries else math.nan
+    near(metrics.activation_sparsity(record, **layout), sparse)
+    changes = mean((s[1:] != s[:-1]).sum() + neurons for s in samples)
+    near(metrics.membrane_updates(record, **layout), changes)
     near(metrics.rate_histogram(record, bins=bins, **layout), histogram(samples, bins))
     near(metrics.firing_rates(record, **layout), rates(samples, neurons))
     near(metrics.silent_fraction(record, **layout), mean(silent))

@@ -23,6 +23,9 @@ ACTIVITY: dict[str, Any] = {
     "silent_fraction": metrics.silent_fraction,
     "saturated_fraction": metrics.saturated_fraction,
     "synaptic_operations": lambda x, **given: metrics.synaptic_operations(x, 2.0, **given),
+    "activation_sparsity": metrics.activation_sparsity,
+    "effective_acs": lambda x, **given: metrics.effective_acs(x, 2.0, **given),
+    "dense_operations": lambda x, **given: metrics.dense_operations(x, 2.0, **given),
 }
 UNTARGETED = ACTIVITY | {name: entry.build() for name, entry in penalties.catalogue().items()}
 ASKS = (

@@ -357,6 +357,8 @@ def activity(x: Array, layout: dict[str, Array]) -> dict[str, Any]:
         ) / len(samples),
         "firing_rates": [sum(row[i] for row in counts) / sum(steps) for i in range(N)],
         "rate_histogram": histogram,
+        "activation_sparsity": 1 - sum(k for k, _ in pairs) / sum(n for _, n in pairs),
+        "dense_operations": sum(FAN_OUT) * sum(steps) / len(samples),
         "silent_fraction": sum(k == 0 for k, _ in pairs) / len(pairs),
         "saturated_fraction": sum(k == n for k, n in pairs) / len(pairs),
     }  # fmt: skip
@@ -364,7 +366,22 @@ def activity(x: Array, layout: dict[str, Array]) -> dict[str, Any]:
 
 def options_of(name: str, library: Library) -> dict[str, Any]:
     fan_out = {"fan_out": library.array(FAN_OUT)}
-    return {"synaptic_operations": fan_out, "rate_histogram": {"bins": 4}}.get(name, {})
+    if name in ("synaptic_operations", "dense_operations", "effective_macs", "effective_acs"):
+        return fan_out
+    return {"rate_histogram": {"bins": 4}}.get(name, {})
+
+
+def costs(x: Array, layout: dict[str, Array]) -> dict[str, float]:
+    """What depends on amplitudes, by counting, sample by sample."""
+    found = {"effective_macs": 0.0, "effective_acs": 0.0, "membrane_updates": 0.0}
+    for sample in cropped(x, layout):
+        operations = sum(f * (u != 0) for row in sample for f, u in zip(FAN_OUT, row, strict=True))
+        graded = any(u not in (-1, 0, 1) for u in sample.ravel())
+        found["effective_macs" if graded else "effective_acs"] += operations / B
+        updates = N + sum(sample[t, i] != sample[t - 1, i] for t in range(1, len(sample))
+                          for i in range(N))  # fmt: skip
+        found["membrane_updates"] += updates / B
+    return found
 
 
 def events_of(library: Library, x: Array) -> Events:
@@ -401,6 +418,46 @@ def test_activity(library: Library, record: str, layout: str) -> None:
             packed = Packed.pack(forms["float64"])
             kind = "int64" if name == "rate_histogram" else "float32"
             same(function(packed, **own, **options), wanted, kind)
+
+
+@CASES
+def test_costs(library: Library, record: str, layout: str) -> None:
+    x, where = records()[record].copy(), LAYOUTS[layout]
+    x[:, 3] = -1.0 * (x[:, 3] != 0)  # of spikes, whatever the others are
+    with library.precision():
+        options = in_library(library, where)
+        forms = {"dense": library.array(x), "events": events_of(library, x)}
+        spikes = x != 0
+        bits = {"bool": library.array(spikes), "packed": Packed.pack(library.array(spikes))}
+        for data, given, dtype in ((x, forms, "float64"), (spikes, bits, "float32")):
+            for name, wanted in costs(data, where).items():
+                function, own = getattr(metrics, name), options_of(name, library)
+                for form, made in given.items():
+                    if (form, name) != ("events", "membrane_updates"):
+                        same(function(made, **own, **options), wanted, dtype)
+        parts = (function(forms["dense"], **options_of("effective_acs", library), **options)
+                 for function in (metrics.effective_macs, metrics.effective_acs))  # fmt: skip
+        wanted = activity(x, where)["synaptic_operations"]
+        same(sum(parts), wanted)
+
+
+def test_costs_of_layers() -> None:
+    x = records()["random"]
+    one, other = x[..., :4], x[..., 4:] * 0.5
+    whole = metrics.activation_sparsity({"one": one, "other": other}, lengths=LENGTHS)
+    same(whole, metrics.activation_sparsity(x, lengths=LENGTHS))
+    mixed = metrics.activation_sparsity({"one": Packed.pack(one), "whole": events_of(NUMPY, x)})
+    zeros = np.sum(one == 0) + np.sum(x == 0)
+    same(mixed, zeros / (one.size + x.size))
+    metric = spikeloss.torch_metrics.ActivationSparsity()
+    for part in (slice(0, 3), slice(3, 5)):
+        layers = {"one": torch.tensor(one[:, part]), "other": torch.tensor(other[:, part])}
+        metric.update(layers, lengths=torch.tensor(LENGTHS[part]))
+    same(metric.compute(), np.asarray(whole))
+    with pytest.raises(TypeError, match=r"record: expected a dense record, as membrane_updates re"):
+        metrics.membrane_updates(events_of(NUMPY, x))
+    with pytest.raises(ValueError, match=r"record: expected a record, or several by name, got non"):
+        metrics.activation_sparsity({})
 
 
 def test_events_between_steps() -> None:
@@ -460,6 +517,11 @@ OF_ACTIVITY: dict[str, Callable[..., Any]] = {
     "rate_histogram": metrics.rate_histogram,
     "silent_fraction": metrics.silent_fraction,
     "saturated_fraction": metrics.saturated_fraction,
+    "activation_sparsity": metrics.activation_sparsity,
+    "effective_macs": lambda x, **o: metrics.effective_macs(x, list(FAN_OUT), **o),
+    "effective_acs": lambda x, **o: metrics.effective_acs(x, list(FAN_OUT), **o),
+    "dense_operations": lambda x, **o: metrics.dense_operations(x, list(FAN_OUT), **o),
+    "membrane_updates": metrics.membrane_updates,
 }
 ALL = OF_DECISIONS | {
     name: lambda judge, x, y, function=function, **o: function(x, **o)
@@ -603,7 +665,25 @@ METRICS: dict[str, tuple[Callable[[], torchmetrics.Metric], Callable[..., Any]]]
         lambda: spikeloss.torch_metrics.SynapticOperations(torch.tensor(FAN_OUT)),
         ALL["synaptic_operations"],
     ),
+    "EffectiveMacs": (
+        lambda: spikeloss.torch_metrics.EffectiveMacs(torch.tensor(FAN_OUT)),
+        ALL["effective_macs"],
+    ),
+    "EffectiveAcs": (
+        lambda: spikeloss.torch_metrics.EffectiveAcs(torch.tensor(FAN_OUT)),
+        ALL["effective_acs"],
+    ),
+    "DenseOperations": (
+        lambda: spikeloss.torch_metrics.DenseOperations(torch.tensor(FAN_OUT)),
+        ALL["dense_operations"],
+    ),
+    "ActivationSparsity": (
+        spikeloss.torch_metrics.ActivationSparsity,
+        ALL["activation_sparsity"],
+    ),
+    "MembraneUpdates": (spikeloss.torch_metrics.MembraneUpdates, ALL["membrane_updates"]),
 }
+OF_LAYERS = tuple(METRICS)[-7:]
 
 
 def batches(name: str) -> Iterator[tuple[Any, dict[str, Any]]]:
@@ -612,14 +692,15 @@ def batches(name: str) -> Iterator[tuple[Any, dict[str, Any]]]:
     for first, last in ((0, 3), (3, 4), (4, 5)):
         lengths = torch.tensor(LENGTHS[first:last])
         part = x[: lengths.max(), first:last]
-        of_activity = name in ("SpikesPerSample", "SynapticOperations")
-        yield (part,) if of_activity else (part, y[first:last]), {"lengths": lengths}
+        yield (part,) if name in OF_LAYERS else (part, y[first:last]), {"lengths": lengths}
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_torchmetrics(name: str) -> None:
     make, function = METRICS[name]
     whole = torch.tensor(records()["random"]), torch.tensor(LABELS)
+    assert "SpikesPerSample" in OF_LAYERS
+    assert "CalibrationError" not in OF_LAYERS
     wanted = function(SumOverTime(), *whole, lengths=torch.tensor(LENGTHS)).numpy()
     kind = "int64" if name == "Confusion" else "float64"
     metric, first, second = make(), make(), make()

@@ -327,7 +327,20 @@ def test_every_metric_of_decisions(readout: Readout, layout: str) -> None:
                 wanted = np.asarray(metric(readout, x, y, **where))
             found = metric(readout, STRICT.array(x), STRICT.array(y), **arrays_of(STRICT, where))
             same(found, wanted, wanted.dtype.name)
-    assert set(metrics.__all__) - {"Judge", *test_tasks.LOOPS} == set(test_metrics.ALL)
+    assert set(metrics.__all__) - {"Judge", *test_tasks.LOOPS, *OF_NO_RECORD} == set(test_metrics.ALL)
+
+
+OF_NO_RECORD = {
+    *("connection_sparsity", "parameter_count", "footprint"),
+}
+
+
+def test_metrics_of_weights() -> None:
+    tree = {"kernel": np.eye(3, 4), "bias": np.zeros(4, np.float32), "mask": np.ones((2, 5), bool)}
+    ours = {name: STRICT.array(x) for name, x in tree.items()}
+    same(metrics.connection_sparsity(ours), 9 / 22)
+    assert metrics.parameter_count(ours) == 26
+    assert metrics.footprint(ours) == metrics.footprint(tree) == 12 * 8 + 4 * 4 + 10
 
 
 @pytest.mark.parametrize("layout", test_metrics.LAYOUTS)

@@ -497,7 +497,8 @@ def every_step(piece: Piece, reader: object) -> Dense:
     """A piece with an entry for every step."""
     if isinstance(piece, Dense):
         return piece
-    rule = f"a dense record, as {type(reader).__name__} reads every step"
+    name = getattr(reader, "__name__", type(reader).__name__)
+    rule = f"a dense record, as {name} reads every step"
     if isinstance(piece, Timed):
         refuse("record", rule, "times", "Read them with readouts.FirstSpike().", TypeError)
     refuse("record", rule, "events", "Write events.dense().", TypeError)

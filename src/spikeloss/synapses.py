@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._door import refuse
+from ._door import flag, refuse
 
 if TYPE_CHECKING:
     import torch
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 FanOut = float | tuple[float, ...]
 
 
-def of_module(module: "torch.nn.Module", shape: Sequence[int]) -> FanOut:
+def of_module(module: "torch.nn.Module", shape: Sequence[int], *, zeros: bool = False) -> FanOut:
     """f_i = the number of weights of a torch module that are not 0 and leave its input i.
 
     Args:
         module: the synapses of a layer, as `nn.Linear` or `nn.Conv2d`; one without weights, as a
             pooling, counts what it multiplies by.
         shape: of its input for one sample, as (features) or (channels, height, width).
+        zeros: whether to count the weights that are 0, and those that are pruned, too.
 
     Raises:
         ValueError: if the module is not linear, but for a bias, or parametrized.
@@ -40,8 +41,10 @@ def of_module(module: "torch.nn.Module", shape: Sequence[int]) -> FanOut:
     if any(map(is_parametrized, module.modules())):
         fix = "Remove it with torch.nn.utils.parametrize.remove_parametrizations."
         refuse("module", "plain weights", "a parametrization", fix)
-    ones = {name: (w != 0).to(torch.float64) for name, w in module.named_parameters()}
+    every = flag("zeros", zeros)
+    ones = {n: ((w != 0) | every).to(torch.float64) for n, w in module.named_parameters()}
     ones |= {name: w.clone() for name, w in module.named_buffers()}  # which some modules change
+    ones |= {n: torch.ones_like(w) for n, w in ones.items() if every and n.endswith("_mask")}
     ones |= {name: w.double() for name, w in ones.items() if w.is_floating_point()}
 
     size = math.prod(shape)
@@ -58,13 +61,16 @@ def of_module(module: "torch.nn.Module", shape: Sequence[int]) -> FanOut:
     return _counted("module", pulled, (ramp, 0.3 * ramp.flip(0, -1) - 1))
 
 
-def of_function(apply: Callable[[Any, Any], Any], weights: Any, shape: Sequence[int]) -> FanOut:
+def of_function(
+    apply: Callable[[Any, Any], Any], weights: Any, shape: Sequence[int], *, zeros: bool = False
+) -> FanOut:
     """f_i = the number of weights of a JAX function that are not 0 and leave its input i.
 
     Args:
         apply: (weights, x) -> currents of a batch, as `module.apply` of Flax.
         weights: its parameters, any tree of arrays.
         shape: of its input for one sample, as (features) or (height, width, channels).
+        zeros: whether to count the weights that are 0 too.
 
     Raises:
         ValueError: if the function is not linear in x, but for a bias.
@@ -76,7 +82,8 @@ def of_function(apply: Callable[[Any, Any], Any], weights: Any, shape: Sequence[
     import jax
     import jax.numpy as jnp
 
-    ones = jax.tree.map(lambda w: jnp.asarray(w != 0, float), weights)
+    every = flag("zeros", zeros)
+    ones = jax.tree.map(lambda w: jnp.asarray((w != 0) | every, float), weights)
     ramp = jnp.linspace(-2.0, 3.0, math.prod(shape)).reshape(1, *shape)
 
     def pulled(x: jax.Array, mixed: bool) -> list[float]:

@@ -23,14 +23,20 @@ from ._shapes import Classes, Layout, Record
 from .metrics import Judge
 from .metrics._activity import tally_operations
 from .metrics._anytime import course
+from .metrics._costs import tally_dense, tally_effective, tally_sparsity, tally_updates
 from .metrics._decisions import BINS, tally_among, tally_gaps, tally_right
 from .parts import Parts
 
 __all__ = [
     "Accuracy",
+    "ActivationSparsity",
     "AnytimeAccuracy",
     "CalibrationError",
     "Confusion",
+    "DenseOperations",
+    "EffectiveAcs",
+    "EffectiveMacs",
+    "MembraneUpdates",
     "SpikesPerSample",
     "SynapticOperations",
     "TopK",
@@ -240,7 +246,10 @@ class SynapticOperations(_Mean):
 
     def update(self, record: Record, labels: Any = None, **layout: Unpack[Layout]) -> None:
         """Add a batch; labels are not read, and there for a `torchmetrics.MetricCollection`."""
-        self._add(tally_operations(record, self.fan_out, layout))
+        self._add(self._tally(record, self.fan_out, layout))
+
+    def _tally(self, record: Any, fan_out: Any, layout: Layout) -> Parts:
+        return tally_operations(record, fan_out, layout)
 
 
 class SpikesPerSample(SynapticOperations):
@@ -255,3 +264,89 @@ class SpikesPerSample(SynapticOperations):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(1.0, **options)
+
+
+class EffectiveMacs(SynapticOperations):
+    """sum_(b t i) f_i [x_tbi != 0] g_b / B over all batches: `metrics.effective_macs`.
+
+    Args:
+        fan_out: f, a number or a tensor (N,), which follows the metric to its device.
+
+    >>> import torch
+    >>> metric = EffectiveMacs(10)
+    >>> metric.update(torch.tensor([[[0.5, 1.0], [1.0, 0.0]]]))
+    >>> metric.compute().item()
+    10.0
+    """
+
+    def _tally(self, record: Any, fan_out: Any, layout: Layout) -> Parts:
+        return tally_effective(record, fan_out, layout, graded=True)
+
+
+class EffectiveAcs(SynapticOperations):
+    """sum_(b t i) f_i [x_tbi != 0] (1 - g_b) / B over all batches: `metrics.effective_acs`.
+
+    Args:
+        fan_out: f, a number or a tensor (N,), which follows the metric to its device.
+
+    >>> import torch
+    >>> metric = EffectiveAcs(10)
+    >>> metric.update(torch.tensor([[[0.5, 1.0], [1.0, 0.0]]]))
+    >>> metric.compute().item()
+    5.0
+    """
+
+    def _tally(self, record: Any, fan_out: Any, layout: Layout) -> Parts:
+        return tally_effective(record, fan_out, layout, graded=False)
+
+
+class DenseOperations(SynapticOperations):
+    """sum_(b i) n_b f_i / B over all batches: `metrics.dense_operations`.
+
+    Args:
+        fan_out: f, a number or a tensor (N,), which follows the metric to its device.
+
+    >>> import torch
+    >>> metric = DenseOperations(10)
+    >>> metric.update(torch.zeros(4, 1, 2))
+    >>> metric.compute().item()
+    80.0
+    """
+
+    def _tally(self, record: Any, fan_out: Any, layout: Layout) -> Parts:
+        return tally_dense(record, fan_out, layout)
+
+
+class ActivationSparsity(_Mean):
+    """1 - sum_(l b t i) [x_tbi != 0] / sum_(l b) n_b N_l over all batches.
+
+    What `metrics.activation_sparsity` gives, of a record or of a mapping of layers to records.
+
+    >>> import torch
+    >>> metric = ActivationSparsity()
+    >>> for step in ([1, 0], [0, 0]):
+    ...     metric.update(torch.tensor([[step]]))
+    >>> metric.compute().item()
+    0.75
+    """
+
+    def update(self, record: Any, labels: Any = None, **layout: Unpack[Layout]) -> None:
+        """Add a batch; labels are not read, and there for a `torchmetrics.MetricCollection`."""
+        self._add(tally_sparsity(record, layout))
+
+
+class MembraneUpdates(_Mean):
+    """sum_(b i) (1 + sum_(t > 0) [u_tbi != u_(t-1)bi]) / B over all batches.
+
+    What `metrics.membrane_updates` gives.
+
+    >>> import torch
+    >>> metric = MembraneUpdates()
+    >>> metric.update(torch.tensor([[[0.0, 0.5]], [[0.0, 0.25]], [[0.0, 0.25]]]))
+    >>> metric.compute().item()
+    3.0
+    """
+
+    def update(self, record: Record, labels: Any = None, **layout: Unpack[Layout]) -> None:
+        """Add a batch; labels are not read, and there for a `torchmetrics.MetricCollection`."""
+        self._add(tally_updates(record, layout))

@@ -95,6 +95,11 @@ def dense(x: Array) -> bool:
     return _OF[type(x)].dense(x)
 
 
+def memory(x: Array) -> int:
+    """The bytes that the entries of `x` take."""
+    return _OF[type(x)].memory(x)
+
+
 def beside(values: Any, x: Array) -> Array:
     """Numbers as an array of the library of `x`, beside `x`, of a dtype of their own."""
     return _OF[type(x)].beside(values, x)

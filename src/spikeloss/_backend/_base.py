@@ -5,6 +5,7 @@ its namespace, and overrides what it does better, or what the standard has no wo
 derivatives. What stands here is right for every library of the standard, and seldom the fastest.
 """
 
+import math
 from typing import Any, NamedTuple
 
 from spikeloss._shapes import Array
@@ -89,6 +90,14 @@ class Library:
     def dense(self, x: Array) -> bool:
         """Whether every entry of `x` is stored."""
         return True
+
+    def memory(self, x: Array) -> int:
+        """The bytes that the entries of `x` take."""
+        size = getattr(x.dtype, "itemsize", None)  # which the standard does not have
+        if size is None:
+            sort = self.xp.iinfo if self.kind(x) == "integer" else self.xp.finfo
+            size = 1 if self.kind(x) == "bool" else sort(x.dtype).bits // 8
+        return int(math.prod(x.shape) * size)
 
     def number(self, x: Array) -> Any:
         """The one entry of `x` as a Python number."""

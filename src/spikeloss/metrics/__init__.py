@@ -5,7 +5,9 @@ they take what a loss takes: events, packed spikes, lengths, masks, axes of your
 entry that is not zero. Metrics of decisions take a readout or a loss, of a sum the first, and
 decide as `Loss.predict` does: a tie goes to the lowest class, and a sample whose record is silent
 has decided nothing and is wrong, whatever its label. Samples whose label is the `ignore_index` of
-the loss are left out; with no sample left a mean is nan. Nothing here has a useful derivative.
+the loss are left out; with no sample left a mean is nan. Few have a useful derivative.
+
+`connection_sparsity`, `parameter_count` and `footprint` are of weights.
 
 Means add up over samples. For batches, one after the other or on several devices, keep the sums:
 `spikeloss.torch_metrics` does that for torchmetrics.
@@ -20,20 +22,36 @@ from ._activity import (
     synaptic_operations,
 )
 from ._anytime import anytime_accuracy, anytime_area, decision_latency
+from ._costs import (
+    activation_sparsity,
+    dense_operations,
+    effective_acs,
+    effective_macs,
+    membrane_updates,
+)
 from ._decisions import Judge, accuracy, calibration_error, confusion, top_k
 from ._signals import bits_per_spike, f1_score, r2, smape
+from ._weights import connection_sparsity, footprint, parameter_count
 
 __all__ = [
     "Judge",
     "accuracy",
+    "activation_sparsity",
     "anytime_accuracy",
     "anytime_area",
     "bits_per_spike",
     "calibration_error",
     "confusion",
+    "connection_sparsity",
     "decision_latency",
+    "dense_operations",
+    "effective_acs",
+    "effective_macs",
     "f1_score",
     "firing_rates",
+    "footprint",
+    "membrane_updates",
+    "parameter_count",
     "r2",
     "rate_histogram",
     "saturated_fraction",

@@ -1,6 +1,7 @@
 """How often neurons fire."""
 
 import math
+from collections.abc import Callable
 from typing import Any, Unpack
 
 from spikeloss import _door
@@ -157,16 +158,21 @@ def counted(record: Any, layout: Layout) -> tuple[Array, Piece]:
     return fired(piece), piece
 
 
-def fired(piece: Piece) -> Array:
-    """The entries that are not zero of every neuron, (*B, N) integers."""
+def spiking(x: Array) -> Array:
+    """The entries that are spikes."""
+    return x != 0
+
+
+def fired(piece: Piece, kind: Callable[[Array], Array] = spiking) -> Array:
+    """The entries of a kind that 0 is not of, of every neuron, (*B, N) integers."""
     if isinstance(piece, Sparse):
-        return _events_fired(piece)
+        return _events_fired(piece, kind)
     if isinstance(piece, Timed):
         piece.sum()  # refused: there is more to count than the first
-    return count_true(piece.x != 0)
+    return count_true(kind(piece.x))
 
 
-def _events_fired(piece: Sparse) -> Array:
+def _events_fired(piece: Sparse, kind: Callable[[Array], Array]) -> Array:
     """Events of one neuron and step are one entry of the record, the sum of their amplitudes."""
     xp, cells, events = namespace(piece.time), math.prod(piece.shape[1:]), piece.time.shape[0]
     order = in_order(piece.time, piece.cell)
@@ -176,5 +182,5 @@ def _events_fired(piece: Sparse) -> Array:
     new = xp.concat([xp.ones_like(step[:one], dtype=xp.bool), new])
     entry = running_sum(xp.astype(new, cell.dtype)) - 1
     amplitude = accumulate(piece.amplitude[order], entry, events)[entry]
-    fired = xp.astype(new & (amplitude != 0), cell.dtype)
+    fired = xp.astype(new & kind(amplitude), cell.dtype)
     return xp.reshape(accumulate(fired, cell, cells), piece.shape[1:])
