@@ -41,9 +41,11 @@ from libraries import JAX, NUMPY, STRICT, TORCH, Array, Library, named, same
 from spikeloss import Total, metrics
 from spikeloss.criteria import CrossEntropy
 from spikeloss.distances import (
+    correlation_index,
     isi_distance,
     spike_distance,
     spike_synchronization,
+    spike_time_tiling,
     van_rossum,
     van_rossum_times,
     victor_purpura,
@@ -332,15 +334,20 @@ def test_every_metric_of_decisions(readout: Readout, layout: str) -> None:
 
 OF_NO_RECORD = {
     *("connection_sparsity", "parameter_count", "footprint"),
+    *("interval_variation", "vector_strength"),
 }
 
 
-def test_metrics_of_weights() -> None:
+def test_metrics_of_weights_and_times() -> None:
     tree = {"kernel": np.eye(3, 4), "bias": np.zeros(4, np.float32), "mask": np.ones((2, 5), bool)}
     ours = {name: STRICT.array(x) for name, x in tree.items()}
     same(metrics.connection_sparsity(ours), 9 / 22)
     assert metrics.parameter_count(ours) == 26
     assert metrics.footprint(ours) == metrics.footprint(tree) == 12 * 8 + 4 * 4 + 10
+    for metric in (partial(metrics.interval_variation, kind="lv", refractory=0.2),
+                   partial(metrics.interval_variation, kind="cv"),
+                   partial(metrics.vector_strength, period=0.7)):  # fmt: skip
+        same(metric(STRICT.array(test_distances.A)), metric(test_distances.A))
 
 
 @pytest.mark.parametrize("layout", test_metrics.LAYOUTS)
@@ -371,6 +378,8 @@ DISTANCES: dict[str, Callable[..., Any]] = {
     "intervals": partial(isi_distance, interval=(0.0, 3.0)),
     "spikes": partial(spike_distance, interval=(0.0, 3.0)),
     "partners": partial(spike_synchronization, interval=(0.0, 3.0)),
+    "tiles": partial(spike_time_tiling, window=0.3, interval=(0.0, 3.0)),
+    "coincidences": partial(correlation_index, window=0.3, interval=(0.0, 3.0)),
 }
 
 

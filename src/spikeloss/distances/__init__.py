@@ -9,18 +9,23 @@ is averaged over time, neurons or batch. Take the mean to train with it.
     isi_distance           spike times                    none: PySpike's, to evaluate
     spike_distance         spike times                    none
     spike_synchronization  spike times                    none
+    spike_time_tiling      spike times                    none: coincidences, freed of rates
+    correlation_index      spike times                    none: coincidences over chance
 
 Spike times are (*B, n), or (*B, N, n) of N units, with infinity where there is no spike.
 """
 
+from ._coincidences import correlation_index, spike_time_tiling
 from ._pyspike import isi_distance, spike_distance, spike_synchronization
 from ._van_rossum import van_rossum, van_rossum_times
 from ._victor_purpura import victor_purpura
 
 __all__ = [
+    "correlation_index",
     "isi_distance",
     "spike_distance",
     "spike_synchronization",
+    "spike_time_tiling",
     "van_rossum",
     "van_rossum_times",
     "victor_purpura",

@@ -7,7 +7,8 @@ decide as `Loss.predict` does: a tie goes to the lowest class, and a sample whos
 has decided nothing and is wrong, whatever its label. Samples whose label is the `ignore_index` of
 the loss are left out; with no sample left a mean is nan. Few have a useful derivative.
 
-`connection_sparsity`, `parameter_count` and `footprint` are of weights.
+Some are of other things: `interval_variation` and `vector_strength` of spike times,
+`connection_sparsity`, `parameter_count` and `footprint` of weights.
 
 Means add up over samples. For batches, one after the other or on several devices, keep the sums:
 `spikeloss.torch_metrics` does that for torchmetrics.
@@ -31,6 +32,7 @@ from ._costs import (
 )
 from ._decisions import Judge, accuracy, calibration_error, confusion, top_k
 from ._signals import bits_per_spike, f1_score, r2, smape
+from ._trains import interval_variation, vector_strength
 from ._weights import connection_sparsity, footprint, parameter_count
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "f1_score",
     "firing_rates",
     "footprint",
+    "interval_variation",
     "membrane_updates",
     "parameter_count",
     "r2",
@@ -60,6 +63,7 @@ __all__ = [
     "spikes_per_sample",
     "synaptic_operations",
     "top_k",
+    "vector_strength",
 ]
 
 for _name in __all__:
