@@ -329,7 +329,9 @@ def test_every_metric_of_decisions(readout: Readout, layout: str) -> None:
                 wanted = np.asarray(metric(readout, x, y, **where))
             found = metric(readout, STRICT.array(x), STRICT.array(y), **arrays_of(STRICT, where))
             same(found, wanted, wanted.dtype.name)
-    assert set(metrics.__all__) - {"Judge", *test_tasks.LOOPS, *OF_NO_RECORD} == set(test_metrics.ALL)
+    assert set(metrics.__all__) - {"Judge", *test_tasks.LOOPS, *OF_NO_RECORD} == set(
+        test_metrics.ALL
+    )
 
 
 OF_NO_RECORD = {

@@ -7,6 +7,7 @@ from typing import Any, Unpack
 from spikeloss import _door
 from spikeloss import _shapes as shapes
 from spikeloss._backend import like, namespace, numbered
+from spikeloss._door import refuse
 from spikeloss._open import open_record
 from spikeloss._piece import Piece, every_step, finite
 from spikeloss._shapes import Array, Layout
@@ -128,7 +129,7 @@ def tally_sparsity(record: Any, layout: Layout) -> Parts:
     """Entries that are 0, of all entries."""
     layers = record.values() if isinstance(record, Mapping) else (record,)
     if not layers:
-        _door.refuse("record", "a record, or several by name", "none", "Pass at least one layer.")
+        refuse("record", "a record, or several by name", "none", "Pass at least one layer.")
     zeros, entries = zip(*(_zeros(layer, layout) for layer in layers), strict=True)
     return of_one(sum(zeros), sum(entries))
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from spikeloss import _door
 from spikeloss._backend import absolute, as_array, namespace
+from spikeloss._door import refuse
 from spikeloss._shapes import Array
 from spikeloss.distances._times import fired, root, single
 
@@ -47,7 +48,7 @@ def interval_variation(
     _door.choice("kind", kind, ("cv", "cv2", "lv"))
     refractory = _door.number("refractory", refractory, low=0.0)
     if refractory and kind != "lv":
-        _door.refuse("refractory", f"0 beside kind={kind!r}", refractory, "Write kind='lv'.")
+        refuse("refractory", f"0 beside kind={kind!r}", refractory, "Write kind='lv'.")
     times, dtype = single(times)
     times, there = fired(times)
     gap, real = times[..., 1:] - times[..., :-1], there[..., 1:]

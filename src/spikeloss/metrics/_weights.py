@@ -2,18 +2,15 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from spikeloss import _door
 from spikeloss._backend import as_array, constant, is_array, like, memory, namespace, unwrap
+from spikeloss._door import real_kind, refuse, said
 from spikeloss._shapes import Array
 
 from ._tally import of_one
 
-if TYPE_CHECKING:
-    import torch
-
-Weights: TypeAlias = "Array | Mapping[str, Any] | list[Any] | tuple[Any, ...] | torch.nn.Module"
+Weights: TypeAlias = Any
 """Arrays in mappings, lists and tuples, as parameters of JAX are, or a torch module."""
 
 
@@ -43,7 +40,7 @@ def connection_sparsity(weights: Weights) -> Array:
     found = [w for w in _connections(weights) if w.ndim > 1]
     if not found:
         rule, fix = "weights with two axes or more", "Pass what connects the layers."
-        _door.refuse("weights", rule, "none", fix)
+        refuse("weights", rule, "none", fix)
     zeros, sizes = zip(*map(_zeros, found), strict=True)
     return of_one(sum(zeros), sum(sizes)).value()
 
@@ -107,7 +104,7 @@ def _branches(tree: Any, place: str) -> Iterator[tuple[str, Any]]:
     elif tree is not None:
         rule = "arrays in mappings, lists and tuples, or a torch module"
         fix = "Pass the weights, as in jax.tree.leaves(tree)."
-        _door.refuse(place, rule, _door.said(tree), fix, TypeError)
+        refuse(place, rule, said(tree), fix, TypeError)
 
 
 def _connections(weights: Any) -> Iterator[Array]:
@@ -118,7 +115,7 @@ def _connections(weights: Any) -> Iterator[Array]:
     for module in weights.modules():
         if hasattr(module, "parametrizations"):
             fix = "Remove it with torch.nn.utils.parametrize.remove_parametrizations."
-            _door.refuse("weights", "plain weights", "a parametrization", fix)
+            refuse("weights", "plain weights", "a parametrization", fix)
         for name, w in module.named_parameters(recurse=False):
             mask = getattr(module, f"{name.removesuffix('_orig')}_mask", None)
             yield w if mask is None else w * mask
@@ -130,7 +127,7 @@ def _is_module(weights: Any) -> bool:
 
 def _zeros(w: Array) -> tuple[Array, Array]:
     """The entries of an array that are 0, and all of them, as numbers of 32 bits or more."""
-    _door.real_kind("weights", w)
+    real_kind("weights", w)
     xp = namespace(w)
     wide = xp.float64 if w.dtype == xp.float64 else xp.float32
     zeros = xp.sum(xp.astype(xp.astype(constant(w), wide) == 0, wide))
