@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from cases import CASES, Case
 from harness import slow_in_jax
 from libraries import JAX, NUMPY, TORCH, Library, named, same
 
-from spikeloss import Loss, presets
+from spikeloss import Loss, criteria, presets, readouts, targets
 from spikeloss.readouts import WholeRecord
 from spikeloss.reductions import Each, Mean, Reduction, Sum
 
@@ -143,3 +144,21 @@ def test_a_traced_mean_of_wrong_labels_is_nan(library: Library) -> None:
     compiled: Any = torch.compile(loss, fullgraph=True, backend="eager")
     assert compiled(x, labels).isnan()
     same(compiled(x, labels.clamp(max=4)), loss(x, labels.clamp(max=4)), "float32")
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_compiled_function_may_hold_the_record_and_the_target(case: Case) -> None:
+    """What is checked of their values is not traced by the function that is compiled."""
+    record, target = jnp.asarray(case.record_of(), jnp.float32), jnp.asarray(case.target_of())
+    held = [lambda: case.loss(record, target)]
+    if not case.timeless:
+        lengths = jnp.asarray(case.lengths)
+        held.append(lambda: case.loss(record, target, lengths=lengths))
+    for call in held:
+        assert jax.eval_shape(call).dtype == jnp.float32
+
+
+def test_a_compiled_function_may_hold_times_as_targets() -> None:
+    times, x = jnp.asarray([[1, 2, 0, 3, 4]] * B), jnp.asarray(RECORD, jnp.float32)
+    loss = Loss(readouts.FirstSpike(), criteria.SquaredError(), targets.GivenTime())
+    assert jax.eval_shape(lambda x: loss(x, times), x).shape == ()

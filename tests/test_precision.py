@@ -37,7 +37,7 @@ from spikeloss.readouts import (
     Temperature,
     WeightedSum,
 )
-from spikeloss.reductions import Each
+from spikeloss.reductions import Each, Sum
 
 INF = math.inf
 getcontext().prec = 60
@@ -210,11 +210,16 @@ def test_levels_of_huge_membranes(library: Library, others: bool) -> None:
 def test_a_sure_yes_keeps_its_digits(library: Library) -> None:
     loss = Loss(Decided(), BinaryCrossEntropy(), reduction=Each())
     y = library.array(np.array([[1.0, 0.0, 0.5]]), "float32")
-    value, _ = found(library, lambda x: loss(x, y), [[20.0, -20.0, 3.0]])
+    x, rest = [[20.0, -20.0, 3.0]], 1 / (1 + math.exp(20))
+    value, _ = found(library, lambda x: loss(x, y), x)
     expected = [
         [math.log1p(math.exp(-20)), math.log1p(math.exp(-20)), 1.5 + math.log1p(math.exp(-3))]
     ]
     np.testing.assert_allclose(value, expected, rtol=1e-6)
+    loss = Loss(Decided(), BinaryCrossEntropy(), reduction=Sum())
+    _, slope = found(library, lambda x: loss(x, y), x)
+    if slope is not None:
+        np.testing.assert_allclose(slope, [[-rest, rest, 0.5 - 1 / (1 + math.exp(3))]], rtol=1e-5)
 
 
 # Long records

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import _door
 from . import _shapes as shapes
-from ._backend import as_array, checks_values, namespace
+from ._backend import as_array, checks_values, namespace, settled
 from ._door import refuse
 from ._piece import DIVERGED, Piece
 from ._shapes import Array, Steps
@@ -49,6 +49,7 @@ def comparable(evidence: Array) -> None:
     """A class cannot be chosen by comparing with nan."""
     if not checks_values(evidence):
         return
+    evidence = settled(evidence)
     xp = namespace(evidence)
     if bool(xp.any(xp.isnan(evidence))):
         refuse("record", "a decision that can be compared", "nan", DIVERGED)

@@ -25,6 +25,7 @@ from ._backend import (
     running_sum,
     scatter,
     select,
+    settled,
     sum_of_all,
     where,
 )
@@ -510,9 +511,12 @@ DIVERGED = "Look for the step at which the simulation diverged."
 def finite(piece: Piece) -> None:
     """A record in which a spike is any non-zero entry must be finite."""
     x = piece.values
-    if not checks_values(x) or math.isfinite(float(sum_of_all(constant(x)))):
+    if not checks_values(x) or math.isfinite(float(sum_of_all(constant(settled(x))))):
         return
     x = piece.x if isinstance(piece, Dense) else x  # what is not valid may be anything
+    if not checks_values(x):
+        return
+    x = settled(x)
     xp = namespace(x)
     if not bool(xp.all(xp.isfinite(x))):
         refuse("record", "finite spikes", "nan or infinity", DIVERGED)

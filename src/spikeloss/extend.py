@@ -50,6 +50,7 @@ Arrays of any library; the derivative is the same in all:
     kind(x)                           "float", "half", "integer", "bool" or "other"
     checks_values(*arrays)            whether values may be read here, to check them
     extent(x)                         the smallest and the largest entry, as Python numbers
+    settled(x)                        what stands for x in such a check, also where JAX compiles
 
 Pieces of a record, which readouts read:
 
@@ -132,6 +133,7 @@ from ._backend import (
     power,
     product,
     select,
+    settled,
     softmax,
     spike_time,
     squared_difference,
@@ -263,6 +265,7 @@ __all__ = [
     "returned",
     "said",
     "select",
+    "settled",
     "shape_of",
     "softmax",
     "span",

@@ -37,6 +37,7 @@ from .extend import (
     product,
     refuse,
     said,
+    settled,
     shape_of,
     span,
     undecided,
@@ -142,7 +143,8 @@ def _inside(time: Array, steps: Steps) -> None:
     varied = not isinstance(steps, int)
     if 0 in time.shape or not checks_values(time, *((steps,) if varied else ())):
         return
-    if bool(namespace(time).all((time >= -steps) & (time <= steps - 1))):
+    time, most = settled(time), settled(steps) if varied else steps
+    if bool(namespace(time).all((time >= -most) & (time <= most - 1))):
         return
     within = "-n to n - 1, n the length of the sample" if varied else f"{-steps} to {steps - 1}"
     rule, fix = f"spike times from {within}", "Count the first step as 0, the last as -1."

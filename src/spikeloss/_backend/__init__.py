@@ -155,6 +155,11 @@ def extent(x: Array) -> tuple[Any, Any]:
     return _OF[type(x)].extent(x)
 
 
+def settled(x: Array) -> Array:
+    """An array whose values are read by a check: what is asked of it has an answer at once."""
+    return _OF[type(x)].settled(x)
+
+
 def listed(x: Array) -> Any:
     """The entries of `x` as Python numbers, in nested lists; of a 0-d array the number."""
     return _OF[type(x)].listed(x)

@@ -32,6 +32,9 @@ class Jax(NumPyLike):
     def concrete(self, x: Array) -> bool:
         return not isinstance(x, self.jax.core.Tracer)
 
+    def settled(self, x: Array) -> Array:
+        return x.__array__()  # in a function that is compiled JAX traces what is done to constants
+
     def device(self, x: Array) -> str:
         # Arrays of several devices and tracers are placed by JAX itself.
         devices = x.devices() if self.concrete(x) else ()
@@ -119,7 +122,10 @@ class Jax(NumPyLike):
         late = self.xp.astype(t >= steps[:, None], log_p.dtype)
         rest = self.xp.astype(place >= count[:, None], log_p.dtype)
         log_p = self.xp.maximum(log_p, -1e5)  # minus infinity gives nan there
-        return optax.ctc_loss(log_p.swapaxes(0, 1), late, labels, rest, blank_id=blank)
+        loss = optax.ctc_loss(log_p.swapaxes(0, 1), late, labels, rest, blank_id=blank)
+        twice = (labels[:, 1:] == labels[:, :-1]) & (rest[:, 1:] == 0)  # a blank between them
+        short = steps < count + self.xp.sum(twice, axis=1)
+        return loss * self.xp.where(short, self.xp.inf, 1)
 
     def surprise(self, z: Array, label: Array, valid: Array | None) -> Array:
         xp = self.xp

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
 
-from spikeloss._backend import arange, as_index, checks_values, extent, kind, namespace
+from spikeloss._backend import arange, as_index, checks_values, extent, kind, namespace, settled
 from spikeloss._shapes import Array, Steps
 
 from ._array import beside_record, real_kind
@@ -60,11 +60,9 @@ class Labels:
         label, ignore = label if self.indices else as_index(label), self.ignore
         if 0 in label.shape or not checks_values(label):
             return label
-        read = label
+        read = settled(label)
         if ignore is not None:
-            read = namespace(label).where(label == ignore, 0, label)
-            if not checks_values(read):  # labels that a traced function closes over
-                return label
+            read = namespace(read).where(read == ignore, 0, read)
         low, high = extent(read)
         if low < 0 or high >= self.classes:
             self._refuse(low, high)
@@ -160,10 +158,14 @@ class Numbers:
     def __call__(self, y: Array, outline: _Outline) -> Array:
         """The numbers in the precision of the decision."""
         y = namespace(y).astype(y, outline.like.dtype, copy=False)
-        if self.end is not None and 0 not in y.shape and checks_values(y):
-            read, valid = y, outline.valid
-            if valid is not None and y.ndim == len(outline.shape):  # padding may hold anything
-                read = namespace(y).where(valid, y, 0)
+        if self.end is None or 0 in y.shape:
+            return y
+        masks = (outline.valid,) if y.ndim == len(outline.shape) else ()
+        masks = tuple(valid for valid in masks if valid is not None)  # padding may hold anything
+        if checks_values(y, *masks):
+            read = settled(y)
+            for valid in masks:
+                read = namespace(read).where(settled(valid), read, 0)
             low, high = extent(read)
             if not 0 <= low <= high <= self.end:
                 refuse("target", self.rule, span(low, high), self.fix)

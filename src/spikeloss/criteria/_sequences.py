@@ -29,6 +29,7 @@ from spikeloss.extend import (
     power,
     product,
     refuse,
+    settled,
     shape_of,
     span,
     squared_distances,
@@ -69,11 +70,11 @@ class CTC(Sequenced):
     For records in which several labels follow each other at unknown times. An alignment has a label
     or a blank at each of the n valid steps, and spells the labels when repetitions are merged and
     then blanks are left out. Labels (*B, L), shorter sequences filled up with -1. A sequence with
-    no alignment, as it is too long, costs infinity in PyTorch and NumPy, with nan as derivative,
-    and about 1e5 in JAX. A mean is over the samples, whatever the length of their labels. Computed
-    by `torch.nn.functional.ctc_loss`, `optax.ctc_loss`, or a loop over time: in NumPy, and in
-    PyTorch under `torch.func`, forward derivatives and `torch.compile`. The first has no second
-    derivative: take it by `torch.func`. Wrong labels that cannot be checked give nan.
+    no alignment, as it is too long, costs infinity, and its derivative is not finite. A mean is
+    over the samples, whatever the length of their labels. Computed by
+    `torch.nn.functional.ctc_loss`, `optax.ctc_loss`, or a loop over time: in NumPy, and in PyTorch
+    under `torch.func`, forward derivatives and `torch.compile`. The first has no second derivative:
+    take it by `torch.func`. Wrong labels that cannot be checked give nan.
 
     Args:
         blank: the class that is the blank.
@@ -133,11 +134,12 @@ def _hold_sequences(y: Array, classes: int, blank: int) -> Array:
         if low >= -1:
             fix = f"Use at least {high + 1} classes."
         refuse("target", f"labels from 0 to {classes - 1}, or -1", span(low, high), fix)
-    xp = namespace(y)
-    if bool(xp.any(y == blank)):
+    read = settled(y)
+    xp = namespace(read)
+    if bool(xp.any(read == blank)):
         fix = "Leave blanks out; fill short rows up with -1."
         refuse("target", f"labels other than the blank {blank}", blank, fix)
-    if bool(xp.any((y[..., 1:] >= 0) & (y[..., :-1] < 0))):
+    if bool(xp.any((read[..., 1:] >= 0) & (read[..., :-1] < 0))):
         refuse("target", "-1 after the labels only", "labels after -1", "Close the gaps.")
     return y
 

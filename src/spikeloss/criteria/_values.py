@@ -151,9 +151,11 @@ class BinaryCrossEntropy(Weighed):
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
         a = self.slope * (z - self.threshold)
-        # log(1 + e^a) = max(a, 0) + log(1 + e^-|a|), its derivative 1/2 at a = 0 by a/2 + |a|/2.
-        # The first parts cancel where y is sure, and leave the small one its digits.
-        return a / 2 + xp.abs(a) / 2 - y * a + xp.log1p(xp.exp(-xp.abs(a)))
+        # log(1 + e^a) = max(a, 0) + log(1 + e^-|a|), of which max(a, 0) - y a is 0 where y is sure,
+        # in value and derivative, and leaves the small one its digits.
+        sure = (xp.astype(a >= 0, a.dtype) - y) * a
+        a = xp.exp(xp.where(a < 0, a, -a))
+        return sure + xp.log1p(a)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from spikeloss.extend import (
     present,
     refuse,
     renewed,
+    settled,
     spike_time,
     where,
 )
@@ -136,10 +137,11 @@ def _no_times(piece: Piece) -> None:
     """A record (T, N) of numbers above 0 that all differ is one of times (B, N), not of spikes."""
     if not isinstance(piece, Dense) or piece.part or len(piece.shape) != 2 or piece.shape[0] < 2:
         return
-    if math.prod(piece.shape) < 4 or not checks_values(piece.raw):
+    if math.prod(piece.shape) < 4 or not checks_values(piece.raw, piece.x):
         return
-    xp = namespace(piece.raw)
-    order = xp.sort(xp.reshape(piece.x, (-1,)))
+    read = settled(piece.x)
+    xp = namespace(read)
+    order = xp.sort(xp.reshape(read, (-1,)))
     if bool(order[0] > 0) and bool(xp.all(order[1:] != order[:-1])):
         rule = "spikes (time, neurons), 0 where there is none"
         fix = "For spike times (batch, neurons) write records.Times(record, end=...)."
