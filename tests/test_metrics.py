@@ -486,6 +486,15 @@ def test_long_packed_records() -> None:
             same(function(SumOverTime(), packed, y, **layout), wanted, wanted.dtype.name)
 
 
+@pytest.mark.parametrize("library", [NUMPY, TORCH, JAX], ids=named)
+def test_many_bins_of_long_records(library: Library) -> None:
+    """The product of spikes and bins has no place in the 32 bits of JAX's integers."""
+    x, bins = np.zeros((5000, 1, 3), np.float32), 10**6
+    x[:, :, 0], x[:4999, :, 1], x[:1, :, 2] = 1, 1, 1
+    found = library.to_numpy(metrics.rate_histogram(library.array(x), bins=bins))
+    assert np.flatnonzero(found).tolist() == [200, 999_800, 999_999]
+
+
 def test_fan_out() -> None:
     x = records()["random"]
     count = metrics.spikes_per_sample(x)

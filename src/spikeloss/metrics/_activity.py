@@ -93,12 +93,21 @@ def rate_histogram(record: shapes.Record, *, bins: int = 10, **layout: Unpack[La
     xp, steps, some = namespace(counts), piece.end, piece.counts
     if some is not None:
         steps = xp.where(some, steps, 1)
-    place = counts * bins // steps
+    place = _share(counts, bins, steps)
     place = xp.where(place < bins, place, bins - 1)
     if some is not None:
         place = xp.where(some, place, bins)
     place = xp.reshape(place, (-1,))
     return accumulate(xp.ones_like(place), place, bins)
+
+
+def _share(k: Array, bins: int, n: Any) -> Array:
+    """floor(k bins / n), by long division over the bits of `bins`: the product may be too large."""
+    whole = rest = namespace(k).zeros_like(k)
+    for bit in f"{bins:b}":
+        rest = 2 * rest + int(bit) * k
+        whole, rest = 2 * whole + rest // n, rest % n
+    return whole
 
 
 def silent_fraction(record: shapes.Record, **layout: Unpack[Layout]) -> Array:
