@@ -17,6 +17,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "atlas_pictures",
     "docstrings",
     "preset_gallery",
     "speed_age",

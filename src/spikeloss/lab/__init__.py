@@ -3,9 +3,10 @@
     recipe, objectives, seeds -> training.fit -> Run -> store.Folder -> summary -> report
 
 `train`, `compare` and `report` do what the commands do; `run_from_records` makes a run of
-a training of your own. They are imported when they are first asked for. `objectives`, `score` and
-`metrics` need NumPy only; `data`, `network`, `training`, `plots` and `publishing` need the extra:
-pip install "spikeloss[lab]".
+a training of your own; `atlas` shows what an objective rewards. They are imported when they are
+first asked for. `objectives`, `score` and `metrics` need NumPy only, `atlas` PyTorch or JAX too;
+`data`, `network`, `training`, `plots` and `publishing` need the extra: pip install
+"spikeloss[lab]".
 """
 
 from importlib import import_module
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .functions import compare, report, train
     from .recipe import Comparison, Recipe
     from .runs import Epoch, Run, Sample
+    from .sheets import Sheet, atlas
 
 __all__ = [
     "Comparison",
@@ -25,7 +27,9 @@ __all__ = [
     "Recipe",
     "Run",
     "Sample",
+    "Sheet",
     "TrainingError",
+    "atlas",
     "compare",
     "report",
     "run_from_records",
@@ -37,6 +41,7 @@ _PLACES = {
     "foreign": ("run_from_records",),
     "recipe": ("Comparison", "Recipe"),
     "runs": ("Epoch", "Run", "Sample"),
+    "sheets": ("Sheet", "atlas"),
     "errors": ("InputError", "TrainingError"),
 }
 _FOUND = {name: place for place, names in _PLACES.items() for name in names}

@@ -1,4 +1,4 @@
-"""The commands of `spikeloss`: those of `looking`, and those that train."""
+"""The commands of `spikeloss`: those of `looking`, the atlas, and those that train."""
 
 import os
 import sys
@@ -26,6 +26,7 @@ from .objectives import Objective, deciding, defaults, find
 from .plugins import problems
 from .recipe import Comparison, Recipe, leads, load_recipe, machines_from, recipe_from
 from .runs import Epoch
+from .sheets.command import atlas_
 from .store import Folder
 from .terminal import Commands
 
@@ -62,6 +63,7 @@ app.command("list")(looking.list_)
 app.command()(looking.show)
 app.command("doctor")(looking.doctor_)
 app.command("score")(looking.score_)
+app.command("atlas")(atlas_)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from .recipe import Comparison
 from .recording import Recording
 from .runs import Epoch, Run
 from .score import Activity, Score
+from .sheets import Sheet
 from .summary import Column, Summary, cells, columns, percent, summarise
 from .winners import findings
 
@@ -161,6 +162,14 @@ def show_steps(scores: Sequence[Score]) -> None:
     console = Console()
     console.print(table)
     console.print(Text(STEPS, style="dim"))
+
+
+def show_sheets(sheets: Sequence[Sheet]) -> None:
+    """`spikeloss atlas`: what is computed of every objective."""
+    console = Console()
+    for sheet in sheets:
+        console.print(Text(sheet.name, style="cyan"))
+        _facts(console, sheet.facts)
 
 
 STEPS = (

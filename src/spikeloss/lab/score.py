@@ -98,7 +98,7 @@ def _score(objective: Objective, recording: Recording, dense: Numbers | None, me
     placed = objective.placed((), None)
     loss, main = placed.loss, placed.main
     layout: Layout = {"lengths": recording.lengths, "valid": recording.valid}
-    records = {kind: getattr(recording, kind) for kind in _kinds(placed, recording)}
+    records = {kind: getattr(recording, kind) for kind in kinds(placed, recording)}
     events = records.get("spikes")
     if isinstance(events, Events) and (placed.layers or not _takes_events(loss, events)):
         records["spikes"] = dense
@@ -129,7 +129,7 @@ KINDS = {OUTPUT: "spikes", MEMBRANE: "membrane"}
 """What a recording calls the layers of a network."""
 
 
-def _kinds(objective: Objective, recording: Recording) -> list[str]:
+def kinds(objective: Objective, recording: Recording) -> list[str]:
     """What of a recording an objective reads; of either the first that there is."""
     if objective.layers:
         return [KINDS.get(layer, layer) for layer in objective.layers]
@@ -151,7 +151,7 @@ def _misfit(objective: Objective, recording: Recording, memory: int) -> str | No
     for _, term in (1 * objective.loss).terms:
         if term.layers and set(several(term.layers)) == {HIDDEN}:
             return f"it reads {HIDDEN}, which the file does not hold"
-    for kind in _kinds(objective.placed((), None), recording):
+    for kind in kinds(objective.placed((), None), recording):
         if getattr(recording, kind, None) is None:
             return f"it reads {kind}, which the file does not hold"
     if isinstance(main.criterion, Similarity) and PAIR * recording.shape[1] ** 2 > memory:
