@@ -820,7 +820,7 @@ ELSEWHERE = {  # what no row can say, and the file whose tests and oracles are a
         "function",
     },  # functions in the place of stages
     "test_penalties.py": {  # sums, and layers
-        *("tet", "peak", "binary_peak", "ttfs_early_ce", "mse_trace", "layers"),
+        *("tet", "peak", "binary_peak", "ttfs_early_ce", "ttfs_membrane_ce", "mse_trace", "layers"),
         *("Moments", "Distribution", "Disagreement"),  # which penalties are made of
     },
     "ranks.py": {"across", "gradients"},  # several processes

@@ -233,6 +233,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "early_tau": POSITIVE,
         "silent_delay": NONNEGATIVE,
     },
+    "ttfs_membrane_ce": {
+        "tau": POSITIVE,
+        "early": NONNEGATIVE,
+        "early_tau": POSITIVE,
+        "threshold": POSITIVE,
+        "silent_slope": NONNEGATIVE,
+    },
     "relative_ttfs_mse": {"delay": POSITIVE},
     "target_time": {"on": STEP, "off": STEP, "tau": POSITIVE},
     "rate_latency": {
@@ -512,6 +519,19 @@ def ttfs_early_ce(
     ]
 
 
+def ttfs_membrane_ce(
+    tau: float = 1.0,
+    early: float = 0.005,
+    early_tau: float = 5.0,
+    threshold: float = 1.0,
+    silent_slope: float = 5.0,
+) -> list[tuple[float, Objective, bool]]:
+    crossing = {"threshold": threshold, "silent_slope": silent_slope}
+    before = ("InterpolatedSpike", {"code": "negative", "unit": tau, **crossing})
+    soon = Objective(("InterpolatedSpike", crossing), ("EarlySpike", {"tau": early_tau}))
+    return [(1.0, Objective(before, ("CrossEntropy", {})), True), (early, soon, True)]
+
+
 def mse_trace(tau: float = 5.0, order: int = 1) -> list[tuple[float, Objective, bool]]:
     trace = ("FilteredTrace", {"tau": tau, "order": order})
     return [(1.0, Objective(trace, ("SquaredError", {})), False)]
@@ -528,7 +548,16 @@ def nearest_spike(**options: Any) -> list[tuple[float, Objective, bool]]:
 
 SUMS = {
     f.__name__: f
-    for f in (tet, peak, binary_peak, ttfs_early_ce, mse_trace, nearest_spike, step_consistency)
+    for f in (
+        tet,
+        peak,
+        binary_peak,
+        ttfs_early_ce,
+        ttfs_membrane_ce,
+        mse_trace,
+        nearest_spike,
+        step_consistency,
+    )
 }
 
 

@@ -20,6 +20,7 @@ from spikeloss.lab import families, peers
 from spikeloss.lab.commands import app
 from spikeloss.lab.objectives import find
 from spikeloss.presets import catalogue
+from spikeloss.records import Times
 
 TINY = ["--epochs", "1", "--steps", "3", "--hidden", "4", "--batch-size", "512"]
 
@@ -153,7 +154,7 @@ def test_list_finds_families_words_and_what_is_read():
     assert listed("penalties") == [*penalties.catalogue()]
     assert listed("time")[0] == "mse_temporal"
     assert {"tet", "peak", "ttfs_early_ce"} <= set(listed("sums"))
-    assert listed("time", "sum") == ["ttfs_early_ce"]
+    assert listed("time", "sum") == ["ttfs_early_ce", "ttfs_membrane_ce"]
     assert all(catalogue()[name].reads == "membrane" for name in listed("membrane"))
     assert "membrane_bounds" in listed("--reads", "membrane")
     assert "ce_count" not in listed("--reads", "membrane")
@@ -475,6 +476,65 @@ def test_events_are_whole_and_alone(recording):
     printed("score", save(recording, time=np.arange(7) / 1000))  # no events: a time axis
 
 
+TIMES = {
+    "spikes": None,
+    "membrane": None,
+    "lengths": None,
+    "times": np.array([[1.5, 3, 9, 2, 4, 5]] * 4 + [[np.inf] * 6]),
+    "end": np.array(9.5),
+    "highest": np.full((5, 6), 0.75),
+    "slope": np.array(20),
+}
+BAD_TIMES = [
+    ({"times": np.zeros(5)}, "times: expected shape (samples, neurons), got shape (5,). "
+     "Save one per output neuron."),
+    ({"times": -np.ones((5, 6))}, "times: expected times from 0, infinity for silence, got -1. "
+     "Count from the start of the sample."),
+    ({"end": np.array(np.inf)}, "end: expected finite times from 0, got inf. "
+     "Pass the time of the last step."),
+    ({"highest": np.zeros((5, 2))}, "highest: expected shape (5, 6) like times, got shape (5, 2). "
+     "Pass one maximum per neuron."),
+    ({"slope": np.ones(2)}, "slope: expected shape (), got shape (2,). Save one per file."),
+    ({"slope": np.array(-1)}, "slope: expected a finite number of at least 0, got -1.0. "
+     "Choose slope >= 0."),
+    ({"lengths": np.full(5, 7)}, "lengths: expected nothing beside `times`, got an array. "
+     "Drop it."),
+    ({"labels": np.zeros((1, 5), int)}, "labels: expected shape (5,), got shape (1, 5). "
+     "Save one per sample."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD_TIMES)
+def test_wrong_times_are_named(recording, changes, message):
+    assert said("score", save(recording, **(TIMES | changes))) == f"error: {message}"
+
+
+def test_times_score_as_what_they_are(recording):
+    """Every preset of first spikes, and no other, as the loss says."""
+    file, labels = save(recording, **TIMES), recording[1]["labels"]
+    result = json.loads(printed("score", file, "--json", "--by-step"))
+    times = Times(TIMES["times"], 9.5, TIMES["highest"], slope=20)
+    rows = {row["objective"]: row for row in result["scores"]}
+    assert result["shape"] == [1, 5, 6]
+    assert result["activity"] is None
+    assert {name for name, row in rows.items() if row["why_not"] is None} == {
+        "mse_temporal", "ce_temporal", "ttfs_ce", "ttfs_z_ce", "ttfs_early_ce",
+        "relative_ttfs_mse", "target_time",
+    }  # fmt: skip
+    for name, row in rows.items():
+        if row["why_not"] is None:
+            loss = catalogue()[name].build()
+            assert row["loss"] == float(loss(times, labels))
+            assert row["accuracy"] == float(loss.accuracy(times, labels))
+            assert row["abstained"] == 0.2
+    assert rows["ce_count"]["why_not"].startswith("it reads more than first spikes")
+    assert rows["ce_max_membrane"]["why_not"].startswith("it reads membrane")
+    assert printed("score", file).startswith("first spikes, 5 samples, 6 neurons")
+    without = said("score", save(recording, **TIMES | {"end": None}))
+    assert "expected a number `end` beside `times`" in without
+    printed("score", save(recording, times=np.arange(7) / 1000))  # a time axis beside spikes
+
+
 def scored(file):
     """The numbers of `score`, rounded; what does not apply has none."""
     result = json.loads(printed("score", file, "--json"))
@@ -570,7 +630,7 @@ def test_a_missing_array_is_named(recording):
     file = save(recording, spikes=None, membrane=None)
     rule = (
         "expected an array `spikes` or `membrane`, or events `time`, `sample`, `neuron` and "
-        "`shape`, got labels, lengths."
+        "`shape`, or `times`, got labels, lengths."
     )
     assert said("score", file) == f"error: {file}: {rule} {fix}"
 

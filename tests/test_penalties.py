@@ -741,6 +741,20 @@ def ttfs_early_ce(t: Array, y: int, n: int, tau: float = 1.0, early: float = 0.0
     return float(-logs(-t / tau)[y] + early * (math.exp(t[y] / early_tau) - 1))
 
 
+def ttfs_membrane_ce(u: Array, y: int, tau: float = 1.0, early: float = 0.005,
+                     early_tau: float = 5.0, threshold: float = 1.0,
+                     silent_slope: float = 5.0) -> float:  # fmt: skip
+    times = np.zeros(u.shape[1])
+    for c in range(u.shape[1]):
+        before, times[c] = 0.0, len(u) + silent_slope * (threshold - max(u[:, c]))
+        for t in range(len(u)):
+            if u[t, c] >= threshold:
+                times[c] = t - 1 + (threshold - before) / (u[t, c] - before)
+                break
+            before = u[t, c]
+    return ttfs_early_ce(times, y, len(u), tau, early, early_tau)
+
+
 def target_time(t: Array, y: int, n: int, on: int = 0, off: int = -1, tau: float = 25.0) -> Array:
     d = np.array([on if c == y else off for c in range(len(t))])
     return -np.log(1 + np.exp(-np.abs(t - np.where(d < 0, n + d, d)) / tau))
@@ -761,6 +775,15 @@ PRESETS: dict[str, tuple[Callable[..., Any], tuple[Options, ...]]] = {
     "ttfs_early_ce": (
         ttfs_early_ce,
         ({}, {"tau": 2.5}, {"early": 0.5}, {"early_tau": 2.0}, {"silent_delay": 3.0}),
+    ),
+    "ttfs_membrane_ce": (
+        ttfs_membrane_ce,
+        (
+            {},
+            {"tau": 2.5, "early": 0.5},
+            {"threshold": 0.75},
+            {"silent_slope": 3.0, "early_tau": 2.0},
+        ),
     ),
     "target_time": (target_time, ({}, {"on": -1, "off": 0}, {"tau": 1.5})),
     "mse_trace": (mse_trace, ({}, {"tau": 1.5}, {"order": 2}, {"order": 3, "tau": 2.0})),

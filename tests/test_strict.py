@@ -168,7 +168,7 @@ def test_every_preset(name: str) -> None:
 
 
 def test_there_is_every_preset() -> None:
-    assert len(catalogue()) == 41
+    assert len(catalogue()) == 42
     assert len(test_penalties.DEFAULTS) == 14
 
 

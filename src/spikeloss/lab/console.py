@@ -12,6 +12,8 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from spikeloss.records import Times
+
 from .crew import Watch
 from .families import FAMILIES
 from .recipe import Comparison
@@ -123,7 +125,8 @@ def show_scores(recording: Recording, scores: Sequence[Score], activity: Activit
     """`spikeloss score`."""
     console = Console()
     steps, samples, neurons = recording.shape
-    console.print(f"{steps} steps, {samples} samples, {neurons} neurons")
+    what = "first spikes" if isinstance(recording.spikes, Times) else f"{steps} steps"
+    console.print(f"{what}, {samples} samples, {neurons} neurons")
     if activity is not None:
         console.print(f"firing rate {activity.firing_rate:.4f} spikes per neuron and step")
         console.print(f"silent {percent(activity.silent_fraction)} of pairs of sample and neuron")

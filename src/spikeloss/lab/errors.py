@@ -7,6 +7,14 @@ class InputError(Exception):
     def __init__(self, argument: object, rule: str, got: object, fix: str) -> None:
         super().__init__(str(argument), rule, str(got), fix)  # so that it can be pickled
 
+    @classmethod
+    def of(cls, error: Exception) -> "InputError":
+        """What the library has refused, as a mistake in the input."""
+        argument, _, rest = str(error).partition(": expected ")
+        rule, _, rest = rest.partition(", got ")
+        got, _, fix = rest.partition(". ")
+        return cls(argument, rule, got, fix)
+
     def __str__(self) -> str:
         argument, rule, got, fix = self.args
         return f"{argument}: expected {rule}, got {got}. {fix}"

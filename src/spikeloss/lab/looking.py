@@ -93,6 +93,11 @@ def score_(
     steps, samples and neurons. Objectives that read every step get them as a
     dense record, if it has at most 10^8 numbers and the memory allows it.
 
+    `times` (samples, neurons) of first spikes, infinity for silence, may stand alone:
+    with `end`, the time at which silence counts as a spike, and maybe `highest`,
+    `slope` and `threshold`, as `records.Times` has them. Objectives of first spikes
+    read them.
+
     Nothing is loaded that scoring does not need, and a file that would take more than
     --memory is refused before it is: a dense record takes about 40 bytes per number, a
     sample 250 per neuron.

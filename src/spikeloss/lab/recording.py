@@ -7,7 +7,8 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 
 from spikeloss._door._words import cut
-from spikeloss.records import Events
+from spikeloss._open import open_record
+from spikeloss.records import Events, Times
 
 from .archive import Archive
 from .errors import InputError
@@ -19,20 +20,26 @@ NUMBER, CELL, EVENT = 40, 250, 100
 MOST = 2**53
 """Numbers of a record of events, up to which its rates are exact."""
 EVENTS = ("time", "sample", "neuron", "shape")
+TIMES = ("times", "end", "highest", "slope", "threshold")
 
 
 class Recording(NamedTuple):
-    """Spikes and/or membrane (T, B, N), labels (B,) or (T, B), lengths (B,) or valid (T, B)."""
+    """Spikes and/or membrane (T, B, N), labels (B,) or (T, B), lengths (B,) or valid (T, B).
+
+    In place of both the times of first spikes (B, N).
+    """
 
     labels: Numbers
-    spikes: Numbers | Events | None = None
+    spikes: Numbers | Events | Times | None = None
     membrane: Numbers | None = None
     lengths: Numbers | None = None
     valid: Numbers | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(T, B, N)"""
+        """(T, B, N); of times (1, B, N)."""
+        if isinstance(self.spikes, Times):
+            return (1, *self.spikes.shape)
         return next(x.shape for x in (self.spikes, self.membrane) if x is not None)
 
 
@@ -44,11 +51,15 @@ def read(path: Path, memory: int = MEMORY) -> Recording:
     """
     with Archive(path) as archive:
         as_events = _as_events(path, archive)
-        used = {*Recording._fields, *((*EVENTS, "amplitude") if as_events else ())} & archive.names
+        dense = archive.names & {"spikes", "membrane"}
+        as_times = "times" in archive.names and not dense and not as_events
+        parts = (*EVENTS, "amplitude") if as_events else TIMES if as_times else ()
+        used = {*Recording._fields, *parts} & archive.names
         archive.check(used)
-        if not as_events and not archive.names & {"spikes", "membrane"}:
+        if not as_events and not as_times and not dense:
             rule = (
-                "an array `spikes` or `membrane`, or events `time`, `sample`, `neuron` and `shape`"
+                "an array `spikes` or `membrane`, or events `time`, `sample`, `neuron` and "
+                "`shape`, or `times`"
             )
             raise _lacks(path, rule, archive)
         if "labels" not in archive.names:
@@ -58,10 +69,16 @@ def read(path: Path, memory: int = MEMORY) -> Recording:
     recording = Recording(**{key: arrays[key] for key in Recording._fields if key in arrays})
     if as_events:
         recording = recording._replace(spikes=_events(arrays))
+    if as_times:
+        recording = recording._replace(spikes=_times(path, archive, arrays))
     _check_records(recording)
     steps, samples, neurons = recording.shape
-    _check_axes(recording)
-    _check("labels", recording.labels, [(samples,), (steps, samples)], 0, neurons - 1)
+    each: list[tuple[int, ...]] = [(samples,), (steps, samples)]
+    if as_times:
+        each = each[:1]
+    else:
+        _check_axes(recording)
+    _check("labels", recording.labels, each, 0, neurons - 1)
     _check_steps(recording)
     return recording
 
@@ -71,7 +88,7 @@ def _check_memory(archive: Archive, used: set[str], as_events: bool, memory: int
     loaded = {name: archive.size(name) for name in used}
     scored = {
         name: NUMBER * math.prod(archive.shape(name)) + CELL * math.prod(archive.shape(name)[1:])
-        for name in used & {"spikes", "membrane"}
+        for name in used & {"spikes", "membrane", "times"}
     }
     if as_events:
         loaded["time"] += EVENT * math.prod(archive.shape("time"))
@@ -127,6 +144,28 @@ def _events(arrays: dict[str, Numbers]) -> Events:
     return Events(time, sample, neuron, amplitude, tuple(shape.tolist()))
 
 
+def _times(path: Path, archive: Archive, arrays: dict[str, Numbers]) -> Times:
+    """The times of first spikes of a file that holds these."""
+    if "end" not in arrays:
+        raise _lacks(path, "a number `end` beside `times`, when silence counts", archive)
+    for name in {"lengths", "valid"} & set(arrays):
+        raise InputError(name, "nothing beside `times`", "an array", "Drop it.")
+    times = arrays["times"]
+    if times.ndim != 2 or times.size == 0:
+        got = f"shape {times.shape}"
+        raise InputError("times", "shape (samples, neurons)", got, "Save one per output neuron.")
+    numbers = {}
+    for name in {"slope", "threshold"} & set(arrays):
+        _check_kind(name, arrays[name], [()], "file", "iuf", "real numbers", "float")
+        numbers[name] = float(arrays[name])
+    try:
+        found = Times(times, arrays["end"], arrays.get("highest"), **numbers)
+        open_record(found)
+    except (TypeError, ValueError) as wrong:
+        raise InputError.of(wrong) from None
+    return found
+
+
 def _check_shape(shape: Numbers) -> None:
     if shape.shape != (3,) or shape.dtype.kind not in "iu" or shape.min() < 1:
         got = shape.tolist() if shape.size <= 4 else f"shape {shape.shape}"
@@ -174,7 +213,7 @@ def _check_steps(recording: Recording) -> None:
 def _check_records(recording: Recording) -> None:
     for name in ("spikes", "membrane"):
         array = getattr(recording, name)
-        if array is None or isinstance(array, Events):
+        if array is None or isinstance(array, (Events, Times)):
             continue
         got = f"shape {array.shape}"
         if array.ndim != 3 or array.size == 0:

@@ -11,7 +11,7 @@ import numpy as np
 from spikeloss._shapes import Layout
 from spikeloss.criteria import Similarity
 from spikeloss.loss import Loss, Total
-from spikeloss.records import Events
+from spikeloss.records import Events, Times
 
 from .limits import MEMORY, size
 from .metrics import Numbers, decisions, firing_rate, silent_fraction
@@ -21,6 +21,7 @@ from .recording import NUMBER, Recording
 LARGEST = 10**8
 """The numbers of a record up to which events become dense, for presets that read every step."""
 TOO_LARGE = "it reads every step, and events become a record of at most {} numbers"
+FIRST = "it reads more than first spikes, and of times there is no more"
 PAIR = 24
 """Bytes that a comparison of every sample with every other one takes per pair."""
 
@@ -76,15 +77,17 @@ def scores(
 
 
 def activity(recording: Recording) -> Activity | None:
-    """The activity of the recorded spikes; None without spikes."""
+    """The activity of the recorded spikes; None without them, or with the first alone."""
     spikes, steps = recording.spikes, (recording.lengths, recording.valid)
-    if spikes is None:
+    if spikes is None or isinstance(spikes, Times):
         return None
     return Activity(firing_rate(spikes, *steps), silent_fraction(spikes, *steps))
 
 
-def _dense(spikes: Numbers | Events | None, most: int) -> Numbers | None:
-    """The record of every step; None for events that would make it too large."""
+def _dense(spikes: Numbers | Events | Times | None, most: int) -> Numbers | None:
+    """The record of every step; None for events that would make it too large, and for times."""
+    if isinstance(spikes, Times):
+        return None
     if not isinstance(spikes, Events):
         return spikes
     return np.asarray(spikes.dense()) if math.prod(spikes.shape) <= most else None
@@ -112,7 +115,8 @@ def _score(objective: Objective, recording: Recording, dense: Numbers | None, me
         sequence = main.readout.keeps == "sequence" or main.criterion.targetless
         decided = None if sequence else loss.predict(whole, **layout)
     except (TypeError, ValueError) as wrong:
-        return Score(name, reads, why_not=str(wrong))
+        first = isinstance(recording.spikes, Times) and isinstance(wrong, TypeError)
+        return Score(name, reads, why_not=FIRST if first else str(wrong))
     except MemoryError:
         return Score(name, reads, why_not="it takes more memory than there is")
     return Score(
@@ -186,6 +190,8 @@ def _stepwise(
 def doubts(recording: Recording) -> list[str]:
     """What looks wrong in the spikes of a recording, a line each."""
     spikes = recording.spikes
+    if isinstance(spikes, Times):
+        return []
     values = spikes.amplitude if isinstance(spikes, Events) else spikes
     if values is None or values.dtype == bool or values.size == 0:
         return []

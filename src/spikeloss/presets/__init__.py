@@ -38,6 +38,7 @@ from ._times import (
     target_time,
     ttfs_ce,
     ttfs_early_ce,
+    ttfs_membrane_ce,
     ttfs_z_ce,
 )
 from ._trains import ctc, mse_trace, spike_similarity
@@ -86,6 +87,7 @@ __all__ = [
     "tet",
     "ttfs_ce",
     "ttfs_early_ce",
+    "ttfs_membrane_ce",
     "ttfs_z_ce",
     "weighted_integral_ce",
 ]

@@ -1,11 +1,12 @@
 """Objectives of the first spike."""
 
+from dataclasses import replace
 from typing import Unpack
 
 from spikeloss.criteria import CrossEntropy, EarlySpike, RelativeTime, TimeProximity
 from spikeloss.extend import checked, number
 from spikeloss.loss import Loss, Total
-from spikeloss.readouts import FirstSpike, SoftCount
+from spikeloss.readouts import FirstSpike, InterpolatedSpike, SoftCount
 from spikeloss.targets import OnOffTime
 
 from ._base import Options, preset
@@ -74,6 +75,33 @@ def ttfs_early_ce(
     first = FirstSpike(silent_delay=silent_delay)
     hurry = Loss(first, EarlySpike(tau=early_tau), reads="spikes", **options)
     return ttfs_ce(tau=tau, silent_delay=silent_delay, **options) + early * hurry
+
+
+@preset(
+    source="that of `ttfs_early_ce`, for times as `readouts.InterpolatedSpike` has them",
+    decides="the class whose membrane crosses the threshold first",
+)
+def ttfs_membrane_ce(
+    *,
+    tau: float = 1.0,
+    early: float = 0.005,
+    early_tau: float = 5.0,
+    threshold: float = 1.0,
+    silent_slope: float = 5.0,
+    **options: Unpack[Options],
+) -> Total:
+    """-log softmax(-t / tau)_y + a (exp(t_y / tau_e) - 1), t when u first reaches h, a = `early`
+
+    As `ttfs_early_ce`, where the output membranes do not reset and steps are coarse: a time lies
+    between the steps, where the membrane crosses h, and has its true derivative. A neuron that
+    stays below counts as n + s (h - max_t u_t), s = `silent_slope`, and so learns to cross. `tau`
+    and `early_tau` in steps, `threshold` as that of the neurons.
+    """
+    early = checked("early", early, number(low=0.0))
+    first = InterpolatedSpike(threshold=threshold, silent_slope=silent_slope)
+    scaled = replace(first, code="negative", unit=tau)
+    before = Loss(scaled, CrossEntropy(), reads="membrane", **options)
+    return before + early * Loss(first, EarlySpike(tau=early_tau), reads="membrane", **options)
 
 
 @preset(source="jaxsnn, event.loss.target_time_loss", decides=_TTFS)
