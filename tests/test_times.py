@@ -388,6 +388,16 @@ def test_traced() -> None:
     same(call(*arrays(TORCH)), wanted)
 
 
+def test_compiled() -> None:
+    """`torch.compile` sees all of it, the record made inside."""
+    loss = presets.ttfs_early_ce()
+    whole = torch.compile(
+        lambda t, v, y: loss(given(TORCH, t, v), y), fullgraph=True, backend="aot_eager"
+    )
+    arrays_given = arrays(TORCH)
+    same(whole(*arrays_given), oracle("ttfs_early_ce", False, True)[0].mean())
+
+
 def test_map_and_options() -> None:
     """Every array is changed; the presets' other options act as for spikes."""
     times = Times(data()[0], np.full(B, END), data()[1]).map(torch.as_tensor)

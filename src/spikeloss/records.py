@@ -14,6 +14,7 @@ from ._backend import (
     arange,
     as_index,
     by_class,
+    compiling,
     coordinates,
     is_array,
     namespace,
@@ -189,8 +190,9 @@ class Times(metaclass=Stage):
     threshold: float = 1.0
 
     def __post_init__(self) -> None:
-        _door.number("slope", self.slope, low=0.0)
-        _door.number("threshold", self.threshold)
+        if not compiling():  # as a compiler cannot look into what a number is
+            _door.number("slope", self.slope, low=0.0)
+            _door.number("threshold", self.threshold)
 
     @property
     def shape(self) -> tuple[int, ...]:

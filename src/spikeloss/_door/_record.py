@@ -10,6 +10,7 @@ from spikeloss._backend import (
     extent,
     is_ragged,
     kind,
+    like,
     namespace,
 )
 from spikeloss._shapes import Array, ClassAxis
@@ -149,7 +150,8 @@ def _highest(given: Any, time: Array) -> Array:
 
 def _ends(given: Any, time: Array) -> Array:
     """The end of every sample, (*B, 1)."""
-    end, xp, batch = beside_record("end", given, time), namespace(time), tuple(time.shape[:-1])
+    xp, batch, plain = namespace(time), tuple(time.shape[:-1]), isinstance(given, (int, float))
+    end = like(given, time) if plain else beside_record("end", given, time)
     real_kind("end", end)
     if tuple(end.shape) not in ((), batch):
         rule = f"a number, or {per_sample(batch, 'number')}"
