@@ -325,6 +325,11 @@ BAD_ARRAYS = [
         "Reorder or add axes with numpy.moveaxis or numpy.expand_dims.",
     ),
     (
+        {"spikes": np.zeros((7, 5, 2, 3, 4))},
+        "spikes: expected shape (steps, samples, neurons), got shape (7, 5, 2, 3, 4). "
+        "Flatten the axes of neurons, as in spikes.reshape(7, 5, -1).",
+    ),
+    (
         {"spikes": np.zeros((7, 0, 6))},
         "spikes: expected shape (steps, samples, neurons), got shape (7, 0, 6). "
         "Reorder or add axes with numpy.moveaxis or numpy.expand_dims.",

@@ -83,13 +83,14 @@ def test_the_same_in_sums_layers_and_streams() -> None:
     same(stream.value(), wanted, "float32")
     for refused in (
         lambda: (penalty + penalty)(RECORD),
-        lambda: (penalty + presets.ce_count())({"a": RECORD}, labels),
-        lambda: penalty({"a": RECORD}),
         lambda: penalty.stream().steps(RECORD),
         lambda: penalty.stream().step(RECORD[0]),
     ):
         with pytest.raises(ValueError, match=ASKS):
             refused()
+    for call in (penalty, lambda x: (penalty + presets.ce_count())(x, labels)):
+        with pytest.raises(ValueError, match=r"Pass record\['a'\].reshape\(7, 2, -1\) if these"):
+            call({"a": RECORD})
     for told in (penalty + presets.ce_count(), presets.tet()):  # by the labels
         told(RECORD, RNG.integers(0, WIDTH, RECORD.shape[1:-1]))
         with pytest.raises(ValueError, match="target: expected labels "):

@@ -224,7 +224,7 @@ def planned(
         here = record if layer is None else record[layer]
         plan = _plan(layer, timeless, terms)
         if not plan.targeted and not (layer is None and told):
-            _door.layer(here, class_axis, timeless)
+            _door.layer(here, class_axis, timeless, layer)
         if is_array(here) and not is_ragged(here):
             if timeless:
                 _door.no_mask(lengths, valid, "a record without time")

@@ -92,13 +92,19 @@ def of_step(class_axis: ClassAxis) -> ClassAxis:
     return class_axis + 1 if known and class_axis is not None else class_axis
 
 
-def one_layer(axes: int, class_axis: ClassAxis, steps: int = 1) -> None:
+def one_layer(
+    shape: tuple[int, ...], class_axis: ClassAxis, steps: int = 1, name: str | None = None
+) -> None:
     """Axes between time and neurons could be of neurons too: where no target tells, say so."""
-    if class_axis is None and axes > steps + 2:
-        inner = tuple(range(steps + 1, axes))
-        rule = f"the axes of neurons of a record of {axes} axes, as there is no target to tell"
-        fix = f"Pass class_axis={inner} if these are neurons, or class_axis=-1 if only the last is."
-        refuse("class_axis", rule, None, fix)
+    if class_axis is not None or len(shape) <= steps + 2:
+        return
+    record = "a record" if name is None else f"record[{name!r}]"
+    rule = f"the axes of neurons of {record} of {len(shape)} axes, as there is no target to tell"
+    mended = f"class_axis={tuple(range(steps + 1, len(shape)))}"
+    if name is not None:  # axes are those of every layer
+        mended = f"{record}.reshape({', '.join(map(str, shape[: steps + 1]))}, -1)"
+    fix = f"Pass {mended} if these are neurons, or class_axis=-1 if only the last is."
+    refuse("class_axis", rule, None, fix)
 
 
 def _axes(class_axis: ClassAxis, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -21,11 +21,13 @@ from ._options import integer
 from ._words import cast, cut, per_sample, refuse, shape_of, span
 
 
-def layer(record: Any, class_axis: ClassAxis, timeless: bool = False) -> None:
+def layer(
+    record: Any, class_axis: ClassAxis, timeless: bool = False, name: str | None = None
+) -> None:
     """A record of one layer without a target, whose axes must say what they are."""
     shape = () if is_ragged(record) else getattr(record, "shape", ())
     if isinstance(shape, tuple):
-        one_layer(len(shape), class_axis, 0 if timeless else 1)
+        one_layer(tuple(shape), class_axis, 0 if timeless else 1, name)
 
 
 def imitated(target: Any, values: Array, axes: int) -> Array:

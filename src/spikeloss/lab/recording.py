@@ -218,6 +218,9 @@ def _check_records(recording: Recording) -> None:
         got = f"shape {array.shape}"
         if array.ndim != 3 or array.size == 0:
             fix = "Reorder or add axes with numpy.moveaxis or numpy.expand_dims."
+            if array.ndim > 3 and array.size:
+                steps, samples = array.shape[:2]
+                fix = f"Flatten the axes of neurons, as in {name}.reshape({steps}, {samples}, -1)."
             raise InputError(name, "shape (steps, samples, neurons)", got, fix)
         if array.shape != recording.shape:
             fix = "Record both from the same samples."
