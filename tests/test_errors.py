@@ -134,6 +134,7 @@ NAMES = STAGES | {
     "Packed": Packed,
     "Times": Times,
     "check": spikeloss.testing.check,
+    "diagnose": spikeloss.diagnose,
     **{"T": T, "B": B, "N": N, "C": C},
 }
 OF_A_LIBRARY = {"x", "y", "ones", "ints", "array", "float8"}
@@ -245,6 +246,7 @@ def test_every_error_is_a_refusal() -> None:
         ("loss.py", "across"),
         ("_base.py", "_compute_loss"),
         ("__init__.py", "__getattr__"),  # names that are not of this package
+        ("_diagnose.py", "diagnose"),  # the same error, where the axes do not explain it
         ("_calls.py", "around"),  # the same error, in the words of the peer
         ("_calls.py", "said"),
         ("_calls.py", "speaks"),

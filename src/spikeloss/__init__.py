@@ -3,11 +3,11 @@
 `presets` has every published loss by name, `penalties` what is added to one; `Loss` composes a
 readout, a target, a criterion and a reduction into one of your own. `records` has forms of a record
 that are no dense array, `extend` what a stage of one's own is written with,
-`testing` what checks it.
+`testing` what checks it; `diagnose` says why a network does not learn.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import (
     balance,
@@ -25,6 +25,9 @@ from . import (
 from .loss import Loss, Total
 from .parts import Parts
 
+if TYPE_CHECKING:
+    from .diagnosis import diagnose
+
 __version__ = "0.1.0"
 __all__ = [
     "Loss",
@@ -33,6 +36,8 @@ __all__ = [
     "balance",
     "compat",
     "criteria",
+    "diagnose",
+    "diagnosis",
     "distances",
     "extend",
     "metrics",
@@ -46,10 +51,13 @@ __all__ = [
     "testing",
 ]
 
-_LATER = ("compat", "distances", "testing", "torch_metrics")  # imported when they are asked for
+_LATER = ("compat", "diagnosis", "distances", "testing", "torch_metrics")
+"""Imported when they are asked for; so is `diagnose`."""
 
 
 def __getattr__(name: str) -> Any:
+    if name == "diagnose":
+        return importlib.import_module(f"{__name__}.diagnosis").diagnose
     if name in _LATER:
         return importlib.import_module(f"{__name__}.{name}")
     message = f"module {__name__!r} has no attribute {name!r}"
@@ -57,4 +65,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_LATER, "diagnose"})

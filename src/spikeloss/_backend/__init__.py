@@ -10,6 +10,8 @@ file and one more table row.
 import math
 import os
 import sys
+from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from spikeloss._shapes import Array
@@ -168,6 +170,20 @@ def listed(x: Array) -> Any:
 def constant(x: Array) -> Array:
     """`x` with the derivative zero."""
     return _OF[type(x)].constant(x)
+
+
+def slope(function: Callable[[Array], Array], x: Array) -> Array | None:
+    """The gradient of the sum of what a function gives for `x`; None: its library has none."""
+    return _OF[type(x)].slope(function, x)
+
+
+def deriving(x: Array) -> Callable[[Array], Array] | None:
+    """What makes of arrays of the library of `x` such as derivatives can be of; None: nothing."""
+    known = _OF[type(x)]
+    if isinstance(known, (Torch, Jax)):
+        return known.copied
+    found = next((kind() for kind in (Torch, Jax) if find_spec(kind.name) is not None), None)
+    return None if found is None or known.name != "numpy" else found.copied
 
 
 def by_class(label: Array, classes: int, like: Array, on: Any, off: Any) -> Array:

@@ -83,6 +83,14 @@ class Jax(NumPyLike):
     def constant(self, x: Array) -> Array:
         return self.jax.lax.stop_gradient(x)
 
+    def slope(self, function: Any, x: Array) -> Array | None:
+        found: Array = self.jax.grad(lambda x: self.xp.sum(function(x)))(x)
+        return found
+
+    def copied(self, x: Array) -> Array:
+        """An array of NumPy, or of JAX, as one that derivatives can be of."""
+        return self.xp.asarray(x)
+
     def log_softmax(self, z: Array) -> Array:
         return self.jax.nn.log_softmax(z, axis=-1)
 

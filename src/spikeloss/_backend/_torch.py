@@ -81,6 +81,22 @@ class Torch(Library):
     def constant(self, x: Array) -> Array:
         return x.detach()
 
+    def slope(self, function: Any, x: Array) -> Array | None:
+        with self.torch.inference_mode(False), self.torch.enable_grad():
+            x = x.detach().clone().requires_grad_()
+            value = function(x).sum()
+            found = None
+            if value.requires_grad:
+                (found,) = self.torch.autograd.grad(value, x, allow_unused=True)
+        return self.torch.zeros_like(x.detach()) if found is None else found
+
+    def copied(self, x: Array) -> Array:
+        """An array of NumPy, or a tensor of inference mode, as one that derivatives can be of."""
+        if not isinstance(x, self.torch.Tensor):
+            return self.torch.tensor(x)
+        with self.torch.inference_mode(False):
+            return x.clone() if x.is_inference() else x
+
     def arange(self, count: int, x: Array) -> Array:
         return self.torch.arange(count, device=x.device)
 
