@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.syntax import Syntax
 from rich.table import Table
@@ -15,6 +16,7 @@ from rich.text import Text
 from spikeloss.records import Times
 
 from .crew import Watch
+from .doctor import Examined
 from .families import FAMILIES
 from .recipe import Comparison
 from .recording import Recording
@@ -48,6 +50,23 @@ def show_facts(known: dict[str, str]) -> None:
     for name, value in known.items():
         _row(table, name, value)
     Console().print(table)
+
+
+def show_examined(found: Sequence[Examined]) -> None:
+    """`spikeloss doctor FILE`: what was found, objective by objective."""
+    console = Console()
+    for each in found:
+        console.print(Text(each.objective, style="bold cyan"))
+        if each.why_not is not None:
+            console.print(Text(f"does not apply, as {each.why_not}", style="dim"))
+            continue
+        if not each.diagnosis:
+            console.print("nothing found")
+        for name, said, fix in each.diagnosis:
+            console.print(Text.assemble((f"{name}: ", "bold"), said))
+            console.print(Padding(Text(fix), (0, 0, 0, 4)))
+        for line in each.diagnosis.left_out:
+            console.print(Text(f"left out: {line}", style="dim"))
 
 
 def show_overview(presets: Sequence[dict[str, str]]) -> None:

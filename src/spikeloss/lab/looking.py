@@ -54,13 +54,52 @@ def show(name: options.Name, as_json: options.AsJson = False) -> None:
         console.show_details(what, lines if index == 0 else [""])
 
 
-def doctor_(as_json: options.AsJson = False) -> None:
-    """Say what is installed here, and what runs: libraries, native kernels, switches."""
-    known = doctor.facts()
+def doctor_(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE.npz]", help="What was recorded, as for `score`."),
+    ] = None,
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--objective",
+            metavar="NAME",
+            help="An objective, with options, or a sum; may be repeated.",
+            show_default="ce_count, of membranes alone ce_max_membrane",
+            autocompletion=complete.objective,
+        ),
+    ] = None,
+    memory: options.Memory = MEMORY / 2**30,
+    as_json: options.AsJson = False,
+) -> None:
+    """Say what is installed here; of a recording, why its network does not learn.
+
+    Without a file: libraries, native kernels, switches. With one: silent and
+    saturated neurons, samples without a gradient and which objective would send
+    one, ties, one class that always wins, decisions at the last step, logits out
+    of range, each with its numbers and a fix.
+    """
+    if file is None:
+        if objective:
+            fix = "Name it, as in spikeloss doctor my.npz --objective ce_count."
+            raise InputError("FILE.npz", "what was recorded, for --objective", "no file", fix)
+        known = doctor.facts()
+        return print_json(known) if as_json else console.show_facts(known)
+    limit, chosen = int(memory * 2**30), [find(text) for text in objective or ()]
+    found = doctor.examined(read(file, limit), chosen, limit)
     if as_json:
-        print_json(known)
+        print_json([
+            {
+                "objective": each.objective,
+                "findings": [finding._asdict() for finding in each.diagnosis],
+                "left_out": list(each.diagnosis.left_out),
+                "why_not": each.why_not,
+            }
+            for each in found
+        ])  # fmt: skip
     else:
-        console.show_facts(known)
+        console.show_examined(found)
+    return None
 
 
 def score_(

@@ -69,7 +69,7 @@ def scores(
         objectives = [Objective(each.name, each, each.build()) for each in presets]
     most = min(LARGEST, memory // NUMBER)
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
-        dense = _dense(recording.spikes, most)
+        dense = dense_of(recording.spikes, most)
         found = [(each, _score(each, recording, dense, memory)) for each in objectives]
         if by_step:
             return [_stepwise(each, row, recording, dense) for each, row in found]
@@ -84,7 +84,7 @@ def activity(recording: Recording) -> Activity | None:
     return Activity(firing_rate(spikes, *steps), silent_fraction(spikes, *steps))
 
 
-def _dense(spikes: Numbers | Events | Times | None, most: int) -> Numbers | None:
+def dense_of(spikes: Numbers | Events | Times | None, most: int) -> Numbers | None:
     """The record of every step; None for events that would make it too large, and for times."""
     if isinstance(spikes, Times):
         return None
@@ -95,21 +95,18 @@ def _dense(spikes: Numbers | Events | Times | None, most: int) -> Numbers | None
 
 def _score(objective: Objective, recording: Recording, dense: Numbers | None, memory: int) -> Score:
     name, reads = objective.spelling, objective.preset.reads
-    why_not = _misfit(objective, recording, memory)
+    why_not = misfit(objective, recording, memory)
     if why_not is not None:
         return Score(name, reads, why_not=why_not)
     placed = objective.placed((), None)
     loss, main = placed.loss, placed.main
     layout: Layout = {"lengths": recording.lengths, "valid": recording.valid}
-    records = {kind: getattr(recording, kind) for kind in kinds(placed, recording)}
-    events = records.get("spikes")
-    if isinstance(events, Events) and (placed.layers or not _takes_events(loss, events)):
-        records["spikes"] = dense
-    if any(record is None for record in records.values()):
+    spikes = recording.spikes
+    if isinstance(spikes, Events) and (placed.layers or not _takes_events(loss, spikes)):
+        spikes = dense
+    whole = read_by(placed, recording, spikes)
+    if whole is None:
         return Score(name, reads, why_not=TOO_LARGE.format(min(LARGEST, memory // NUMBER)))
-    whole: Any = next(iter(records.values()))
-    if placed.layers:
-        whole = {layer: records[KINDS[layer]] for layer in placed.layers}
     try:
         value = float(loss(whole, recording.labels, **layout))
         sequence = main.readout.keeps == "sequence" or main.criterion.targetless
@@ -129,6 +126,19 @@ def _score(objective: Objective, recording: Recording, dense: Numbers | None, me
     )
 
 
+def read_by(
+    placed: Objective, recording: Recording, spikes: Numbers | Events | Times | None
+) -> Any:
+    """The record that an objective reads, or its records by layer; None where one is missing."""
+    held = {"spikes": spikes, "membrane": recording.membrane}
+    records = {kind: held[kind] for kind in kinds(placed, recording)}
+    if any(record is None for record in records.values()):
+        return None
+    if placed.layers:
+        return {layer: records[KINDS[layer]] for layer in placed.layers}
+    return next(iter(records.values()))
+
+
 KINDS = {OUTPUT: "spikes", MEMBRANE: "membrane"}
 """What a recording calls the layers of a network."""
 
@@ -143,7 +153,7 @@ def kinds(objective: Objective, recording: Recording) -> list[str]:
     return ["membrane" if recording.spikes is None else "spikes"]
 
 
-def _misfit(objective: Objective, recording: Recording, memory: int) -> str | None:
+def misfit(objective: Objective, recording: Recording, memory: int) -> str | None:
     """Why an objective does not apply to such a recording; None: it does."""
     main = objective.main
     if main.readout.timeless:
