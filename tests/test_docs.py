@@ -41,7 +41,7 @@ FENCE = re.compile(r"^```(python|text|console)\n(.*?)^```$", re.MULTILINE | re.D
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 LINK = re.compile(r"(?<!`)\]\(([^)#\s]+)(?:#[^)]*)?\)")
 OWN = re.compile(r"<!-- (file|torchrun|devices) (\S+) -->\n\Z")
-QUICK = re.compile(r"\$ (spikeloss (?:list|show|score)\b.*)\n")
+QUICK = re.compile(r"\$ (spikeloss (?:list|show|score|doctor \S+\.npz)\b.*)\n")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 PAGES = [
