@@ -20,14 +20,16 @@ test: .venv/dev .venv/core ## the tests, but not the slow ones
 slow: .venv/dev .venv/core ## whole programs, and what compiles for long
 	$(PYTEST) -n 3 -m 'slow and not long'
 
-long: .venv/dev .venv/core ## of the slow tests those that others nearly cover: before a release
+long: .venv/dev .venv/core ## what others nearly cover: before a release
 	$(PYTEST) -m long
+	$(MAKE) composed ONLY=jax
 
 # The first four say themselves which kernels run, whatever the mode; to the others, which train and
 # print, it is the matter of their losses.
 APART := kernels core benchmarks counts lab. lab_ cli docs bench_gpu ranks testing
 composed: .venv/dev ## the tests without the native core that may differ, but not the slow ones
-	SPIKELOSS_KERNELS=off $(PYTEST) -m 'not slow and not alike' $(APART:%=--ignore-glob='*/test_%*')
+	SPIKELOSS_KERNELS=off $(PYTEST) -m 'not slow and not alike' $(APART:%=--ignore-glob='*/test_%*') \
+		$(if $(ONLY),-k '$(ONLY)')
 
 sanitize: .venv/dev ## the native core under the sanitizers of memory and of undefined behaviour
 	PYTHON=$(BIN)/python tests/sanitize.sh
@@ -42,7 +44,7 @@ check: .venv/dev .venv/core ## format, lint, types, tests with and without the c
 	rm -rf .venv/compiled
 	SPIKELOSS_KERNELS=require $(COMPILED) $(MAKE) test
 	SPIKELOSS_KERNELS=require $(COMPILED) $(MAKE) slow
-	$(COMPILED) $(MAKE) composed
+	$(COMPILED) $(MAKE) composed ONLY='not jax or test_values'
 	$(MAKE) sanitize
 	$(MAKE) docs
 

@@ -26,13 +26,14 @@ T, B, N = 7, 5, 6
 LENGTHS = np.array([7, 3, 1, 0, 5], np.int32)
 
 each_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=lambda k: f"{k.op}{k.options}")
+LONG = (pytest.mark.slow, pytest.mark.long)
 KINDS = (2, 7, 11, 15, 19)
 each_kind = pytest.mark.parametrize(
     "kernel",
-    [pytest.param(k, marks=() if i in KINDS else pytest.mark.slow) for i, k in enumerate(KERNELS)],
+    [pytest.param(k, marks=() if i in KINDS else LONG) for i, k in enumerate(KERNELS)],
     ids=lambda k: f"{k.op}{k.options}",
 )
-"""Every kernel, with the slow tests those whose arrays lie as those of another do."""
+"""Every kernel, with the long tests those whose arrays lie as those of another do."""
 Array = Any
 
 

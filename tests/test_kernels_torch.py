@@ -282,7 +282,8 @@ options of a criterion, which are constants to the compiler whatever it takes th
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("row", "dynamic"),
-    [(row, False) for row in QUICK] + [(row, True) for row in SYMBOLIC],
+    [pytest.param(row, False, marks=pytest.mark.long) for row in QUICK]
+    + [(row, True) for row in SYMBOLIC],
     ids=str,
 )
 def test_compile(row: Case, dynamic: bool) -> None:

@@ -83,9 +83,10 @@ def spread() -> list[Case]:
 SPREAD = spread()
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 QUICK = covering(SPREAD, stages)  # every stage; with the rest, every option of it
+LONG = (pytest.mark.slow, pytest.mark.long)
 each_kind = pytest.mark.parametrize(
     "case",
-    [pytest.param(row, marks=() if row in QUICK else pytest.mark.slow) for row in SPREAD],
+    [pytest.param(row, marks=() if row in QUICK else LONG) for row in SPREAD],
     ids=str,
 )
 
