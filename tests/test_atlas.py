@@ -258,6 +258,21 @@ def test_a_sample_that_is_compared_keeps_its_company():
         lab.atlas("rate_target", spikes, lengths=lengths)
 
 
+def test_records_that_cannot_be_drawn_are_refused():
+    spikes, labels, _ = recorded()
+    never = np.ones((40, 5), bool)
+    never[:, 4] = False
+    with pytest.raises(lab.InputError, match=r"record: expected axes \(steps, samples, neurons\)"):
+        lab.atlas("ce_count", spikes[:, 0], labels[:1])
+    with pytest.raises(lab.InputError, match="record: expected finite numbers"):
+        lab.atlas("ce_count", spikes * np.nan, labels)
+    with pytest.raises(ValueError, match="valid: expected a valid step in every sample"):
+        lab.atlas("ce_count", spikes, labels, valid=never)
+    with pytest.raises(ValueError, match="target: expected"):
+        lab.atlas("ce_count", spikes, labels[:3])
+    assert len(lab.atlas("ce_count + 0.1*rate_bounds", spikes, labels).views) == 5
+
+
 def test_large_records_are_drawn_small():
     spikes = np.zeros((500, 1, 40), np.float32)
     spikes[[3, 480], 0, [39, 7]] = 1

@@ -48,6 +48,7 @@ def facts(preset: Preset) -> dict[str, str]:
         "Reads": preset.reads,
         **decides,
         "Stages": f"``{expression(preset.build())}``",
+        "Seen": f"`in the atlas <../atlas.html#{preset.name.replace('_', '-')}>`__",
         "Source": re.sub(r"^(\w)\.", r"\1\.", preset.source),  # an initial is no list
     }
 

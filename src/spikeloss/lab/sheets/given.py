@@ -33,28 +33,31 @@ def of_record(
     """The sheet; see `atlas`."""
     layer, records = _layers(loss, record)
     x, timeless = records.pop(layer), loss.main.readout.timeless
-    if x.ndim != 3 - timeless:
-        fix = "Reorder or flatten its axes."
-        rule = "axes (samples, classes)" if timeless else "axes (steps, samples, neurons)"
-        raise InputError("record", rule, f"shape {x.shape}", fix)
+    _check(x, timeless)
     target = None if target is None else _plain(target)
-    layout = {
-        key: _plain(each, None)
-        for key, each in (("lengths", lengths), ("valid", valid))
-        if each is not None
-    }
-    told = _facts(loss, layer, x, records, target, layout)
-    there = _there(x, layout, timeless)
+    steps = {"lengths": lengths, "valid": valid}
+    layout = {key: _plain(each) for key, each in steps.items() if each is not None}
+    told, there = _facts(loss, layer, x, records, target, layout), _there(x, layout, timeless)
     views, rights = [], []
     found: list[Curve] = []
+    kind = "logits" if timeless else _kind(loss, x)
     for sample in chosen_of(samples, there.shape[1]):
         asked, own = _question(loss, layer, x, records, target, there, sample)
         views.append(asked.view(f"sample {sample}", own))
         rights.append(_right(loss, asked.target, own))
-        if not found:
-            kind = "logits" if timeless else _kind(loss, x)
-            found = curves(asked, own, kind, _moving(own, rights[0]))
+        found = found or curves(asked, own, kind, _moving(own, rights[0]))
     return Sheet(name, kind, tuple(views), tuple(found), told, tuple(rights))
+
+
+def _check(x: Floats, timeless: bool) -> None:
+    """Refuse what cannot be drawn."""
+    if x.ndim != 3 - timeless:
+        fix = "Reorder or flatten its axes."
+        rule = "axes (samples, classes)" if timeless else "axes (steps, samples, neurons)"
+        raise InputError("record", rule, f"shape {x.shape}", fix)
+    if not np.isfinite(x).all():
+        fix = "Look where the network first gives others."
+        raise InputError("record", "finite numbers", "others", fix)
 
 
 def _plain(x: Any, dtype: type | None = None) -> Any:
