@@ -270,6 +270,10 @@ def test_records_that_cannot_be_drawn_are_refused():
         lab.atlas("ce_count", spikes, labels, valid=never)
     with pytest.raises(ValueError, match="target: expected"):
         lab.atlas("ce_count", spikes, labels[:3])
+    with pytest.raises(lab.InputError, match="record: expected a mapping with the layers mem"):
+        lab.atlas("ce_count + 0.1*membrane_bounds", spikes, labels)
+    with pytest.raises(lab.InputError, match="record: expected a record 'output', got hidden"):
+        lab.atlas("ce_count + 0.1*rate_bounds", {"hidden": spikes}, labels)
     assert len(lab.atlas("ce_count + 0.1*rate_bounds", spikes, labels).views) == 5
 
 

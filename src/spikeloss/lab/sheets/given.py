@@ -70,15 +70,22 @@ def _plain(x: Any, dtype: type | None = None) -> Any:
 
 
 def _layers(loss: Loss | Total, record: Any) -> tuple[str | None, dict[str | None, Floats]]:
-    """The name of the record in question, and all of them by name."""
+    """The name of the record in question, and all of them by name.
+
+    Where a sum reads one layer, an array is that.
+    """
+    names = {each for _, term in loss.losses for each in several(term.layers or ())}
     if not isinstance(record, Mapping):
-        return None, {None: _plain(record, float)}
-    names = [each for _, term in loss.losses for each in several(term.layers or ())]
+        if len(names) > 1:
+            rule, got = f"a mapping with the layers {', '.join(sorted(names))}", "one record"
+            raise InputError("record", rule, got, "Pass {name: record}.")
+        name = next(iter(names), None)
+        return name, {name: _plain(record, float)}
     first = several(loss.main.layers or ()) or tuple(record)
     kept = {name: _plain(x, float) for name, x in record.items() if not names or name in names}
     if first[0] not in kept:
-        fix = "Add it to the mapping."
-        raise InputError("record", f"a record {first[0]!r}", f"{', '.join(map(str, kept))}", fix)
+        rule, got = f"a record {first[0]!r}", ", ".join(map(str, record)) or "none"
+        raise InputError("record", rule, got, "Add it to the mapping.")
     return first[0], kept
 
 
