@@ -154,7 +154,7 @@ def tet(
     return (1 - share) * decide + share * stay
 
 
-_ROCKPOOL = "Rockpool, nn.losses.{}, where the window repeats the peak after the record's end"
+_ROCKPOOL = "Rockpool, nn.losses.{}, whose window starts again at the peak after the record's end"
 
 
 @preset(source=_ROCKPOOL.format("PeakLoss"), decides=HIGHEST.format("peak"))

@@ -299,8 +299,8 @@ class PeakWindow(Summary):
     Args:
         width: in steps, 1 or more; with 1 it is the maximum.
 
-    Source: Rockpool, `nn.losses.PeakLoss`, whose window counts the maximum again for every step
-    that the record lacks.
+    Source: Rockpool, `nn.losses.PeakLoss`, whose window starts again at the maximum after the last
+    step: 1.0, 0.5 at the end and width=5 are 1, 0.5, 1, 0.5, 1 there, 0.8; here 0.75.
 
     >>> import numpy
     >>> PeakWindow(width=2)(numpy.array([[1.0, 0.0], [4.0, 1.0], [2.0, 3.0]]))
