@@ -7,6 +7,7 @@ signs mean something else in reStructuredText. Examples (>>>) stay as they are.
 import re
 from typing import Any
 
+from formulas import leading, role
 from sphinx.application import Sphinx
 
 SHAPE = re.compile(r"[~\w.]*Annotated\[[^\]]*\]")
@@ -44,7 +45,12 @@ def _drawn(block: list[str]) -> list[str]:
 
 
 def _docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    formula, rest = "", ""
+    if what in ("class", "function") and lines:
+        formula, rest = leading(lines[0])
     lines[:] = literal(lines) if what == "module" else escape(lines)
+    if formula:
+        lines[0] = role(formula) + _prose(rest)
     if what in ("attribute", "property"):
         _ATTRIBUTES[name] = list(lines)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from formulas import role
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -79,14 +80,14 @@ class Presets(SphinxDirective):
 
 def _row(module: str, preset: Preset) -> tuple[str, ...]:
     link = f":py:func:`~spikeloss.{module}.{preset.name}`"
-    return link, f"``{preset.formula}``", preset.decides
+    return link, role(preset.formula), preset.decides
 
 
 def _docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     *_, module, function = name.split(".")
     preset = MODULES[module].catalogue().get(function) if module in MODULES else None
     if preset:
-        lines[: lines.index("")] = [f"``{preset.formula}``"]
+        lines[: lines.index("")] = [role(preset.formula)]
         lines += ["", *(f":{key}: {value}" for key, value in facts(preset).items()), ""]
 
 
