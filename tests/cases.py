@@ -54,6 +54,7 @@ from spikeloss.readouts import (
     PeakWindow,
     Population,
     Readout,
+    Sigmoid,
     SoftCount,
     SpikeTimes,
     SumOverTime,
@@ -347,6 +348,13 @@ _READOUTS = (
     Case(
         "Population of Weighted",
         Loss(Population(Weighted(SumOverTime(), CLASS_WEIGHT), classes=C), CrossEntropy()),
+    ),
+    Case("Sigmoid", Loss(Sigmoid(Maximum()), SquaredError(), OnOff()), "membrane"),
+    Case(
+        "Sigmoid of EveryStep",
+        Loss(Sigmoid(EveryStep(), slope=2.0, threshold=0.5), SquaredError()),
+        "membrane",
+        "step_values",
     ),
     Case("SoftCount", Loss(SoftCount(count=2), CrossEntropy())),
     Case("SoftCount late", Loss(SoftCount(count=3, tau=2.5, latency=0.5), CrossEntropy())),
@@ -812,7 +820,8 @@ ELSEWHERE = {  # what no row can say, and the file whose tests and oracles are a
     "test_whole.py": {  # several samples, or several steps, at once
         *("BatchMean", "BatchPercentile", "WholeRecord", "CTC", "Similarity"),
         *("SpikeTrain", "StoredPattern", "NearestSpike", "ctc", "spike_similarity"),
-        "nearest_spike",
+        *("nearest_spike", "InfoNCE", "Triplet", "EarthMover", "Dice", "earth_mover", "triplet"),
+        *("info_nce", "dice"),
     },
     "test_adapters.py": {
         "FunctionCriterion",

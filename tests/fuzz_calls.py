@@ -13,8 +13,10 @@ from fuzzing import (
     CATALOGUE,
     COUNTED,
     COUNTS,
+    MOVED,
     NUMBERS,
     OPTIONS,
+    PAIRED,
     PENALTIES,
     REDUCTIONS,
     SHARES,
@@ -126,6 +128,8 @@ def calls(
         words = (*SPIKES, "graded")
     if name in ("mse_count", "spike_rate"):
         words = SPIKES
+    if name in MOVED and name != "spike_similarity":
+        words = (*SPIKES, "graded")
     if name in ("ctc", "membrane_distribution"):  # not 1e20: nan in PyTorch's, and a square of it
         words = (*SPIKES, *MEMBRANES, "tiny", "hot")
     word = draw(st.sampled_from(words))
@@ -138,6 +142,10 @@ def calls(
     record = rounded(pattern(word, shape, rng, dtype), dtype)
     call = Call(name, {}, library, dtype, record)
     call.options = draw(options_of(name, neurons))
+    if name == "spike_similarity" and word not in (*SPIKES, "graded"):
+        call.options.pop("kernel", None)  # no membranes are moved
+    if call.options.get("axes") and not batch:
+        call.options["axes"] = None
     if name == "ctc":
         call.options["blank"] = call.options.get("blank", 0) % neurons
     if not call.timeless:
@@ -233,7 +241,7 @@ def draw_target(draw: Any, call: Call, rng: np.random.Generator) -> Array:
     if call.name in NUMBERS:
         axes = steps if call.keeps_time and draw(st.booleans()) else batch
         return rng.normal(size=(*axes, call.neurons)).astype(floating)
-    if call.name == "spike_similarity":
+    if call.name in PAIRED:
         return rng.integers(0, 3, batch).astype(integer)
     axes = steps if call.keeps_time and draw(st.booleans()) else batch
     soft = call.name in SOFT and draw(st.integers(0, 2)) == 0
@@ -702,7 +710,7 @@ def bad_target(draw: Any, call: Call, rng: Any) -> Any:
         ways += [y.astype("U"), y * 1j]
     labels = y.dtype.kind in "iu"
     ignoring = call.options.get("ignore_index")
-    if labels and call.name not in ("ctc", "spike_similarity"):
+    if labels and call.name not in ("ctc", *PAIRED):
         ways += [y.astype("float32"), y.astype("float64"), y.astype(bool)]
         ways += [
             wrong_labels(y.astype("int64"), k, rng)
@@ -734,10 +742,12 @@ def bad_target(draw: Any, call: Call, rng: Any) -> Any:
         if call.name in (*NUMBERS, *TRAINS):
             bad = []
         ways += [wrong_labels(y, k, rng) for k in bad] * 2
-        if call.name != "mse_trace" and call.name not in SOFT:
+        if call.name not in (*TRAINS, *SOFT):
             ways += [y[..., :-1] if y.shape[-1] > 2 else As("y")]
     call.target = draw(st.sampled_from(ways))
-    return {"target", "valid"} if call.name == "mse_trace" else {"target"}  # both are (T, B)
+    return (
+        {"target", "valid"} if call.name in ("mse_trace", "earth_mover") else {"target"}
+    )  # both are (T, B)
 
 
 def wrong_labels(y: Array, value: Any, rng: np.random.Generator) -> Array:

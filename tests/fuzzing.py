@@ -44,6 +44,7 @@ COUNTS = ("poisson_steps",)  # at least 0
 STEPWISE = ("ce_rate", "mse_membrane", "tet", "kd_steps", "mse_trace", "nearest_spike")
 STEPWISE += (*SIGNALS, *COUNTS)  # a target for each step
 SOFT = (
+    "dice",
     "ce_rate",
     "ce_count",
     "ce_max_membrane",
@@ -55,11 +56,12 @@ SOFT = (
     "weighted_integral_ce",
     "cross_entropy",
 )
-UNLABELLED = (*NUMBERS, *SHARES, *COUNTS, "mse_trace", "nearest_spike", "ctc", "spike_similarity")
-PAIRED = ("spike_similarity",)  # samples with each other
-WHOLE = ("ctc", *PAIRED)
-AT_ONCE = (*WHOLE, "nearest_spike")  # without streams
-TRAINS = ("mse_trace", "nearest_spike")  # spikes of every step as a target
+PAIRED = ("spike_similarity", "triplet", "info_nce")  # samples with each other
+MOVED = ("earth_mover", *PAIRED)  # in time, of what is not negative
+WHOLE = ("ctc", "dice", *MOVED)  # with a formula of all samples
+AT_ONCE = ("ctc", *MOVED, "nearest_spike")  # without streams
+TRAINS = ("mse_trace", "nearest_spike", "earth_mover")  # spikes of every step as a target
+UNLABELLED = (*NUMBERS, *SHARES, *COUNTS, *TRAINS, "ctc", *PAIRED)
 COUNTED = (
     "ce_count",
     "mse_count",
@@ -254,8 +256,24 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "nearest_spike": {"limit": real(0.5, 1, 2.5, 200.0, bad=(0, -1.0, 0.25)), "logarithm": SWITCH},
     "mse_trace": {"tau": POSITIVE, "order": whole(1, 2, 3, bad=(0, -1))},
     "ctc": {"blank": whole(0, 1, bad=(-1,))},
+    "earth_mover": {"normalised": SWITCH},
+    "triplet": {
+        "margin": real(0.25, 1, 2.5, bad=(0, -1.0)),
+        "distance": word("euclidean", "squared", "cosine", "earth_mover"),
+    },
+    "info_nce": {
+        "temperature": TEMPERATURE,
+        "similarity": word("cosine", "product", "squared", "earth_mover"),
+    },
+    "dice": {
+        "smooth": NONNEGATIVE,
+        "power": POWER,
+        "score": word("softmax", "sigmoid", "given"),
+        "axes": whole(1, bad=(0, -1), optional=True),
+        "ignore_index": whole(0, 1, -1, -100, optional=True),
+    },
     "spike_similarity": {
-        "kernel": word("cosine", "sigmoid", "gaussian"),
+        "kernel": word("cosine", "sigmoid", "gaussian", "earth_mover"),
         "scale": real(0.5, 1, 3.0, bad=(0, -1)),
         "power": POWER,
     },
@@ -305,6 +323,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "target": (st.sampled_from((None, 1.0, 20)), ("1", 0, -1.0, math.nan, math.inf, True)),
     },
     "membrane_silence": {"threshold": FINITE},
+    "membrane_activity": {
+        "least": SHARE,
+        "slope": real(1, 10.0, 0.5, bad=(0, -1.0)),
+        "threshold": FINITE,
+    },
     "step_consistency": {"temperature": TEMPERATURE},
 }
 
@@ -407,6 +430,92 @@ def membrane_rectified(s: Samples, *, levels: Any = (0.0, 1.0), power: int = 2) 
     return np.array([np.min([np.abs(u - q) ** power for q in levels], 0).mean() for u in s])
 
 
+def membrane_activity(
+    s: Samples, *, least: float = 0.1, slope: float = 1.0, threshold: float = 0.0
+) -> Array:
+    firing = [((1 + np.tanh(slope / 2 * (u - threshold))) / 2).mean(-1) for u in s]
+    return np.array([np.maximum(0.0, least - z).mean() for z in firing])
+
+
+def moves(u: Array, v: Array, normalised: bool = True) -> float:
+    """Steps by which spikes are moved; a silent train has them after the end."""
+    n = max(len(u), len(v))
+    p, q = (np.cumsum(np.pad(w, ((0, n - len(w)), (0, 0))), 0) for w in (u, v))
+    if normalised:
+        p, q = (w / np.where(w[-1] > 0, w[-1], 1) for w in (p, q))
+    return float(np.abs(p - q).sum(0).mean())
+
+
+def earth_mover(s: Samples, y: list[Array], *, normalised: bool = True) -> Array:
+    return np.array([moves(x, np.asarray(t, float), normalised) for x, t in zip(s, y, strict=True)])
+
+
+def apart(name: str, u: Array, v: Array) -> float:
+    if name == "earth_mover":
+        return moves(u, v)
+    u, v = u.mean(0), v.mean(0)
+    if name == "cosine":
+        norm = math.sqrt(u @ u) * math.sqrt(v @ v)
+        return 1 - float(u @ v / norm if norm else 0.0)
+    if name == "product":
+        return -float(u @ v)
+    gap = float(((u - v) ** 2).sum())
+    return math.sqrt(gap) if name == "euclidean" else gap
+
+
+def triplet(s: Samples, y: Array, *, margin: float = 0.2, distance: str = "euclidean") -> Array:
+    found = []
+    for i, u in enumerate(s):
+        d = [apart(distance, u, v) for v in s]
+        own = [d[j] for j in range(len(s)) if j != i and y[j] == y[i]]
+        others = [d[j] for j in range(len(s)) if y[j] != y[i]]
+        counts = bool(own and others)
+        found.append(max(0.0, margin + max(own) - min(others)) if counts else math.nan)
+    return np.array(found)
+
+
+def info_nce(
+    s: Samples, y: Array, *, temperature: float = 0.5, similarity: str = "cosine"
+) -> Array:
+    found = []
+    for i, u in enumerate(s):
+        k = [((similarity == "cosine") - apart(similarity, u, v)) / temperature for v in s]
+        own = [j for j in range(len(s)) if j != i and y[j] == y[i]]
+        every = np.logaddexp.reduce([k[j] for j in range(len(s)) if j != i] or [0.0])
+        found.append(sum(every - k[j] for j in own) / len(own) if own else math.nan)
+    return np.array(found)
+
+
+def dice(
+    s: Samples,
+    y: Array,
+    *,
+    smooth: float = 1.0,
+    power: int = 1,
+    score: str = "softmax",
+    images: list[list[int]],
+    ignore_index: int | None = None,
+    class_weight: Any = None,
+) -> Array:
+    found = np.full(len(s), math.nan)
+    for pixels in images:
+        there = [b for b in pixels if np.ndim(y[b]) or y[b] != ignore_index]
+        if not there:
+            continue
+        z = np.array([s[b].mean(0) for b in there])
+        p = np.exp(z - np.logaddexp.reduce(z, axis=1, keepdims=True))
+        if score != "softmax":
+            p = (1 + np.tanh(z / 2)) / 2 if score == "sigmoid" else z
+        every = np.arange(z.shape[1])
+        q = np.array([y[b] if np.ndim(y[b]) else every == y[b] for b in there], float)
+        both = 2 * (p * q).sum(0) + smooth
+        size = (p**power + q**power).sum(0) + smooth
+        missing = 1 - np.where(size == 0, 1, both / np.where(size == 0, 1, size))
+        weight = 1.0 if class_weight is None else np.asarray(class_weight)
+        found[pixels] = (weight * missing).mean()
+    return found
+
+
 def membrane_silence(s: Samples, *, threshold: float = 1.0) -> Array:
     return np.array([np.maximum(0.0, threshold - u.max(0)).mean() for u in s])
 
@@ -476,6 +585,11 @@ FORMULAS: dict[str, Callable[..., Array]] = {
         membrane_distribution,
         membrane_rectified,
         membrane_silence,
+        membrane_activity,
+        earth_mover,
+        triplet,
+        info_nce,
+        dice,
         synaptic_operations,
         ctc,
         spike_similarity,
@@ -597,8 +711,8 @@ def targets_of(call: Call) -> list[Any]:
     if call.target is None:
         return [None] * size
     y = np.asarray(call.target)
-    times = call.steps if call.name in STEPWISE or call.keeps_time else None
     if stepped(call):
+        times = call.steps
         y, valid = y.reshape(times, size, *y.shape[1 + axes :]), call.valid.reshape(times, size)
         return [y[valid[:, b], b] for b in range(size)]
     return list(y.reshape(size, *y.shape[axes:]))
@@ -680,8 +794,16 @@ def known_of_samples(call: Call, record: Array | None = None) -> Known:
         options["fan_out"] = np.array(options["fan_out"])
     samples, own = samples_of(call, record), own_weights(call)
     arguments = (targets_of(call),) if call.name in WHOLE else ()
+    if call.name == "dice":
+        inner = call.options.get("axes")
+        size = math.prod(call.batch[len(call.batch) - inner :]) if inner else len(samples)
+        options["images"] = [list(range(b, b + size)) for b in range(0, len(samples), size or 1)]
+        options["class_weight"] = class_weight_of(call)
+        options.pop("axes", None)
     losses = FORMULAS[call.name](samples, *arguments, **options) if samples else np.zeros(0)
-    value = reduced(call, list(own * losses), own, np.ones(len(own)), ())
+    counts = ~np.isnan(losses) if call.name in ("dice", *PAIRED) else np.ones(len(own))
+    losses = np.where(counts, losses, 0.0) if call.name in ("dice", *PAIRED) else losses
+    value = reduced(call, list(own * losses), own * counts, counts, ())
     return Known(value, np.abs(value) + 1.0)
 
 

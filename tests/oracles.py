@@ -330,6 +330,19 @@ def temperature(x: Array, *, of: Stage, scale: float) -> tuple[Array, Array]:
     return z / scale, dz / scale
 
 
+def sigmoid(
+    x: Array, *, of: Stage, slope: float = 1.0, threshold: float = 0.0
+) -> tuple[Array, Array]:
+    """z = 1 / (1 + e^(-slope (u - threshold))), u what ``of`` gives."""
+    u, du = read(of, x)
+    z, dz = np.zeros(u.shape), np.zeros(du.shape)
+    for place in np.ndindex(u.shape):
+        a = slope * (u[place] - threshold)
+        z[place] = 1 / (1 + math.exp(-a)) if a > 0 else math.exp(a) / (1 + math.exp(a))
+        dz[place] = slope * math.exp(-abs(a)) / (1 + math.exp(-abs(a))) ** 2 * du[place]
+    return z, dz
+
+
 def weighted(x: Array, *, of: Stage, weights: float | ArrayLike) -> tuple[Array, Array]:
     """z_c = w_c (what ``of`` gives for c), w one number for all, or one for each."""
     inner, dinner = read(of, x)
@@ -364,6 +377,7 @@ READOUTS: dict[str, Callable[..., tuple[Array, Array]]] = {
     "PeakWindow": peak_window,
     "Population": population,
     "Temperature": temperature,
+    "Sigmoid": sigmoid,
     "Weighted": weighted,
 }
 

@@ -27,6 +27,7 @@ RECORDS["either"] = RECORDS["membrane"]
 TARGETS = {
     "bce_mean": (RECORDS["logits"] > 0).float(),
     "huber_signal": RECORDS["membrane"].flip(0),
+    "earth_mover": RECORDS["spikes"].flip(0),
     "kd_logits": RECORDS["logits"],
     "kd_steps": RECORDS["membrane"].flip(0),
     "log_cosh_signal": RECORDS["logits"],

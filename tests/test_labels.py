@@ -24,7 +24,7 @@ CTC = presets.ctc(reduction=Each())
 LABELLED = [
     name
     for name, preset in presets.catalogue().items()
-    if preset.build().of_labels and not preset.build().main.criterion.of_sequence
+    if preset.build().of_labels and preset.build().main.criterion.of_sequence is False
 ]
 
 

@@ -192,6 +192,13 @@ def membrane_rectified(s: Samples, levels: Any = (0.0, 1.0), power: int = 2) -> 
     return np.array([np.min([np.abs(u - q) ** power for q in levels], 0).mean() for u in s])
 
 
+def membrane_activity(
+    s: Samples, least: float = 0.1, slope: float = 1.0, threshold: float = 0.0
+) -> Array:
+    firing = [(1 / (1 + np.exp(-slope * (u - threshold)))).mean(-1) for u in s]
+    return np.array([np.maximum(0.0, least - z).mean() for z in firing])
+
+
 def membrane_silence(s: Samples, threshold: float = 1.0) -> Array:
     return np.array([np.maximum(0.0, threshold - u.max(0)).mean() for u in s])
 
@@ -239,6 +246,7 @@ CHANGES: dict[Callable[..., Array], tuple[Options, ...]] = {
         {"degeneration": 0.0}, {"saturation": 3.0, "width": 0.1, "channels": 5},
     ),
     membrane_rectified: ({"levels": (-1.0, 0.5, 2.0)}, {"levels": (0.3,)}, {"power": 1}),
+    membrane_activity: ({"least": 0.5}, {"least": 0.4, "slope": 3.0}, {"threshold": 2.0}),
     membrane_silence: ({"threshold": 2.0},),
     step_consistency: ({"temperature": 0.5},),
     synaptic_operations: (
@@ -258,7 +266,8 @@ class Row:
 
     @property
     def record(self) -> Array:
-        return membranes() if self.of_membranes else spikes()
+        low = 4.0 if self.formula is membrane_activity else 0.0  # nearly silent
+        return membranes() - low if self.of_membranes else spikes()
 
     @property
     def of_membranes(self) -> bool:
@@ -444,8 +453,8 @@ def test_merged_stretches(formula: Any, library: Library) -> None:
             near(grad, slope)
 
 
-STEPWISE = (membrane_bounds, membrane_distribution, membrane_rectified, membrane_silence,
-            step_consistency)  # fmt: skip
+STEPWISE = (membrane_activity, membrane_bounds, membrane_distribution, membrane_rectified,
+            membrane_silence, step_consistency)  # fmt: skip
 
 
 def events(record: Array, library: Library) -> Events:

@@ -164,6 +164,33 @@ def test_under_jit() -> None:
         same(samples[name], np.asarray(at(name, MeanOverTime(), z, y[0], valid)))
 
 
+def test_regions() -> None:
+    """Pixels that are silent are missed; classes that nobody names are left out."""
+    shape = (T, 2, 3, 4, N)
+    x = (np.random.default_rng(2).random(shape) < 0.3) * 1.0
+    x[:, 0, 1] = 0
+    x[..., 4] = 0
+    y = np.random.default_rng(3).integers(0, 4, shape[1:4])
+    z = x.sum(0)
+    said = np.where(x.any((0, -1)), z.argmax(-1), -1)
+    shares = []
+    for c in range(N):
+        union = ((said == c) | (y == c)).sum()
+        shares += [((said == c) & (y == c)).sum() / union] if union else []
+    assert 3 < len(shares) < N
+    for library in (NUMPY, TORCH, STRICT):
+        found = metrics.mean_iou(SumOverTime(), library.array(x), library.array(y))
+        same(found, np.mean(shares))
+    turned = np.moveaxis(x, -1, 2)
+    same(metrics.mean_iou(SumOverTime(), turned, y, class_axis=2), np.mean(shares))
+    spoke = said >= 0
+    seen = [*np.unique([y[spoke], said[spoke]])]
+    wanted = sklearn.jaccard_score(y[spoke], said[spoke], labels=seen, average="macro")
+    given = x[:, spoke], y[spoke]
+    same(metrics.mean_iou(SumOverTime(), *given), wanted)
+    assert math.isnan(float(metrics.mean_iou(SumOverTime(), x[:, :0], y[:0])))
+
+
 def test_thresholds() -> None:
     x, y = SIGNAL[0], YES[0]
     rows = list(x), list(y)

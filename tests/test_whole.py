@@ -34,7 +34,16 @@ from libraries import (
 from libraries import same as equal
 
 from spikeloss import Loss, presets
-from spikeloss.criteria import CTC, CrossEntropy, Similarity, SquaredError
+from spikeloss.criteria import (
+    CTC,
+    CrossEntropy,
+    Dice,
+    EarthMover,
+    InfoNCE,
+    Similarity,
+    SquaredError,
+    Triplet,
+)
 from spikeloss.metrics import anytime_accuracy
 from spikeloss.readouts import (
     BatchMean,
@@ -56,6 +65,7 @@ RANDOM = np.random.default_rng(7)
 MEMBRANE = RANDOM.normal(size=(T, B, N))
 SPIKES = (RANDOM.random((T, B, N)) < 0.35) * 1.0
 SPIKES[:, 1, 2] = 0  # a silent neuron
+GRADED = SPIKES + RANDOM.random((T, B, N)) / 4
 TRAIN = (RANDOM.random((T, B, N)) < 0.35) * 1.0
 VALUES = RANDOM.normal(size=(B, N))
 TIMES = RANDOM.integers(0, 2, (B, N)) * 1.0
@@ -149,6 +159,81 @@ def stored(patterns: Array) -> Judge:
     return judge
 
 
+def moves(u: Array, v: Array, normalised: bool = True) -> float:
+    """Steps by which spikes are moved, (n,N) and (m,N): a silent train has them after the end."""
+    total = 0.0
+    for c in range(u.shape[1]):
+        for t in range(max(len(u), len(v))):
+            p, q = (w[: t + 1, c].sum() for w in (u, v))
+            if normalised:
+                p, q = (s / (w[:, c].sum() or 1.0) for s, w in ((p, u), (q, v)))
+            total += abs(p - q) / u.shape[1]
+    return total
+
+
+def moving(normalised: bool = True) -> Judge:
+    def judge(zs: Sequence[Array], y: Any, steps: Steps) -> Array:
+        trains = [y[s, b] for b, s in enumerate(steps)]
+        return np.array([moves(z, train, normalised) for z, train in zip(zs, trains, strict=True)])
+
+    return judge
+
+
+def apart(name: str, u: Array, v: Array) -> float:
+    if name == "earth_mover":
+        return moves(u, v)
+    gap = float(((u - v) ** 2).sum())
+    cosine = (u * v).sum() / math.sqrt((u**2).sum() * (v**2).sum())
+    return {"euclidean": math.sqrt(gap), "squared": gap, "cosine": 1 - cosine}[name]
+
+
+def triplets(name: str, margin: float) -> Judge:
+    def judge(zs: Sequence[Array], y: Any, steps: Steps) -> Array:
+        found = []
+        for i, z in enumerate(zs):
+            d = [apart(name, z, other) for other in zs]
+            own = [d[j] for j in range(len(zs)) if j != i and y[j] == y[i]]
+            others = [d[j] for j in range(len(zs)) if y[j] != y[i]]
+            found.append(max(0.0, margin + max(own) - min(others)) if own and others else 0.0)
+        return np.array(found)
+
+    return judge
+
+
+def contrasted(name: str, temperature: float) -> Judge:
+    def alike(u: Array, v: Array) -> float:
+        if name == "product":
+            return float((u * v).sum())
+        return -apart(name, u, v) + (name == "cosine")
+
+    def judge(zs: Sequence[Array], y: Any, steps: Steps) -> Array:
+        found = []
+        for i, z in enumerate(zs):
+            e = [math.exp(alike(z, other) / temperature) for other in zs]
+            every = sum(e[j] for j in range(len(zs)) if j != i)
+            own = [j for j in range(len(zs)) if j != i and y[j] == y[i]]
+            found.append(-sum(math.log(e[j] / every) for j in own) / max(len(own), 1))
+        return np.array(found)
+
+    return judge
+
+
+def overlap(smooth: float, power: int, score: str) -> Judge:
+    def judge(zs: Sequence[Array], y: Any, steps: Steps) -> Array:
+        p = [np.exp(z) / np.exp(z).sum() for z in zs]
+        if score != "softmax":
+            p = [1 / (1 + np.exp(-z)) if score == "sigmoid" else z for z in zs]
+        total = 0.0
+        for c in range(len(zs[0])):
+            there = [float(label == c) for label in y]
+            both = sum(a[c] * b for a, b in zip(p, there, strict=True))
+            size = sum(a[c] ** power + b**power for a, b in zip(p, there, strict=True))
+            total += 1 - (2 * both + smooth) / (size + smooth)
+        return np.full(len(zs), total / len(zs[0]))
+
+    return judge
+
+
 def distances(spikes: Array, limit: float, least: float) -> Array:
     found = np.full(spikes.shape, limit)
     for t, c in np.ndindex(spikes.shape):
@@ -200,6 +285,8 @@ def connectionist(blank: int) -> Judge:
 
 def alike(kernel: str, a: float = 1.0, power: int = 2) -> Judge:
     def compared(u: Array, v: Array) -> float:
+        if kernel == "earth_mover":
+            return math.exp(-moves(u, v) / a)
         product = sum(u[i] * v[i] for i in range(min(len(u), len(v))))
         if kernel == "cosine":
             lengths = math.sqrt((u**2).sum()) * math.sqrt((v**2).sum())
@@ -209,7 +296,7 @@ def alike(kernel: str, a: float = 1.0, power: int = 2) -> Judge:
         return math.exp(-((u**2).sum() - 2 * product + (v**2).sum()) / (2 * a * a))
 
     def judge(zs: Sequence[Array], y: Any, steps: Steps) -> Array:
-        flat = [z.ravel() for z in zs]  # of n steps, as all others are 0
+        flat = [z if kernel == "earth_mover" else z.ravel() for z in zs]  # all other steps are 0
         total = np.zeros(len(flat))
         for i, j in itertools.product(range(len(flat)), repeat=2):
             k = compared(flat[i], flat[j])
@@ -285,7 +372,8 @@ def nested(patterns: Array) -> Any:
 
 def similar(kernel: Any, scale: float, power: Any) -> Row:
     loss = Loss(WholeRecord(), Similarity(kernel=kernel, scale=scale, power=power))
-    return Row(f"{kernel} {scale} {power}", loss, LABELS, whole, alike(kernel, scale, power))
+    record, judge = GRADED if kernel == "earth_mover" else None, alike(kernel, scale, power)
+    return Row(f"{kernel} {scale} {power}", loss, LABELS, whole, judge, record)
 
 
 def imitating(name: str, readout: Any, read: Read) -> Row:
@@ -297,6 +385,18 @@ def storing(readout: Any, read: Read, patterns: Array) -> Row:
     loss = Loss(readout, SquaredError(), StoredPattern(nested(patterns)))
     name = f"pattern {type(readout).__name__} {patterns.ndim}"
     return Row(name, loss, LABELS, read, stored(patterns))
+
+
+def paired(criterion: Any, judge: Judge, at_once: bool = False) -> Row:
+    readout, read = (WholeRecord(), whole) if at_once else (SumOverTime(), count)
+    record = GRADED if at_once else None
+    return Row(repr(criterion), Loss(readout, criterion), LABELS, read, judge, record)
+
+
+def overlapping(smooth: float, power: Any, score: Any) -> Row:
+    criterion = Dice(smooth=smooth, power=power, score=score)
+    judge = overlap(smooth, power, score)
+    return Row(f"Dice {score}", Loss(MeanOverTime(), criterion), LABELS, rate, judge)
 
 
 OTHER_BLANK = np.where(SEQUENCES == 2, 0, SEQUENCES)
@@ -317,6 +417,20 @@ ROWS = (
     Row("CTC 2", Loss(WholeRecord(), CTC(blank=2)), OTHER_BLANK, whole, connectionist(2)),
     *itertools.starmap(similar, (("cosine", 1.0, 2), ("cosine", 1.0, 1), ("sigmoid", 0.7, 2),
                                  ("sigmoid", 1.0, 1), ("gaussian", 2.5, 2), ("gaussian", 3.0, 1))),
+    similar("earth_mover", 2.0, 2),
+    paired(Triplet(), triplets("euclidean", 1.0)),
+    paired(Triplet(margin=0.5, distance="squared"), triplets("squared", 0.5)),
+    paired(Triplet(distance="cosine"), triplets("cosine", 1.0)),
+    paired(Triplet(distance="earth_mover"), triplets("earth_mover", 1.0), at_once=True),
+    paired(InfoNCE(), contrasted("cosine", 0.5)),
+    paired(InfoNCE(similarity="product", temperature=2.0), contrasted("product", 2.0)),
+    paired(InfoNCE(similarity="squared", temperature=5.0), contrasted("squared", 5.0)),
+    paired(InfoNCE(similarity="earth_mover"), contrasted("earth_mover", 0.5), at_once=True),
+    Row("moved", Loss(WholeRecord(), EarthMover(), SpikeTrain()), GRADED[:, ::-1], whole, moving(),
+        GRADED),
+    Row("moved counts", Loss(WholeRecord(), EarthMover(normalised=False), SpikeTrain()), TRAIN,
+        whole, moving(normalised=False), SPIKES),
+    *itertools.starmap(overlapping, ((1.0, 1, "softmax"), (0.25, 2, "sigmoid"), (0.0, 1, "given"))),
     imitating("SumOverTime", SumOverTime(), count),
     imitating("FirstSpike", FirstSpike(), first),
     imitating("EveryStep", EveryStep(), whole),
@@ -765,6 +879,15 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "one number": (lambda: NEAREST.replace(readout=SumOverTime())(X, TRAIN), TypeError,
                    "target: expected a readout of every step for NearestSpike, got SumOverTime"),
     "far least": (lambda: NearestSpike(limit=0.25), ValueError, "least: expected a distance below"),
+    "below 0": (lambda: presets.earth_mover()(X, SPIKES), ValueError, "record: expected spikes"),
+    "target below 0": (lambda: presets.earth_mover()(SPIKES, X), ValueError, "target: expected"),
+    "too many": (lambda: presets.triplet(distance="earth_mover")(
+        np.zeros((9, 3000, 9)), np.zeros(3000, int)), ValueError, "record: expected at most 268"),
+    "no trains": (lambda: Loss(SumOverTime(), Triplet(distance="earth_mover"))(X, LABELS),
+                  TypeError, "readout: expected readouts.WholeRecord() for the earth mov"),
+    "every step": (lambda: Loss(EveryStep(), InfoNCE()), TypeError,
+                   "readout: expected one decision or the whole record for InfoNCE, got EveryStep"),
+    "pixels": (lambda: presets.dice(axes=2)(X, LABELS), ValueError, "axes: expected at most 1"),
     "predict": (lambda: WHOLE.predict(X), TypeError, "loss: expected a readout or target that"),
     "accuracy": (lambda: ALIKE.accuracy(X, LABELS), TypeError, "loss: expected a readout or"),
     "squares": (lambda: Loss(WholeRecord(), SquaredError()), TypeError, "readout: expected a dec"),
@@ -842,6 +965,26 @@ def test_the_fix_for_a_train_that_did_not_come() -> None:
             Loss(WholeRecord(), Similarity(kernel="gaussian", scale=2.0, power=1)),
         ),
         (presets.ctc(), Loss(WholeRecord(), CTC())),
+        (presets.earth_mover(), Loss(WholeRecord(), EarthMover(), SpikeTrain())),
+        (
+            presets.earth_mover(normalised=False),
+            Loss(WholeRecord(), EarthMover(normalised=False), SpikeTrain()),
+        ),
+        (presets.triplet(), Loss(MeanOverTime(), Triplet(margin=0.2))),
+        (
+            presets.triplet(margin=2.0, distance="earth_mover"),
+            Loss(WholeRecord(), Triplet(margin=2.0, distance="earth_mover")),
+        ),
+        (presets.info_nce(), Loss(MeanOverTime(), InfoNCE())),
+        (
+            presets.info_nce(temperature=2.0, similarity="earth_mover"),
+            Loss(WholeRecord(), InfoNCE(temperature=2.0, similarity="earth_mover")),
+        ),
+        (presets.dice(), Loss(MeanOverTime(), Dice())),
+        (
+            presets.dice(smooth=0.5, power=2, score="given", axes=2, ignore_index=3),
+            Loss(MeanOverTime(), Dice(smooth=0.5, power=2, score="given", axes=2, ignore_index=3)),
+        ),
         (
             presets.nearest_spike(limit=9.0, logarithm=False),
             Loss(EveryStep(), SquaredError(), NearestSpike(limit=9.0, logarithm=False)),
@@ -868,6 +1011,89 @@ def test_the_nearest_pattern_is_predicted(library: Library) -> None:
     assert float(loss.accuracy(x, y)) == 1
     assert float(loss.stream().steps(x).accuracy(y)) == 1
     assert float(anytime_accuracy(loss, x, y)[-1]) == 1
+
+
+def test_samples_without_a_pair() -> None:
+    """They do not count: not in the mean, and not for the others."""
+    y = np.array([0, 0, 1, 2, 2, 3])
+    for criterion in (Triplet(), InfoNCE()):
+        each = Loss(SumOverTime(), criterion, reduction=Each())(MEMBRANE, y)
+        assert each[2] == each[5] == 0
+        loss = Loss(SumOverTime(), criterion)
+        same(loss(MEMBRANE, y), each[[0, 1, 3, 4]].mean())
+        assert np.isnan(loss(MEMBRANE, np.arange(B)))
+        assert np.isnan(loss(MEMBRANE[:, :1], y[:1]))
+    assert np.isnan(Loss(SumOverTime(), Triplet())(MEMBRANE, 0 * y))
+    same(Loss(SumOverTime(), InfoNCE())(np.ones((T, B, N)), 0 * y), math.log(B - 1))
+    no = np.zeros((T, 0, N))
+    assert all(np.isnan(Loss(SumOverTime(), c)(no, y[:0])) for c in (Triplet(), InfoNCE(), Dice()))
+
+
+def test_samples_without_a_step_are_in_no_pair() -> None:
+    """As may come under tracing: the others are compared as if they were alone."""
+    y, valid, kept = np.array([0, 0, 1, 0, 1, 1]), VALID.copy(), [0, 1, 2, 4, 5]
+    valid[:, 3] = False
+    for criterion in (Triplet(), InfoNCE(), Dice()):
+        loss = Loss(SumOverTime(), criterion)
+        wanted = loss(MEMBRANE[:, kept], y[kept], valid=VALID[:, kept])
+        with JAX.precision():
+            found = jax.jit(lambda x, y, v, f=loss: f(x, y, valid=v))(
+                *map(JAX.array, (MEMBRANE, y, valid))
+            )
+            same(found, np.asarray(wanted))
+
+
+def test_views_of_samples() -> None:
+    """SimCLR's NT-Xent: the other view of a sample against all other 2 B - 1."""
+    z, y = torch.tensor(RANDOM.normal(size=(2 * B, N))), np.concatenate([np.arange(B)] * 2)
+    unit = torch.nn.functional.normalize(z)
+    logits = unit @ unit.T / 0.5 - torch.diag(torch.full((2 * B,), math.inf, dtype=z.dtype))
+    wanted = torch.nn.functional.cross_entropy(logits, (torch.arange(2 * B) + B) % (2 * B))
+    same(Loss(SumOverTime(), InfoNCE())(z[None], torch.tensor(y)), wanted.numpy())
+
+
+@pytest.mark.parametrize("library", [NUMPY, TORCH], ids=named)
+def test_trains_that_are_silent(library: Library) -> None:
+    """Their spikes come after the end; a spike that were there would come earlier."""
+    x = library.array(np.zeros((T, 1, 1)))
+    y = np.zeros((T, 1, 1))
+    y[1] = 1.0
+    loss = presets.earth_mover()
+    same(loss(x, library.array(y)), T - 1.0)
+    same(loss(x, x), 0.0)
+    lengths = library.array(np.array([3]))
+    same(loss(x, library.array(y), lengths=lengths), 2.0)
+    if library.differentiates:
+        _, slope = library.value_and_grad(lambda x: loss(x, library.array(y)), x)
+        same(slope.ravel(), [-4.0, -4.0, -3.0, -2.0, -1.0])  # the steps from t on where Q is 1
+
+
+@every_eager
+def test_images(library: Library) -> None:
+    """Each image has its own overlap, whatever the others are; ignored pixels have none."""
+    x = RANDOM.normal(size=(T, 2, 3, 4, N))
+    y = RANDOM.integers(0, N, (2, 3, 4))
+    loss = presets.dice(axes=2, ignore_index=-1)
+    wanted = [presets.dice()(x[:, b], y[b]) for b in range(2)]
+    given = library.array(x)
+    same(loss(given, library.array(y)), np.mean(wanted))
+    each = loss.replace(reduction=Each())(given, library.array(y))
+    same(each, np.broadcast_to(np.array(wanted)[:, None, None], (2, 3, 4)))
+    moved = library.array(np.moveaxis(x, -1, 2))
+    same(loss(moved, library.array(y), class_axis=2), np.mean(wanted))
+    out = y.copy()
+    out[0, :, 1:] = -1
+    out[1] = -1  # an image of which nothing is known does not count
+    same(loss(given, library.array(out)), presets.dice()(x[:, 0, :, :1], y[0, :, :1]))
+    soft = np.eye(N)[y]
+    same(presets.dice(axes=2)(given, library.array(soft)), np.mean(wanted))
+    weights = np.arange(1.0, N + 1)
+    parts = [presets.dice(class_weight=tuple(np.eye(N)[c]))(x[:, 0], y[0]) for c in range(N)]
+    found = presets.dice(class_weight=tuple(weights))(given[:, 0], library.array(y[0]))
+    same(found, weights @ np.array(parts))
+    steps = Loss(EveryStep(), Dice())
+    by_step = [steps(x[t : t + 1, 0], y[0]) for t in range(T)]
+    same(steps(given[:, 0], library.array(y[0])), np.mean(by_step))
 
 
 def test_similarity_in_vmap() -> None:

@@ -142,7 +142,7 @@ def compared(
         )
     if term.suited:
         loss.target.suits(z, loss.readout, piece)
-    reading = Reading(z, term.keeps, n)
+    reading = Reading(z, term.keeps, n, piece.counts if criterion.couples else None)
     found = criterion.elements(reading, aim.y, label=aim.label, class_weight=aim.class_weight)
     if piece.counts is None:
         return found

@@ -8,7 +8,7 @@ from typing import Any
 from . import _door
 from . import _shapes as shapes
 from ._backend import as_array, checks_values, namespace, settled
-from ._door import refuse
+from ._door import refuse, undecided
 from ._piece import DIVERGED, Piece
 from ._shapes import Array, Steps
 from .parts import Totals, both
@@ -22,6 +22,8 @@ for terms, additions and divisions."""
 
 def judged(loss: Any, z: Array, steps: Steps) -> shapes.Evidence:
     """The evidence of a decision or its mean over time; what ties with the best is the best."""
+    if loss.criterion.of_sequence is None:  # of pairs of samples
+        undecided(loss.criterion)
     evidence = loss.target.evidence(z, loss.readout)
     if loss.readout.timeless and loss.criterion.of_times:
         evidence = -evidence

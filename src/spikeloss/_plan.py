@@ -86,7 +86,11 @@ def _sequence_read(readout: Readout, criterion: Criterion) -> None:
     if (readout.keeps == "sequence") == criterion.of_sequence:
         return
     name = type(criterion).__name__
-    if criterion.of_sequence:
+    if criterion.of_sequence is None:
+        if readout.keeps in (None, "sequence"):
+            return
+        rule, fix = f"one decision or the whole record for {name}", "Read with MeanOverTime()."
+    elif criterion.of_sequence:
         rule, fix = f"readouts.WholeRecord() for {name}", "Write Loss(WholeRecord(), ...)."
     else:
         rule, fix = f"a decision or steps for {name}", "Read with readouts.EveryStep()."

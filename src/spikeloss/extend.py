@@ -29,6 +29,7 @@ Arrays of any library; the derivative is the same in all:
     constant(x)                       x, with the derivative 0
     where(condition, a, b)            a where it holds, else b
     select(valid, x, fill)            x where it is valid, else that number
+    running_sum(x)                    sum_(s <= t) x_s over the first axis
     at(x, step)                       x[step] over the first axis, a step for each neuron
     first_nonzero(x)                  min{t: x_t != 0} over the first axis, T where there is none
     spike_time(x)                     the same as a time with the derivative -1 there, or T - 1
@@ -132,6 +133,7 @@ from ._backend import (
     numbered,
     power,
     product,
+    running_sum,
     select,
     settled,
     softmax,
@@ -263,6 +265,7 @@ __all__ = [
     "refuse",
     "renewed",
     "returned",
+    "running_sum",
     "said",
     "select",
     "settled",

@@ -32,6 +32,7 @@ from .readouts import (
     Moments,
     Population,
     Readout,
+    Sigmoid,
     SumOverTime,
     Weighted,
 )
@@ -329,3 +330,23 @@ def step_consistency(*, temperature: float = 4.0, **options: Unpack[Options]) ->
     """
     readout = Disagreement(temperature=temperature)
     return Loss(readout, Bounds(upper=0.0, power=1), reads="either", **options)
+
+
+@_penalty(
+    "J. Kaiser, H. Mostafa and E. Neftci, Synaptic plasticity dynamics for deep continuous local "
+    "learning (DECOLLE) (2020), by the authors' code, which has the mean over the batch inside of "
+    "the maximum"
+)
+def membrane_activity(
+    *, least: float = 0.1, slope: float = 1.0, threshold: float = 0.0, **options: Unpack[Options]
+) -> Loss:
+    """mean_t max(0, l - mean_i 1 / (1 + exp(-k (u_t,i - h)))), l = `least`, k = `slope`
+
+    A layer should not fall silent: at every step some of its membranes should be near h =
+    `threshold`. Its counterpart, so that they are not far above, is `membrane_bounds(lower=None,
+    upper=-0.01, power=1)`; the authors take 0.003 times this one.
+    """
+    checked("least", least, number(low=0.0, high=1.0))
+    firing = Sigmoid(EveryStep(), slope=slope, threshold=threshold)
+    readout = _averaged(firing, population=True)
+    return Loss(readout, Bounds(lower=least, power=1), reads="membrane", **options)

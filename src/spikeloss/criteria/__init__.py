@@ -7,8 +7,10 @@ target, w_c a class weight (1 without). Elements come multiplied by their weight
 from ._base import Criterion, Weighed, of_label
 from ._classes import CrossEntropy, Distillation, Focal, Margin, RateNLL
 from ._functions import FunctionCriterion, of
+from ._pairs import InfoNCE, Triplet
 from ._penalties import Bounds, Deviation, Distribution, Penalty, Quantised
-from ._sequences import CTC, Similarity
+from ._pixels import Dice
+from ._sequences import CTC, EarthMover, Similarity
 from ._times import EarlySpike, RelativeTime, TimeProximity
 from ._values import (
     BinaryCrossEntropy,
@@ -27,11 +29,14 @@ __all__ = [
     "Criterion",
     "CrossEntropy",
     "Deviation",
+    "Dice",
     "Distillation",
     "Distribution",
     "EarlySpike",
+    "EarthMover",
     "Focal",
     "FunctionCriterion",
+    "InfoNCE",
     "Level",
     "LogCosh",
     "Margin",
@@ -44,6 +49,7 @@ __all__ = [
     "SquaredError",
     "Tempotron",
     "TimeProximity",
+    "Triplet",
     "Weighed",
     "ZeroInflatedPoisson",
     "of",

@@ -36,8 +36,8 @@ class Criterion(Checked):
     does not say."""
     by_label: ClassVar[bool] = False
     """Whether class weights are those of the label, so that there must be one."""
-    of_sequence: ClassVar[bool] = False
-    """Whether it sees all steps of a record at once."""
+    of_sequence: ClassVar[bool | None] = False
+    """Whether it sees all steps of a record at once; None: those, or one decision."""
     couples: ClassVar[bool] = False
     """Whether what it says of a sample depends on the others of the batch."""
     masks: ClassVar[bool] = False

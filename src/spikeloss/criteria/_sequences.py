@@ -12,31 +12,31 @@ from spikeloss.extend import (
     Totals,
     absolute,
     as_index,
-    batch_first,
     cast,
     checks_values,
     choice,
     constant,
     ctc,
     extent,
+    flag,
     integer,
     kind,
     like,
     log_softmax,
     namespace,
     number,
-    per_sample,
+    numbered,
     power,
     product,
     refuse,
     settled,
     shape_of,
     span,
-    squared_distances,
 )
 from spikeloss.readouts import Outline, Reading
 
 from ._base import Criterion
+from ._pairs import cosines, hold_pairs, moved, rows, shares, squares
 
 
 class Sequenced(Criterion):
@@ -45,7 +45,7 @@ class Sequenced(Criterion):
     What is left to say is the formula, `each`.
     """
 
-    of_sequence: ClassVar[bool] = True
+    of_sequence: ClassVar[bool | None] = True
 
     def elements(
         self,
@@ -161,14 +161,6 @@ def _sequences(y: Array, z: Array, blank: int) -> tuple[Array, Array, Array]:
     return xp.where(some & ~wrong, y, other), count, xp.where(known, like(1.0, z), xp.nan)
 
 
-def _indices(y: Array, outline: Outline) -> Array:
-    return as_index(y)
-
-
-PAIRED = 10_000
-"""Samples of a batch whose pairs are compared: 400 MB in float32 for each array of pairs."""
-
-
 HUGE = 1e15
 """Numbers whose products are scaled."""
 
@@ -179,13 +171,14 @@ class Similarity(Sequenced):
 
     Whole records are compared with each other, neuron by neuron and step by step; what each neuron
     stands for is free. k is the cosine x_i x_j / (|x_i| |x_j|), or 1 / (1 + e^(-a x_i x_j)), or
-    exp(-|x_i - x_j|^2 / (2 a^2)). A sample is compared with itself too; a silent one has cosine 0
+    exp(-|x_i - x_j|^2 / (2 a^2)), or e^(-d / a), d the earth mover's distance in time, as in
+    `EarthMover`. A sample is compared with itself too; a silent one has cosine 0
     with all. The loss couples the samples of a batch: of a batch in parts it is another one; more
     than 10000 samples are refused, as every pair takes memory.
 
     Args:
-        kernel: "cosine", "sigmoid" or "gaussian".
-        scale: a, above 0, for the last two.
+        kernel: "cosine", "sigmoid", "gaussian" or "earth_mover".
+        scale: a, above 0, for all but the first.
         power: p, 1 or 2.
 
     Source: SpikingJelly, `functional.spike_similar_loss`, without its cross-entropy, which rounding
@@ -197,8 +190,8 @@ class Similarity(Sequenced):
     0.5
     """
 
-    kernel: Literal["cosine", "sigmoid", "gaussian"] = field(
-        default="cosine", metadata=choice("cosine", "sigmoid", "gaussian")
+    kernel: Literal["cosine", "sigmoid", "gaussian", "earth_mover"] = field(
+        default="cosine", metadata=choice("cosine", "sigmoid", "gaussian", "earth_mover")
     )
     scale: float = field(default=1.0, metadata=number(above=0.0))
     power: Literal[1, 2] = field(default=2, metadata=choice(1, 2))
@@ -206,38 +199,71 @@ class Similarity(Sequenced):
     couples: ClassVar[bool] = True
 
     def fit(self, y: Array, outline: Outline) -> Check:
-        batch = outline.batch
-        if tuple(y.shape) != batch:
-            fix = batch_first(y.shape, batch, outline.steps, "Pass one label per sample.")
-            refuse("target", per_sample(batch, "label"), shape_of(y), fix)
-        _integers(y, "integer labels")
-        if math.prod(batch) > PAIRED:
-            rule = f"at most {PAIRED} samples, as every pair of them is compared"
-            refuse("record", rule, math.prod(batch), "Split the batch.")
+        hold_pairs(y, outline)
         return _indices
 
     def each(self, reading: Reading, y: Array) -> Array:
-        z, xp = reading.z, namespace(reading.z)
-        label, (steps, *_, neurons) = xp.reshape(y, (-1,)), z.shape
-        samples = label.shape[0]
-        rows = xp.moveaxis(xp.reshape(z, (steps, samples, neurons)), (0,), (1,))
-        rows = xp.reshape(rows, (samples, steps * neurons))
-        alike = xp.astype(label[:, None] == label[None, :], z.dtype)
-        gaps = power(absolute(self._kernel(rows) - alike), self.power)
-        return xp.sum(gaps, axis=-1) / max(samples, 1)
+        xp = namespace(reading.z)
+        label = xp.reshape(y, (-1,))
+        alike = xp.astype(label[:, None] == label[None, :], reading.z.dtype)
+        gaps = power(absolute(self._kernel(reading) - alike), self.power)
+        return xp.sum(gaps, axis=-1) / max(label.shape[0], 1)
 
-    def _kernel(self, x: Array) -> Array:
-        xp = namespace(x)
-        top = constant(xp.max(xp.abs(x), axis=-1, keepdims=True))
-        if self.kernel == "sigmoid":
-            top = xp.where(top > HUGE, top, 1)  # products beyond float32 keep their sign
-            x = x / top
-            return (1 + xp.tanh(self.scale / 2 * (top * product(x, x.T)) * top.T)) / 2
+    def _kernel(self, reading: Reading) -> Array:
+        xp = namespace(reading.z)
+        if self.kernel == "earth_mover":
+            return xp.exp(-moved(reading.z, reading.steps) / self.scale)
+        x = rows(reading)
+        if self.kernel == "cosine":
+            return cosines(x)
         if self.kernel == "gaussian":
-            # The nearer to 0 the numbers are, the less their rounding does to the derivative.
-            x = x - constant(xp.sum(x, axis=0) / max(x.shape[0], 1))
-            return xp.exp(squared_distances(x) / self.scale / self.scale / -2)
-        x = x / xp.where(top > 0, top, 1)
-        square = xp.sum(x * x, axis=-1)
-        norm = xp.where(square > 0, square, 1) ** 0.5
-        return product(x, x.T) / (norm[:, None] * norm[None, :])
+            return xp.exp(squares(x) / self.scale / self.scale / -2)
+        top = constant(xp.max(xp.abs(x), axis=-1, keepdims=True))
+        top = xp.where(top > HUGE, top, 1)  # products beyond float32 keep their sign
+        x = x / top
+        return (1 + xp.tanh(self.scale / 2 * (top * product(x, x.T)) * top.T)) / 2
+
+
+def _indices(y: Array, outline: Outline) -> Array:
+    return as_index(y)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarthMover(Sequenced):
+    """mean_c sum_t |P_t - Q_t|, P_t = sum_(s <= t) x_s / sum_s x_s: how far spikes are moved.
+
+    The earth mover's distance in time between the trains of a neuron and those of the target,
+    against `targets.SpikeTrain`: the steps by which its spikes are to be moved, on average over the
+    spikes. How many there are does not matter, unless counts are compared: then a spike too many or
+    too few costs the steps that are left. A silent train has its spikes after the end; its
+    derivative is that of counts. The derivative of |x| is 0 at 0.
+
+    Args:
+        normalised: whether P and Q are shares, else counts.
+
+    Raises:
+        ValueError: for entries below 0.
+
+    Source: M. Pabian, D. Rzepka and M. Pawlak, Supervised training of siamese spiking neural
+    networks with earth mover's distance (2022), of which the abstract could be read; in one
+    dimension the distance is that of the cumulative distributions.
+
+    >>> import numpy, spikeloss
+    >>> loss = spikeloss.Loss(
+    ...     spikeloss.readouts.WholeRecord(), EarthMover(), spikeloss.targets.SpikeTrain()
+    ... )
+    >>> x, y = numpy.zeros((5, 1, 1)), numpy.zeros((5, 1, 1))
+    >>> x[0], y[3] = 1, 1
+    >>> float(loss(x, y))
+    3.0
+    """
+
+    normalised: bool = field(default=True, metadata=flag())
+
+    def each(self, reading: Reading, y: Array) -> Array:
+        x, xp = reading.z, namespace(reading.z)
+        there = xp.astype(numbered(x.shape[0], x), x.dtype) < reading.steps
+        wanted = shares(xp.where(there, y, 0), self.normalised, "target")
+        gap = shares(x, self.normalised) - wanted
+        far = xp.sum(xp.where(there, absolute(gap), 0), axis=0)
+        return xp.reshape(xp.mean(far, axis=-1), (-1,))

@@ -259,7 +259,8 @@ def _every(recipe: Recipe) -> list[Objective]:
     for objective in map(find, deciding()):
         with suppress(InputError):
             objective.check(recipe.steps, classes)
-            chosen.append(objective)
+            if not objective.loss.main.criterion.couples:  # samples with each other
+                chosen.append(objective)
     return chosen
 
 

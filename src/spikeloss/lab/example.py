@@ -66,7 +66,7 @@ def example(objective: Objective, parts: Parts) -> str:
     else:
         loss, before = f"find({objective.spelling!r}).loss", FOUND
     text = EXAMPLE.format(before=before, setup="\n".join(setup), loss=loss, arguments=arguments)
-    decides = main.readout.keeps != "sequence" and not main.criterion.targetless
+    decides = main.criterion.of_sequence is False and not main.criterion.targetless
     return text + (PREDICT.format(record=record) if decides else "")
 
 

@@ -109,8 +109,8 @@ def _score(objective: Objective, recording: Recording, dense: Numbers | None, me
         return Score(name, reads, why_not=TOO_LARGE.format(min(LARGEST, memory // NUMBER)))
     try:
         value = float(loss(whole, recording.labels, **layout))
-        sequence = main.readout.keeps == "sequence" or main.criterion.targetless
-        decided = None if sequence else loss.predict(whole, **layout)
+        undecided = main.criterion.of_sequence is not False or main.criterion.targetless
+        decided = None if undecided else loss.predict(whole, **layout)
     except (TypeError, ValueError) as wrong:
         first = isinstance(recording.spikes, Times) and isinstance(wrong, TypeError)
         return Score(name, reads, why_not=FIRST if first else str(wrong))

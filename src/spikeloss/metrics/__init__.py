@@ -30,7 +30,7 @@ from ._costs import (
     effective_macs,
     membrane_updates,
 )
-from ._decisions import Judge, accuracy, calibration_error, confusion, top_k
+from ._decisions import Judge, accuracy, calibration_error, confusion, mean_iou, top_k
 from ._signals import bits_per_spike, f1_score, r2, smape
 from ._trains import interval_variation, vector_strength
 from ._weights import connection_sparsity, footprint, parameter_count
@@ -53,6 +53,7 @@ __all__ = [
     "firing_rates",
     "footprint",
     "interval_variation",
+    "mean_iou",
     "membrane_updates",
     "parameter_count",
     "r2",

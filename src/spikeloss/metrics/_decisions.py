@@ -87,7 +87,11 @@ def confusion(
     array([[1, 0, 0],
            [1, 0, 1]])
     """
-    found = decision(judge, record, labels, layout)
+    return tabled(decision(judge, record, labels, layout))
+
+
+def tabled(found: "Decision") -> Array:
+    """Samples by label and decision, (C, C + 1)."""
     xp, size = namespace(found.labels), found.evidence.shape[-1]
     decided, label = found.decided, found.labels
     column = xp.where(decided < 0, size, decided)
@@ -95,6 +99,35 @@ def confusion(
     cells = size * (size + 1)
     cell = xp.reshape(xp.where(counts, label * (size + 1) + column, cells), (-1,))
     return xp.reshape(accumulate(xp.ones_like(cell), cell, cells), (size, size + 1))
+
+
+def mean_iou(
+    judge: Judge, record: shapes.Record, labels: shapes.Classes, **layout: Unpack[Layout]
+) -> Array:
+    """mean_c m_cc / (sum_k m_ck + sum_k m_kc - m_cc), m the confusion: overlap of regions, 0-d.
+
+    The intersection of what is said to be of a class and what is, over their union, on average over
+    the classes that occur. Of pixels, which are samples here, in one region of all images; those
+    that are silent are missed.
+
+    Args:
+        judge, record, labels, layout: as for `accuracy`.
+
+    >>> import numpy
+    >>> from spikeloss.readouts import SumOverTime
+    >>> record = numpy.array([[[1, 0], [1, 0], [0, 1]]])
+    >>> float(mean_iou(SumOverTime(), record, numpy.array([0, 1, 1])))  # 1/2 and 1/2
+    0.5
+    """
+    found = decision(judge, record, labels, layout)
+    table = tabled(found)
+    xp, size = namespace(table), table.shape[0]
+    c = arange(size, table)
+    hits = xp.sum(xp.where(c[:, None] == c[None, :], table[:, :size], 0), axis=1)
+    union = xp.sum(table, axis=1) + xp.sum(table[:, :size], axis=0) - hits
+    dtype = found.evidence.dtype
+    share = xp.astype(hits, dtype) / xp.astype(xp.where(union > 0, union, 1), dtype)
+    return of_one(xp.sum(share), xp.sum(xp.astype(union > 0, dtype))).value()
 
 
 def calibration_error(

@@ -29,6 +29,7 @@ from ._peers import (
     mse_membrane,
     mse_temporal,
 )
+from ._pixels import dice
 from ._rates import margin_count, spike_rate, spikemax, spikemoid
 from ._signals import bce_mean, huber_signal, log_cosh_signal, mse_mean, mse_signal
 from ._teachers import kd_logits, kd_steps
@@ -41,7 +42,7 @@ from ._times import (
     ttfs_membrane_ce,
     ttfs_z_ce,
 )
-from ._trains import ctc, mse_trace, spike_similarity
+from ._trains import ctc, earth_mover, info_nce, mse_trace, spike_similarity, triplet
 
 __all__ = [
     "Options",
@@ -59,8 +60,11 @@ __all__ = [
     "ce_temporal",
     "cross_entropy",
     "ctc",
+    "dice",
+    "earth_mover",
     "focal_max_membrane",
     "huber_signal",
+    "info_nce",
     "integral_ce",
     "kd_logits",
     "kd_steps",
@@ -85,6 +89,7 @@ __all__ = [
     "target_time",
     "tempotron",
     "tet",
+    "triplet",
     "ttfs_ce",
     "ttfs_early_ce",
     "ttfs_membrane_ce",

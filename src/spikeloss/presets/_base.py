@@ -76,6 +76,7 @@ _MEANING = {
     "reduction": '"mean", "sum" or "none", or one of `spikeloss.reductions`.',
     "class_weight": "a weight per class; None: all 1.",
     "layers": "the records to read of a mapping of names to them; None: all.",
+    "axes": "how many of the last batch axes make an image; None: the whole batch is one.",
     "batch": "whether the mean over the samples is taken first.",
     "ignore_index": "the label of samples to leave out; None: none.",
     "kernel": "how two samples are compared.",

@@ -3,6 +3,7 @@
 from typing import Unpack
 
 from spikeloss.criteria import BinaryCrossEntropy, LogCosh, SquaredError
+from spikeloss.extend import checked, number
 from spikeloss.loss import Loss
 from spikeloss.readouts import EveryStep, MeanOverTime
 
@@ -34,6 +35,7 @@ def huber_signal(*, delta: float = 1.0, **options: Unpack[Options]) -> Loss:
     As `mse_signal`, but errors beyond d count no more than in proportion: for signals with
     outliers. Twice the Huber loss of torch.
     """
+    delta = checked("delta", delta, number(above=0.0))
     return Loss(EveryStep(), SquaredError(delta=delta), reads="membrane", **options)
 
 

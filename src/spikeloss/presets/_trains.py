@@ -2,9 +2,9 @@
 
 from typing import Literal, Unpack
 
-from spikeloss.criteria import CTC, Similarity, SquaredError
+from spikeloss.criteria import CTC, EarthMover, InfoNCE, Similarity, SquaredError, Triplet
 from spikeloss.loss import Loss
-from spikeloss.readouts import FilteredTrace, WholeRecord
+from spikeloss.readouts import FilteredTrace, MeanOverTime, Readout, WholeRecord
 from spikeloss.targets import SpikeTrain
 
 from ._base import HIGHEST, Options, preset
@@ -44,7 +44,7 @@ def ctc(*, blank: int = 0, **options: Unpack[Options]) -> Loss:
 @preset(source="SpikingJelly, functional.spike_similar_loss", decides="no class: compare records")
 def spike_similarity(
     *,
-    kernel: Literal["cosine", "sigmoid", "gaussian"] = "cosine",
+    kernel: Literal["cosine", "sigmoid", "gaussian", "earth_mover"] = "cosine",
     scale: float = 1.0,
     power: Literal[1, 2] = 2,
     **options: Unpack[Options],
@@ -56,3 +56,66 @@ def spike_similarity(
     """
     criterion = Similarity(kernel=kernel, scale=scale, power=power)
     return Loss(WholeRecord(), criterion, reads="spikes", **options)
+
+
+@preset(
+    source="M. Pabian, D. Rzepka and M. Pawlak, Supervised training of siamese spiking neural "
+    "networks with earth mover's distance (2022), of which the abstract could be read",
+    decides="no class: compare records",
+)
+def earth_mover(*, normalised: bool = True, **options: Unpack[Options]) -> Loss:
+    """mean_c sum_t |P_t,c - Q_t,c|, P_t = sum_(s <= t) x_s / sum_s x_s, Q that of the target
+
+    The spikes of every neuron should be moved to those of a given train (T, *B, N): the loss is by
+    how many steps, however far that is, where `mse_trace` sees no further than its kernel. Without
+    `normalised` P and Q are counts, and spikes too many or too few cost the steps that are left.
+    """
+    criterion = EarthMover(normalised=normalised)
+    return Loss(WholeRecord(), criterion, SpikeTrain(), reads="spikes", **options)
+
+
+@preset(
+    source="A. Hermans, L. Beyer and B. Leibe, In defense of the triplet loss for person "
+    "re-identification (2017)",
+    decides="no class: compare rates",
+)
+def triplet(
+    *,
+    margin: float = 0.2,
+    distance: Literal["euclidean", "squared", "cosine", "earth_mover"] = "euclidean",
+    **options: Unpack[Options],
+) -> Loss:
+    """max(0, m + max_p d(r_i, r_p) - min_q d(r_i, r_q)), r the rates, m = `margin`; p of label y_i
+
+    The rates of a layer should be nearer to those of all samples p of the same label than to any
+    other q, by m, so that samples can be found by their `distance`. With "earth_mover" whole trains
+    are compared, in steps.
+    """
+    criterion = Triplet(margin=margin, distance=distance)
+    return Loss(_embedding(distance), criterion, reads="spikes", **options)
+
+
+@preset(
+    source="T. Chen et al., A simple framework for contrastive learning of visual representations "
+    "(2020); P. Khosla et al., Supervised contrastive learning (2020)",
+    decides="no class: compare rates",
+)
+def info_nce(
+    *,
+    temperature: float = 0.5,
+    similarity: Literal["cosine", "product", "squared", "earth_mover"] = "cosine",
+    **options: Unpack[Options],
+) -> Loss:
+    """-mean_p log(exp(k(r_i, r_p) / T) / sum_(j != i) exp(k(r_i, r_j) / T)), r the rates
+
+    Of all other samples those of the same label should be the most similar in their rates, k =
+    `similarity`, T = `temperature`. Label two views of each sample by its number to learn without
+    classes. With "earth_mover" whole trains are compared.
+    """
+    criterion = InfoNCE(temperature=temperature, similarity=similarity)
+    return Loss(_embedding(similarity), criterion, reads="spikes", **options)
+
+
+def _embedding(compared: str) -> Readout:
+    """What samples are compared by."""
+    return WholeRecord() if compared == "earth_mover" else MeanOverTime()

@@ -29,7 +29,7 @@ from ._steps import (
 )
 from ._times import LATEST, Code, FirstSpike, InterpolatedSpike, SoftCount, SpikeTimes
 from ._traces import FilteredTrace, MovingWindow
-from ._wrappers import BatchMean, BatchPercentile, Population, Temperature, Weighted
+from ._wrappers import BatchMean, BatchPercentile, Population, Sigmoid, Temperature, Weighted
 
 __all__ = [
     "LATEST",
@@ -56,6 +56,7 @@ __all__ = [
     "Population",
     "Reading",
     "Readout",
+    "Sigmoid",
     "SoftCount",
     "SpikeTimes",
     "SumOverTime",

@@ -79,7 +79,8 @@ class Reading(NamedTuple):
     steps: Steps = 1
     """n, the valid steps of each sample."""
     valid: Valid | None = None
-    """Of a decision that keeps time its steps that exist; None: all."""
+    """Of a decision that keeps time its steps that exist, of others, for a criterion that compares
+    samples, those that have any; None: all."""
 
     @property
     def batch(self) -> tuple[int, ...]:

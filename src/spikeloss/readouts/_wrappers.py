@@ -161,6 +161,44 @@ class Temperature(_Wrapper):
         return None if single is None else single / self.scale
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sigmoid(_Wrapper):
+    """z = 1 / (1 + e^(-k (u - h))), u what `of` reads: from 0 to 1, 1/2 at the threshold.
+
+    What a membrane says of its spikes, smoothly: near 0 far below the threshold, near 1 far above.
+    The derivative is k z (1 - z).
+
+    Args:
+        of: the readout.
+        slope: k, above 0, in 1 / units of the readout.
+        threshold: h, in units of the readout.
+
+    >>> import numpy
+    >>> Sigmoid(Maximum(), threshold=1.0)(numpy.array([[0.0, 1.0], [1.0, 0.5]]))
+    array([0.5, 0.5])
+    """
+
+    of: Readout = field(kw_only=False, metadata=stage(Readout, "readouts.Maximum()"))
+    slope: float = field(default=1.0, metadata=number(above=0.0))
+    threshold: float = field(default=0.0, metadata=number())
+
+    @property
+    def in_steps(self) -> bool:
+        return False
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
+        z, carry = self.of.read(piece, carry)
+        if self.keeps == "time":  # whatever stands where there is no step has no derivative
+            z = every_step(piece, self).masked(z)
+        return self.change(z), carry
+
+    def change(self, z: Decision) -> Decision:
+        return (1 + namespace(z).tanh(self.slope / 2 * (z - self.threshold))) / 2
+
+    def full(self, steps: Steps, neurons: int) -> Steps | float | None:
+        return None
+
+
 @dataclass(frozen=True)
 class Weighted(_Wrapper):
     """w_c z_c: each neuron counts by its weight, such as its fan-out.

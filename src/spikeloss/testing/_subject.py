@@ -161,6 +161,8 @@ def _losses(stage: Any) -> Iterator[tuple[Any, str, bool]]:
         beside: tuple[Readout, ...] = (MeanOverTime(), EveryStep())
         if stage.of_sequence:
             beside = (WholeRecord(),)
+        elif stage.of_sequence is None:
+            beside = (MeanOverTime(), WholeRecord())
         elif stage.of_times:
             beside = (Decided(), FirstSpike())
         for readout in beside:
