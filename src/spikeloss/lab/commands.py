@@ -12,7 +12,7 @@ import typer
 
 from spikeloss import __version__
 
-from . import complete, console, looking, options
+from . import console, looking, options
 from .board import board
 from .checks import check
 from .checks import chosen as chosen_of
@@ -72,12 +72,7 @@ app.command("atlas")(atlas_)
 def train(
     objective: Annotated[
         str,
-        typer.Option(
-            "--objective",
-            metavar="NAME",
-            help="What to train.",
-            autocompletion=complete.objective,
-        ),
+        options.objective("What to train."),
     ],
     given: dict[str, Any],
     where: dict[str, Any],
@@ -170,13 +165,7 @@ def compare(
     ] = None,
     objective: Annotated[
         list[str] | None,
-        typer.Option(
-            "--objective",
-            metavar="NAME",
-            help="An objective to compare; may be repeated.",
-            show_default="snnTorch's seven",
-            autocompletion=complete.objective,
-        ),
+        options.objective("An objective to compare; may be repeated.", "snnTorch's seven"),
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Compare every objective that can learn the data.")

@@ -9,7 +9,7 @@ import typer
 
 from spikeloss._door._words import cut
 
-from . import complete, console, doctor, options, score
+from . import console, doctor, options, score
 from .describe import details, overview
 from .errors import InputError, printable
 from .files import dumps
@@ -61,12 +61,9 @@ def doctor_(
     ] = None,
     objective: Annotated[
         list[str] | None,
-        typer.Option(
-            "--objective",
-            metavar="NAME",
-            help="An objective, with options, or a sum; may be repeated.",
-            show_default="ce_count, of membranes alone ce_max_membrane",
-            autocompletion=complete.objective,
+        options.objective(
+            "An objective, with options, or a sum; may be repeated.",
+            "ce_count, of membranes alone ce_max_membrane",
         ),
     ] = None,
     memory: options.Memory = MEMORY / 2**30,
@@ -106,13 +103,7 @@ def score_(
     file: Annotated[Path, typer.Argument(metavar="FILE.npz", help="What was recorded.")],
     objective: Annotated[
         list[str] | None,
-        typer.Option(
-            "--objective",
-            metavar="NAME",
-            help="An objective, with options, or a sum; may be repeated.",
-            show_default="every one",
-            autocompletion=complete.objective,
-        ),
+        options.objective("An objective, with options, or a sum; may be repeated.", "every one"),
     ] = None,
     by_step: Annotated[
         bool, typer.Option("--by-step", help="Also the accuracy after each step, and latencies.")

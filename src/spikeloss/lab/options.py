@@ -52,6 +52,17 @@ def _number(
     )
 
 
+def objective(text: str, default: bool | str = True) -> Any:
+    """The option that names an objective; `default` is what the help says of its default."""
+    return typer.Option(
+        "--objective",
+        metavar="NAME",
+        help=text,
+        show_default=default,
+        autocompletion=complete.objective,
+    )
+
+
 Name = Annotated[
     str,
     typer.Argument(

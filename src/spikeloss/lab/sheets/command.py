@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spikeloss.lab import complete, console, options
+from spikeloss.lab import console, options
 from spikeloss.lab.errors import InputError
 from spikeloss.lab.files import check_writable, dumps, write
 from spikeloss.lab.limits import MEMORY
@@ -31,12 +31,8 @@ def atlas_(
     ] = None,
     objective: Annotated[
         list[str] | None,
-        typer.Option(
-            "--objective",
-            metavar="NAME",
-            help="An objective or a penalty, with options, or a sum; may be repeated.",
-            show_default="every one",
-            autocompletion=complete.objective,
+        options.objective(
+            "An objective or a penalty, with options, or a sum; may be repeated.", "every one"
         ),
     ] = None,
     sample: Annotated[
