@@ -22,7 +22,9 @@ from spikeloss import Loss, presets
 from spikeloss.criteria import (
     BinaryCrossEntropy,
     Bounds,
+    CountEntropy,
     CrossEntropy,
+    DesiredCount,
     Deviation,
     Distillation,
     EarlySpike,
@@ -56,6 +58,7 @@ from spikeloss.readouts import (
     Readout,
     Sigmoid,
     SoftCount,
+    SpikeCount,
     SpikeTimes,
     SumOverTime,
     Temperature,
@@ -319,6 +322,8 @@ _READOUTS = (
     Case("EveryStep", Loss(EveryStep(), CrossEntropy())),
     Case("EveryStep membrane", Loss(EveryStep(), CrossEntropy()), "membrane"),
     Case("SumOverTime", Loss(SumOverTime(), CrossEntropy())),
+    Case("SpikeCount", Loss(SpikeCount(), CrossEntropy())),
+    Case("SpikeCount shared", Loss(SpikeCount(shared=True), SquaredError(), OnOffRate(0.5))),
     Case("MeanOverTime", Loss(MeanOverTime(), CrossEntropy())),
     Case("MeanOverTime membrane", Loss(MeanOverTime(), CrossEntropy()), "membrane"),
     Case("Maximum", Loss(Maximum(), CrossEntropy()), "membrane"),
@@ -342,6 +347,8 @@ _READOUTS = (
         "membrane",
     ),
     Case("WeightedSum", Loss(WeightedSum(tau=2.5), CrossEntropy())),
+    Case("WeightedSum linear", Loss(WeightedSum(tau=4.0, shape="linear"), CrossEntropy())),
+    Case("WeightedSum sigmoid", Loss(WeightedSum(tau=5.0, shape="sigmoid"), CrossEntropy())),
     Case("WeightedSum rate", Loss(WeightedSum(tau=4.0), SquaredError(), OnOffRate(0.5))),
     Case("Weighted", Loss(Weighted(SumOverTime(), CLASS_WEIGHT), CrossEntropy())),
     Case("Weighted alike", Loss(Weighted(MeanOverTime(), 2.5), SquaredError(), OnOffRate(0.5))),
@@ -489,6 +496,11 @@ _VALUES = (
     Case("Focal steps", Loss(EveryStep(), Focal(gamma=0.5)), "membrane", "step_labels"),
     Case("RateNLL", Loss(SumOverTime(), RateNLL())),
     Case("RateNLL window", Loss(MovingWindow(width=3), RateNLL(epsilon=0.25))),
+    Case(
+        "DesiredCount",
+        Loss(SumOverTime(), DesiredCount(desired=3.5, undesired=0.5, balance=None)),
+    ),
+    Case("CountEntropy", Loss(SpikeCount(), CountEntropy(silent=-3.0))),
     Case("Margin", Loss(MeanOverTime(), Margin()), "membrane"),
     Case("Margin squared", Loss(MeanOverTime(), Margin(margin=0.5, power=2)), "membrane"),
     Case(
@@ -772,6 +784,7 @@ _PRESETS = (
     _preset("integral_ce", "membrane", label_smoothing=0.25),
     _preset("weighted_integral_ce", "membrane"),
     _preset("weighted_integral_ce", "membrane", tau=3.0),
+    _preset("weighted_integral_ce", "membrane", tau=7.0, shape="linear"),
     _preset("spike_rate"),
     _preset("spike_rate", on=0.75, off=0.25, width=2),
     _preset("spikemax"),
@@ -792,6 +805,10 @@ _PRESETS = (
     _preset("tempotron", "membrane", threshold=0.5),
     _preset("margin_count"),
     _preset("margin_count", margin=2.0, power=2),
+    _preset("count_plus", balance=None),  # else of a batch: test_desired_counts.py
+    _preset("count_plus", desired=3.0, undesired=0.5, balance=None, shared=False),
+    _preset("ce_plus"),
+    _preset("ce_plus", silent=-2.0),
     _preset("kd_logits", "membrane", "values"),
     _preset("kd_logits", "membrane", "values", temperature=2.0),
     _preset("kd_steps", "membrane", "step_values"),
@@ -831,6 +848,7 @@ ELSEWHERE = {  # what no row can say, and the file whose tests and oracles are a
     "test_penalties.py": {  # sums, and layers
         *("tet", "peak", "binary_peak", "ttfs_early_ce", "ttfs_membrane_ce", "mse_trace", "layers"),
         *("Moments", "Distribution", "Disagreement"),  # which penalties are made of
+        *("SelfDistillation", "SharedKnowledge", "etc", "tks", "self_kd_steps"),
     },
     "ranks.py": {"across", "gradients"},  # several processes
 }

@@ -124,7 +124,7 @@ def calls(
     steps, batch, neurons = draw(st.sampled_from(shapes))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     words = (*SPIKES, *MEMBRANES, *EXTREME)
-    if name == "spikemax":
+    if name in ("spikemax", "count_plus", "ce_plus"):
         words = (*SPIKES, "graded")
     if name in ("mse_count", "spike_rate"):
         words = SPIKES

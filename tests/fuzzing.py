@@ -58,8 +58,9 @@ SOFT = (
 )
 PAIRED = ("spike_similarity", "triplet", "info_nce")  # samples with each other
 MOVED = ("earth_mover", *PAIRED)  # in time, of what is not negative
-WHOLE = ("ctc", "dice", *MOVED)  # with a formula of all samples
-AT_ONCE = ("ctc", *MOVED, "nearest_spike")  # without streams
+TEACHING = ("tks", "self_kd_steps")  # steps each other
+WHOLE = ("ctc", "dice", *MOVED, *TEACHING)  # with a formula of all samples
+AT_ONCE = ("ctc", *MOVED, *TEACHING, "nearest_spike")  # without streams
 TRAINS = ("mse_trace", "nearest_spike", "earth_mover")  # spikes of every step as a target
 UNLABELLED = (*NUMBERS, *SHARES, *COUNTS, *TRAINS, "ctc", *PAIRED)
 COUNTED = (
@@ -68,6 +69,8 @@ COUNTED = (
     "ce_mean",
     "integral_ce",
     "margin_count",
+    "count_plus",
+    "ce_plus",
     "kd_logits",
     "mse_mean",
     "bce_mean",
@@ -206,7 +209,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "ce_logsumexp": {"sharpness": real(0.25, 1, 3.0, bad=(0, -1))},
     "focal_max_membrane": {"gamma": NONNEGATIVE},
     "integral_ce": {"label_smoothing": SHARE},
-    "weighted_integral_ce": {"tau": POSITIVE},
+    "weighted_integral_ce": {"tau": POSITIVE, "shape": word("exponential", "linear", "sigmoid")},
     "tempotron": {"threshold": FINITE},
     "tet": {"share": SHARE, "level": FINITE},
     "peak": {
@@ -225,8 +228,25 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "spikemax": {"width": WIDTH, "epsilon": real(0.01, 0.5, 1, bad=(0, -1.0))},
     "spikemoid": {"width": WIDTH, "slope": real(1, 10.0, 0.5, bad=(0, -1.0)), "threshold": FINITE},
     "margin_count": {"margin": real(1, 0.5, 3.0, bad=(0, -1)), "power": POWER},
+    "count_plus": {
+        "desired": NONNEGATIVE,
+        "undesired": NONNEGATIVE,
+        "balance": (
+            st.sampled_from((None, 10, 1.0, 0.25)),
+            ("1", 0, -1.0, math.nan, math.inf, True),
+        ),
+        "shared": SWITCH,
+    },
+    "ce_plus": {"silent": FINITE},
     "kd_logits": {"temperature": TEMPERATURE},
     "kd_steps": {"temperature": TEMPERATURE},
+    "etc": {"weight": NONNEGATIVE, "temperature": TEMPERATURE},
+    "tks": {"share": SHARE, "temperature": TEMPERATURE},
+    "self_kd_steps": {
+        "weight": NONNEGATIVE,
+        "teacher": word("correct", "mean", "swapped"),
+        "temperature": TEMPERATURE,
+    },
     "ttfs_ce": {"tau": POSITIVE, "silent_delay": NONNEGATIVE},
     "ttfs_z_ce": {"tau": POSITIVE},
     "ttfs_early_ce": {
@@ -570,6 +590,46 @@ def spike_similarity(
     )
 
 
+def logs(x: Array) -> Array:
+    return np.asarray(x - np.logaddexp.reduce(x, axis=-1, keepdims=True))
+
+
+def tks(s: Samples, y: Array, *, share: float = 0.5, temperature: float = 3.0) -> Array:
+    each = []
+    for x, label in zip(s, y, strict=True):
+        right = x[x.argmax(1) == label].sum(0)
+        q = np.exp(logs(right / temperature))
+        soft = -(temperature**2) * np.where(q > 0, q * logs(x).mean(0), 0).sum()
+        each.append((1 - share) * -logs(x.mean(0))[label] + share * soft)
+    return np.array(each)
+
+
+def self_kd_steps(
+    s: Samples,
+    y: Array,
+    *,
+    weight: float = 1.0,
+    teacher: str = "correct",
+    temperature: float = 3.0,
+    teachers: Samples | None = None,
+) -> Array:
+    """`teachers`: the samples that the teacher is made of, which has no derivative."""
+    each = []
+    for x, wise, label in zip(s, teachers or s, y, strict=True):
+        right = wise[wise.argmax(1) == label]
+        z = wise.mean(0)
+        if teacher == "correct":
+            z = right.mean(0) if len(right) else z
+        elif teacher == "swapped":
+            best = int(z.argmax())
+            z[[best, int(label)]] = z[[int(label), best]]
+        q, p = logs(z / temperature), logs(x / temperature)
+        far = temperature**2 * np.where(np.exp(q) > 0, np.exp(q) * (q - p), 0).sum(1).mean()
+        far = 0.0 if teacher == "correct" and not len(right) else far
+        each.append(-logs(x)[:, label].mean() + weight * far)
+    return np.array(each)
+
+
 FORMULAS: dict[str, Callable[..., Array]] = {
     f.__name__: f
     for f in (
@@ -593,6 +653,8 @@ FORMULAS: dict[str, Callable[..., Array]] = {
         synaptic_operations,
         ctc,
         spike_similarity,
+        tks,
+        self_kd_steps,
     )
 }
 
@@ -660,17 +722,16 @@ def nearest_spike(**options: Any) -> list[tuple[float, Objective, bool]]:
     return [(1.0, Objective(("EveryStep", {}), ("SquaredError", {})), False)]
 
 
+def etc(weight: float = 1.0, temperature: float = 4.0) -> list[tuple[float, Objective, bool]]:
+    mean = Objective(("MeanOverTime", {}), ("CrossEntropy", {}))
+    return [(1.0, mean, True), (weight, step_consistency(temperature)[0][1], False)]
+
+
 SUMS = {
     f.__name__: f
     for f in (
-        tet,
-        peak,
-        binary_peak,
-        ttfs_early_ce,
-        ttfs_membrane_ce,
-        mse_trace,
-        nearest_spike,
-        step_consistency,
+        *(tet, peak, binary_peak, ttfs_early_ce, ttfs_membrane_ce, mse_trace),
+        *(nearest_spike, step_consistency, etc),
     )
 }
 
@@ -681,7 +742,19 @@ def terms_of(call: Call) -> list[tuple[float, Objective, bool]]:
     }
     if call.name in SUMS:
         return SUMS[call.name](**own)
-    return [(1.0, oracles.PRESETS[call.name](**own)[0], True)]
+    objective = oracles.PRESETS[call.name](**own)[0]
+    if call.name == "count_plus":
+        objective.criterion[1]["scale"] = balanced(call, objective.criterion[1])
+    return [(1.0, objective, True)]
+
+
+def balanced(call: Call, options: Options) -> float:
+    """What the derivative of the right class is multiplied by, of all samples together."""
+    if options["balance"] is None:
+        return 1.0
+    zs = [x.sum(0) for x in samples_of(call)]
+    labels = [int(y) for y in targets_of(call)]
+    return oracles.balanced(zs, labels, **options)
 
 
 # What is known of a call
@@ -789,7 +862,10 @@ def known(call: Call) -> Known:
 
 
 def known_of_samples(call: Call, record: Array | None = None) -> Known:
-    options = {k: v for k, v in call.options.items() if k not in ("reduction", "layers")}
+    shared = ("reduction", "layers", "class_weight")
+    options = {k: v for k, v in call.options.items() if k not in shared}
+    if call.name == "self_kd_steps":
+        options["teachers"] = samples_of(call)
     if call.name == "synaptic_operations" and isinstance(options.get("fan_out"), list):
         options["fan_out"] = np.array(options["fan_out"])
     samples, own = samples_of(call, record), own_weights(call)
@@ -803,6 +879,9 @@ def known_of_samples(call: Call, record: Array | None = None) -> Known:
     losses = FORMULAS[call.name](samples, *arguments, **options) if samples else np.zeros(0)
     counts = ~np.isnan(losses) if call.name in ("dice", *PAIRED) else np.ones(len(own))
     losses = np.where(counts, losses, 0.0) if call.name in ("dice", *PAIRED) else losses
+    by_class = class_weight_of(call) if call.name in TEACHING else None
+    if by_class is not None and samples:
+        own = own * np.array([by_class[int(y)] for y in targets_of(call)])
     value = reduced(call, list(own * losses), own * counts, counts, ())
     return Known(value, np.abs(value) + 1.0)
 

@@ -48,6 +48,16 @@ def count(x: Array) -> tuple[Array, Array]:
     return z, dz
 
 
+def spike_count(x: Array, *, shared: bool = False) -> tuple[Array, Array]:
+    """z = sum_t x_t; dz/dx = 1, or 1 / z if ``shared``, where x is not 0, and 0 elsewhere."""
+    z, dz = count(x)
+    for i in range(len(z)):
+        for t in range(len(x)):
+            share = (1.0 / z[i] if z[i] else 0.0) if shared else 1.0
+            dz[i, t, i] = share if x[t, i] != 0 else 0.0
+    return z, dz
+
+
 def mean(x: Array) -> tuple[Array, Array]:
     """z = sum_t x_t / n."""
     z, dz = count(x)
@@ -181,14 +191,19 @@ def interpolated_spike(
     return z, dz
 
 
-def weighted_sum(x: Array, *, tau: float) -> tuple[Array, Array]:
-    """z = sum_t e^(-t/tau) x_t."""
+def weighted_sum(x: Array, *, tau: float, shape: str = "exponential") -> tuple[Array, Array]:
+    """z = sum_t w_t x_t: w_t = e^(-t/tau), max(0, 1 - t/tau), 1 / (1 + e^((t/tau - 1/2) / 0.2))."""
     n, neurons = x.shape
     z, dz = np.zeros(neurons), np.zeros((neurons, n, neurons))
     for t in range(n):
+        weight = {
+            "exponential": math.exp(-t / tau),
+            "linear": max(0.0, 1 - t / tau),
+            "sigmoid": 1 / (1 + math.exp(min((t / tau - 0.5) / 0.2, 700.0))),
+        }[shape]
         for i in range(neurons):
-            z[i] += math.exp(-t / tau) * x[t, i]
-            dz[i, t, i] = math.exp(-t / tau)
+            z[i] += weight * x[t, i]
+            dz[i, t, i] = weight
     return z, dz
 
 
@@ -360,6 +375,7 @@ def weighted(x: Array, *, of: Stage, weights: float | ArrayLike) -> tuple[Array,
 READOUTS: dict[str, Callable[..., tuple[Array, Array]]] = {
     "EveryStep": every_step,
     "SumOverTime": count,
+    "SpikeCount": spike_count,
     "MeanOverTime": mean,
     "Maximum": maximum,
     "LastStep": last_step,
@@ -497,6 +513,58 @@ def margin(z: Array, y: int, *, n: int, margin: float = 1.0, power: int = 1) -> 
             slope[c] += power * gap ** (power - 1) / len(z)
             slope[y] -= power * gap ** (power - 1) / len(z)
     return each, slope
+
+
+def desired_count(
+    z: Array,
+    y: int,
+    *,
+    n: int,
+    desired: float = 10.0,
+    undesired: float = 1.0,
+    balance: float | None = None,
+    scale: float = 1.0,
+) -> tuple[float, Array]:
+    """each = sum_c e_c^2 / (2 n), e_y = min(0, z_y - desired), e_c = max(0, z_c - undesired).
+
+    ``scale`` times the derivative of the right class: what ``balance`` makes of a batch.
+    """
+    each, slope = 0.0, np.zeros(len(z))
+    for c in range(len(z)):
+        e = min(0.0, z[c] - desired) if c == y else max(0.0, z[c] - undesired)
+        each += e**2 / (2 * n)
+        slope[c] = e / n * (scale if c == y else 1.0)
+    return each, slope
+
+
+def balanced(
+    zs: list[Array], labels: list[int], *, balance: float, desired: float, undesired: float
+) -> float:
+    """max(1, wrong / right / balance), of the counts of a batch, clipped where they cost nothing.
+
+    As the authors' code has it, with 1e-5 added to both sums.
+    """
+    right = wrong = 1e-5
+    for z, y in zip(zs, labels, strict=True):
+        for c in range(len(z)):
+            if c == y:
+                right += min(z[c], desired)
+            else:
+                wrong += max(z[c], undesired)
+    return max(1.0, wrong / right / balance)
+
+
+def count_entropy(z: Array, y: int, *, n: int, silent: float = -20.0) -> tuple[float, Array]:
+    """each = -(n / 2) log softmax(v)_y, v_c = 2 z_c / n, or ``silent`` where z_c = 0.
+
+    The derivative is an estimate, as if dv/dz were 1; 0 where z_c or z_y is 0.
+    """
+    v = np.array([2.0 * value / n if value != 0 else silent for value in z])
+    logs, slope = log_softmax(v), np.zeros(len(z))
+    for c in range(len(z)):
+        if z[c] != 0 and z[y] != 0:
+            slope[c] = n / 2 * (math.exp(logs[c]) - (c == y))
+    return -n / 2 * logs[y], slope
 
 
 def distillation(
@@ -731,6 +799,8 @@ CRITERIA: dict[str, Criterion] = {
     "Focal": Criterion(focal, of_labels=True),
     "RateNLL": Criterion(rate_nll, of_labels=True),
     "Margin": Criterion(margin, of_labels=True),
+    "DesiredCount": Criterion(desired_count, of_labels=True),
+    "CountEntropy": Criterion(count_entropy, of_labels=True),
     "Distillation": Criterion(distillation),
     "BinaryCrossEntropy": Criterion(binary_cross_entropy),
     "LogCosh": Criterion(log_cosh),
@@ -1096,9 +1166,9 @@ def ce_logsumexp(sharpness: float = 1.0) -> tuple[Objective, str]:
     return ce_of("LogSumExp", sharpness=sharpness)
 
 
-def weighted_integral_ce(tau: float = 25.0) -> tuple[Objective, str]:
+def weighted_integral_ce(tau: float = 25.0, shape: str = "exponential") -> tuple[Objective, str]:
     """Cross-entropy of the membrane, summed with weights that fall with time."""
-    return ce_of("WeightedSum", tau=tau)
+    return ce_of("WeightedSum", tau=tau, shape=shape)
 
 
 def focal_max_membrane(gamma: float = 2.0) -> tuple[Objective, str]:
@@ -1165,6 +1235,23 @@ def margin_count(margin: float = 1.0, power: int = 1) -> tuple[Objective, str]:
     return Objective(("SumOverTime", {}), criterion), "samples"
 
 
+def count_plus(
+    desired: float = 10.0,
+    undesired: float = 1.0,
+    balance: float | None = 10.0,
+    shared: bool = True,
+) -> tuple[Objective, str]:
+    """How much the counts miss what is desired, or exceed what is not."""
+    criterion = {"desired": desired, "undesired": undesired, "balance": balance}
+    return Objective(("SpikeCount", {"shared": shared}), ("DesiredCount", criterion)), "samples"
+
+
+def ce_plus(silent: float = -20.0) -> tuple[Objective, str]:
+    """Cross-entropy of twice the rates, in steps."""
+    criterion = ("CountEntropy", {"silent": silent})
+    return Objective(("SpikeCount", {"shared": True}), criterion), "samples"
+
+
 def kd(readout: str, temperature: float = 1.0) -> tuple[Objective, str]:
     """Distillation of a readout."""
     return Objective((readout, {}), ("Distillation", {"temperature": temperature})), "samples"
@@ -1220,6 +1307,8 @@ PRESETS: dict[str, Callable[..., tuple[Objective, str]]] = {
     "rate_latency": rate_latency,
     "tempotron": tempotron_preset,
     "margin_count": margin_count,
+    "count_plus": count_plus,
+    "ce_plus": ce_plus,
     "kd_logits": partial(kd, "MeanOverTime"),
     "kd_steps": partial(kd, "EveryStep"),
     "mse_signal": partial(follows, "EveryStep", "SquaredError"),

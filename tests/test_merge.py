@@ -66,7 +66,12 @@ from spikeloss.targets import OnOff
 
 APART = (MovingWindow, FilteredTrace, PeakWindow, InterpolatedSpike)
 """A step of these depends on those before."""
-MERGING = tuple(row for row in TIMED if not isinstance(innermost(row.loss.readout), APART))
+MERGING = tuple(
+    row
+    for row in TIMED
+    if not isinstance(innermost(row.loss.readout), APART)
+    and "shape='" not in repr(row.loss.readout).replace("shape='exponential'", "")
+)
 
 
 class Plan(NamedTuple):

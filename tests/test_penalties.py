@@ -777,7 +777,48 @@ def mse_trace(x: Array, y: Array, tau: float = 5.0, order: int = 1) -> Array:
     return total / len(x)
 
 
+def etc(x: Array, y: int, weight: float = 1.0, temperature: float = 4.0,
+        teachers: Array | None = None) -> float:  # fmt: skip
+    wise = None if teachers is None else [teachers]
+    return float(-logs(x.mean(0))[y] + weight * step_consistency([x], temperature, wise)[0])
+
+
+def tks(x: Array, y: int, share: float = 0.5, temperature: float = 3.0) -> float:
+    """By `SharedKnowledge`: the teacher is the sum of the steps that are right."""
+    shared = sum((step for step in x if step.argmax() == y), np.zeros(N))
+    q, soft = np.exp(logs(shared / temperature)), 0.0
+    for step in x:
+        soft -= temperature**2 * (q * logs(step)).sum() / len(x)
+    return float((1 - share) * -logs(x.mean(0))[y] + share * soft)
+
+
+def self_kd_steps(x: Array, y: int, weight: float = 1.0, teacher: str = "correct",
+                  temperature: float = 3.0, teachers: Array | None = None) -> float:  # fmt: skip
+    """By `SelfDistillation`: the teacher is made of steps, and has no derivative."""
+    steps = list(x if teachers is None else teachers)
+    right = [step for step in steps if step.argmax() == y]
+    z = sum(right if teacher == "correct" else steps, np.zeros(N))
+    z = z / max(len(right if teacher == "correct" else steps), 1)
+    if teacher == "swapped":
+        best = int(z.argmax())
+        z[best], z[y] = z[y], z[best]
+    q, total = logs(z / temperature), 0.0
+    for step in x:
+        far = temperature**2 * (np.exp(q) * (q - logs(step / temperature))).sum()
+        taught = teacher != "correct" or bool(right)
+        total += -logs(step)[y] + (weight * far if taught else 0.0)
+    return float(total / len(x))
+
+
+TAUGHT = (etc, self_kd_steps)
+WHOLE = ("tks", "self_kd_steps")
 PRESETS: dict[str, tuple[Callable[..., Any], tuple[Options, ...]]] = {
+    "etc": (etc, ({}, {"weight": 0.3}, {"temperature": 0.5})),
+    "tks": (tks, ({}, {"share": 0.25}, {"temperature": 1.0})),
+    "self_kd_steps": (
+        self_kd_steps,
+        ({}, {"weight": 0.3}, {"teacher": "mean"}, {"teacher": "swapped", "temperature": 0.5}),
+    ),
     "tet": (tet, ({}, {"share": 0.4}, {"level": -0.5})),
     "peak": (peak, ({}, {"width": 2}, {"on": 2.0}, {"off": -0.5}, {"others": 0.25})),
     "binary_peak": (peak, ({}, {"width": 1, "on": 0.5}, {"off": 0.25, "others": 3.0})),
@@ -831,7 +872,8 @@ def preset_oracle(name: str, at: int, layout: str) -> tuple[Array, Array]:
             slope[steps[there], b, np.arange(N)] = -slopes(call, t)
         else:
             each.append(formula(x, y, **options))
-            slope[steps, b] = slopes(lambda x, y=y: formula(x, y, **options), x)
+            held = options | ({"teachers": x} if formula in TAUGHT else {})
+            slope[steps, b] = slopes(lambda x, y=y, held=held: formula(x, y, **held), x)
     return np.array(each), slope
 
 
@@ -854,7 +896,7 @@ def test_presets(name: str, at: int, library: Library) -> None:
             if library is not JAX:
                 same(each_loss(x, y, **steps), each)
                 same(loss(x, y, **steps), each.mean())
-                if name != "mse_trace":
+                if name not in ("mse_trace", *WHOLE):
                     same(fed(loss, x, steps, y), each.mean())
             if library is not NUMPY:
                 of = jax.jit(loss) if library is JAX else loss
@@ -866,6 +908,9 @@ def test_presets(name: str, at: int, library: Library) -> None:
 def test_factors() -> None:
     for total, factors in (
         (presets.tet(), (0.95, 0.05)),
+        (presets.etc(weight=0.5), (1.0, 0.5)),
+        (presets.tks(share=0.75), (0.25, 0.75)),
+        (presets.self_kd_steps(weight=2.0), (1.0, 2.0)),
         (presets.tet(share=0.25), (0.75, 0.25)),
         (presets.peak(), (1.0, 1.0)),
         (presets.peak(others=0.5), (1.0, 0.5)),
@@ -876,6 +921,22 @@ def test_factors() -> None:
         assert isinstance(total, Total)
         assert tuple(factor for factor, _ in total.terms) == factors
         assert tuple(factor for factor, _ in (2.0 * total).terms) == tuple(2 * f for f in factors)
+
+
+@quick
+@pytest.mark.parametrize("name", WHOLE)
+def test_class_weights_of_teachers(name: str, library: Library) -> None:
+    """They weigh both terms, by the label."""
+    record, _ = data_of(name)
+    each = preset_oracle(name, 0, "whole")[0] * np.array(CLASS_WEIGHT)[LABELS]
+    loss = getattr(presets, name)(class_weight=CLASS_WEIGHT, reduction=Each())
+    with library.precision():
+        x, y = library.array(record), library.array(LABELS)
+        same(loss(x, y), each)
+        plain = getattr(presets, name)(reduction=Each())
+        same(plain(x, y, class_weight=library.array(np.array(CLASS_WEIGHT))), each)
+        with pytest.raises(TypeError, match="loss: expected a readout of a stream"):
+            loss.stream(y)
 
 
 @every_library

@@ -110,7 +110,7 @@ def test_fan_outs_are_not_negative(library: Library) -> None:
 
 CATALOGUE = presets.catalogue() | penalties.catalogue()
 OPTIONS = [(name, option) for name, entry in CATALOGUE.items() for option in entry.options]
-FREE = ("on", "off", "threshold", "level")  # which take any finite number
+FREE = ("on", "off", "threshold", "level", "silent")  # which take any finite number
 
 
 def refused(call: Callable[[], Any]) -> str:

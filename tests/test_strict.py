@@ -169,7 +169,7 @@ def test_every_preset(name: str) -> None:
 
 
 def test_there_is_every_preset() -> None:
-    assert len(catalogue()) == 46
+    assert len(catalogue()) == 51
     assert len(test_penalties.DEFAULTS) == 15
 
 

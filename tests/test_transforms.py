@@ -647,7 +647,11 @@ record = jax.numpy.asarray(rng.random((7, 8, 6)) < 0.3, "float64")
 labels, lengths = (jax.numpy.asarray(rng.integers(1, high, 8)) for high in (6, 8))
 where = P(None, "batch"), P("batch"), P("batch")
 losses = [preset.build() for preset in sl.presets.catalogue().values()]
-losses = [loss for loss in losses if loss.of_labels and not loss.main.criterion.of_sequence]
+losses = [
+    loss
+    for loss in losses
+    if loss.of_labels and not loss.main.criterion.of_sequence and not loss.main.criterion.couples
+]
 
 def whole(record, labels, lengths):
     for loss in losses:

@@ -63,7 +63,7 @@ def _weights(argument: str, weights: Array, x: Array) -> Array:
 
 def class_weighted(criterion: Any, target: Any) -> None:
     """A criterion that class weights mean something to, and labels to choose one by."""
-    if criterion.of_sequence is not False:
+    if criterion.of_sequence is not False and not criterion.by_label:
         rule, fix = f"None for {type(criterion).__name__}", "Weigh samples with sample_weight."
         refuse("class_weight", rule, "weights", fix)
     if criterion.by_label and not (criterion.of_labels or target.labelled):

@@ -136,10 +136,12 @@ _COMPARE: dict[str, Callable[..., Criterion]] = {
     "distil": lambda temperature: Distillation(temperature=temperature),
 }
 
-READOUTS: dict[type, Callable[[Any], Kernel]] = {
+READOUTS: dict[type, Callable[[Any], Kernel | None]] = {
     SumOverTime: lambda readout: Kernel("sum", (0.0,)),
     MeanOverTime: lambda readout: Kernel("sum", (0.0,)),
-    WeightedSum: lambda readout: Kernel("sum", (readout.tau,)),
+    WeightedSum: lambda readout: (
+        Kernel("sum", (readout.tau,)) if readout.shape == "exponential" else None
+    ),
     Maximum: lambda readout: Kernel("max"),
     LogSumExp: lambda readout: Kernel("lse", (readout.sharpness,)),
     CumulativeSoftmax: lambda readout: Kernel("votes"),

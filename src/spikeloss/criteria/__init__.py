@@ -6,11 +6,13 @@ target, w_c a class weight (1 without). Elements come multiplied by their weight
 
 from ._base import Criterion, Weighed, of_label
 from ._classes import CrossEntropy, Distillation, Focal, Margin, RateNLL
+from ._counts import CountEntropy, DesiredCount
 from ._functions import FunctionCriterion, of
 from ._pairs import InfoNCE, Triplet
 from ._penalties import Bounds, Deviation, Distribution, Penalty, Quantised
 from ._pixels import Dice
 from ._sequences import CTC, EarthMover, Similarity
+from ._teachers import SelfDistillation, SharedKnowledge
 from ._times import EarlySpike, RelativeTime, TimeProximity
 from ._values import (
     BinaryCrossEntropy,
@@ -26,8 +28,10 @@ __all__ = [
     "CTC",
     "BinaryCrossEntropy",
     "Bounds",
+    "CountEntropy",
     "Criterion",
     "CrossEntropy",
+    "DesiredCount",
     "Deviation",
     "Dice",
     "Distillation",
@@ -45,6 +49,8 @@ __all__ = [
     "Quantised",
     "RateNLL",
     "RelativeTime",
+    "SelfDistillation",
+    "SharedKnowledge",
     "Similarity",
     "SquaredError",
     "Tempotron",

@@ -45,7 +45,8 @@ def family(preset: Preset) -> str:
         return "time"
     if main.reads == "membrane":
         return "membrane"
-    return "count" if isinstance(readout, readouts.SumOverTime) else "rate"
+    counts = isinstance(readout, readouts.SumOverTime | readouts.SpikeCount)
+    return "count" if counts else "rate"
 
 
 def words(preset: Preset) -> tuple[str, ...]:

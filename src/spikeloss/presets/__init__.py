@@ -30,9 +30,9 @@ from ._peers import (
     mse_temporal,
 )
 from ._pixels import dice
-from ._rates import margin_count, spike_rate, spikemax, spikemoid
+from ._rates import ce_plus, count_plus, margin_count, spike_rate, spikemax, spikemoid
 from ._signals import bce_mean, huber_signal, log_cosh_signal, mse_mean, mse_signal
-from ._teachers import kd_logits, kd_steps
+from ._teachers import etc, kd_logits, kd_steps, self_kd_steps, tks
 from ._times import (
     rate_latency,
     relative_ttfs_mse,
@@ -55,13 +55,16 @@ __all__ = [
     "ce_logsumexp",
     "ce_max_membrane",
     "ce_mean",
+    "ce_plus",
     "ce_rate",
     "ce_sum_softmax",
     "ce_temporal",
+    "count_plus",
     "cross_entropy",
     "ctc",
     "dice",
     "earth_mover",
+    "etc",
     "focal_max_membrane",
     "huber_signal",
     "info_nce",
@@ -82,6 +85,7 @@ __all__ = [
     "preset",
     "rate_latency",
     "relative_ttfs_mse",
+    "self_kd_steps",
     "spike_rate",
     "spike_similarity",
     "spikemax",
@@ -89,6 +93,7 @@ __all__ = [
     "target_time",
     "tempotron",
     "tet",
+    "tks",
     "triplet",
     "ttfs_ce",
     "ttfs_early_ce",

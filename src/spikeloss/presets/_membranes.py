@@ -1,7 +1,7 @@
 """Objectives of the membrane."""
 
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Literal, Unpack
 
 from spikeloss.criteria import CrossEntropy, Deviation, Focal, Level, Tempotron
 from spikeloss.extend import checked, number
@@ -108,13 +108,20 @@ def integral_ce(*, label_smoothing: float = 0.0, **options: Unpack[Options]) -> 
     "with EventProp in spiking neural networks (2022); mlGeNN",
     decides=HIGHEST.format("weighted sum of the membrane"),
 )
-def weighted_integral_ce(*, tau: float = 25.0, **options: Unpack[Options]) -> Loss:
-    """-log softmax(sum_t exp(-t / tau) u_t)_y
+def weighted_integral_ce(
+    *,
+    tau: float = 25.0,
+    shape: Literal["exponential", "linear", "sigmoid"] = "exponential",
+    **options: Unpack[Options],
+) -> Loss:
+    """-log softmax(sum_t w(t / tau) u_t)_y, w(s) = exp(-s)
 
-    As `integral_ce`, but early steps count for more. The paper weighs by the length of the record:
-    make `tau`, in steps, as long.
+    As `integral_ce`, but early steps count for more; by the `shape` of the weight "linear", max(0,
+    1 - s), or "sigmoid", 1 / (1 + exp((s - 1/2) / 0.2)). The paper weighs by the length of the
+    record, and divides by it: make `tau`, in steps, as long.
     """
-    return Loss(WeightedSum(tau=tau), CrossEntropy(), reads="membrane", **options)
+    readout = WeightedSum(tau=tau, shape=shape)
+    return Loss(readout, CrossEntropy(), reads="membrane", **options)
 
 
 @preset(

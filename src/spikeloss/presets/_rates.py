@@ -2,9 +2,16 @@
 
 from typing import Unpack
 
-from spikeloss.criteria import BinaryCrossEntropy, Margin, RateNLL, SquaredError
+from spikeloss.criteria import (
+    BinaryCrossEntropy,
+    CountEntropy,
+    DesiredCount,
+    Margin,
+    RateNLL,
+    SquaredError,
+)
 from spikeloss.loss import Loss
-from spikeloss.readouts import SumOverTime
+from spikeloss.readouts import SpikeCount, SumOverTime
 from spikeloss.targets import OnOff, OnOffRate
 
 from ._base import Options, preset, rate
@@ -68,3 +75,40 @@ def margin_count(*, margin: float = 1.0, power: int = 1, **options: Unpack[Optio
     The right class should fire m spikes more than every other; more than that is not rewarded.
     """
     return Loss(SumOverTime(), Margin(margin=margin, power=power), reads="spikes", **options)
+
+
+_ZHU = (
+    "Y. Zhu et al., Exploring loss functions for time-based training strategy in spiking neural "
+    "networks (2023), by the authors' code"
+)
+
+
+@preset(source=_ZHU, decides="the class with the most spikes")
+def count_plus(
+    *,
+    desired: float = 10.0,
+    undesired: float = 1.0,
+    balance: float | None = 10.0,
+    shared: bool = True,
+    **options: Unpack[Options],
+) -> Loss:
+    """sum_c e_c^2 / (2 n), e_y = min(0, z_y - d), e_c = max(0, z_c - u), z = sum_t s_t
+
+    The right class should fire d = `desired` spikes or more, the others u = `undesired` or fewer.
+    The derivative goes to spikes alone, e_c / (n z_c) each, with shared=False e_c / n, as the
+    source's "count" has it; that of the right class is larger while all wrong ones of the batch
+    fire more than `balance` times as many, None: never. The source's sign is that of spike times.
+    """
+    criterion = DesiredCount(desired=desired, undesired=undesired, balance=balance)
+    return Loss(SpikeCount(shared=shared), criterion, reads="spikes", **options)
+
+
+@preset(source=_ZHU, decides="the class with the most spikes")
+def ce_plus(*, silent: float = -20.0, **options: Unpack[Options]) -> Loss:
+    """-(n / 2) log softmax(v)_y, v_c = 2 z_c / n, z = sum_t s_t, v_c = `silent` where z_c = 0
+
+    The right class should fire most. The derivative goes to spikes alone, (n / 2) (p_c - q_c) / z_c
+    each, p = softmax(v) and q one-hot; to none where the right class is silent. The source's sign
+    is that of spike times.
+    """
+    return Loss(SpikeCount(shared=True), CountEntropy(silent=silent), reads="spikes", **options)

@@ -12,6 +12,7 @@ A `Summary` has it in two parts, a reduction over time and what is decided from 
 from types import FunctionType
 
 from ._base import Keeps, Outline, Reading, Readout, Summary
+from ._counts import SpikeCount
 from ._functions import FunctionReadout, of
 from ._moments import Disagreement, Moments
 from ._steps import (
@@ -58,6 +59,7 @@ __all__ = [
     "Readout",
     "Sigmoid",
     "SoftCount",
+    "SpikeCount",
     "SpikeTimes",
     "SumOverTime",
     "Summary",

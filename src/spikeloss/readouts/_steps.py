@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 from spikeloss.extend import (
     Array,
@@ -10,6 +11,7 @@ from spikeloss.extend import (
     Piece,
     Steps,
     Sum,
+    choice,
     constant,
     every_step,
     exponential,
@@ -102,13 +104,18 @@ class SumOverTime(Summary):
 
 @dataclass(frozen=True, kw_only=True)
 class WeightedSum(Summary):
-    """z = sum_t exp(-t / tau) x_t: early steps count more.
+    """z = sum_t w(t / tau) x_t, w(s) = exp(-s): early steps count more.
+
+    "linear": w(s) = max(0, 1 - s); "sigmoid": w(s) = 1 / (1 + exp((s - 1/2) / 0.2)), nearly 1 at
+    first and nearly 0 from tau on. The source weighs by the length of the record: make tau as long.
+    Stretches of time can be joined with the first weight alone.
 
     Args:
         tau: above 0, in steps.
+        shape: "exponential", "linear" or "sigmoid".
 
     Source: T. Nowotny, J. Turner and J. Knight, Loss shaping enhances exact gradient learning with
-    EventProp in spiking neural networks (2022).
+    EventProp in spiking neural networks (2022), and their code, which divides by the length.
 
     >>> import numpy
     >>> WeightedSum(tau=1.0)(numpy.array([[1.0, 0.0], [0.0, 1.0]])).round(4)
@@ -116,6 +123,9 @@ class WeightedSum(Summary):
     """
 
     tau: float = field(metadata=number(above=0.0))
+    shape: Literal["exponential", "linear", "sigmoid"] = field(
+        default="exponential", metadata=choice("exponential", "linear", "sigmoid")
+    )
 
     def reduce(self, piece: Piece, carry: Carry) -> Carry:
         return plus(carry, piece.sum(self._weight))
@@ -124,12 +134,21 @@ class WeightedSum(Summary):
         return carry.value
 
     def merge(self, earlier: Carry, later: Carry, steps: Steps, more: Steps) -> Carry:
+        if self.shape != "exponential":
+            return super().merge(earlier, later, steps, more)
         return earlier.plus(later.scaled(self._weight(like(steps, later.value))))
 
     def _weight(self, t: Array) -> Array:
-        return namespace(t).exp(-t / self.tau)
+        xp, s = namespace(t), t / self.tau
+        if self.shape == "linear":
+            return xp.where(s < 1, 1 - s, 0)
+        if self.shape == "sigmoid":
+            return (1 - xp.tanh(2.5 * (s - 0.5))) / 2
+        return xp.exp(-s)
 
     def full(self, steps: Steps, neurons: int) -> Steps | float | None:
+        if self.shape != "exponential":
+            return None
         return (1 - math.e ** (-steps / self.tau)) / (1 - math.exp(-1 / self.tau))
 
 
