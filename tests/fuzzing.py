@@ -594,7 +594,7 @@ def logs(x: Array) -> Array:
     return np.asarray(x - np.logaddexp.reduce(x, axis=-1, keepdims=True))
 
 
-def tks(s: Samples, y: Array, *, share: float = 0.5, temperature: float = 3.0) -> Array:
+def tks(s: Samples, y: Array, *, share: float = 0.5, temperature: float = 1.0) -> Array:
     each = []
     for x, label in zip(s, y, strict=True):
         right = x[x.argmax(1) == label].sum(0)

@@ -783,7 +783,7 @@ def etc(x: Array, y: int, weight: float = 1.0, temperature: float = 4.0,
     return float(-logs(x.mean(0))[y] + weight * step_consistency([x], temperature, wise)[0])
 
 
-def tks(x: Array, y: int, share: float = 0.5, temperature: float = 3.0) -> float:
+def tks(x: Array, y: int, share: float = 0.5, temperature: float = 1.0) -> float:
     """By `SharedKnowledge`: the teacher is the sum of the steps that are right."""
     shared = sum((step for step in x if step.argmax() == y), np.zeros(N))
     q, soft = np.exp(logs(shared / temperature)), 0.0
@@ -814,7 +814,7 @@ TAUGHT = (etc, self_kd_steps)
 WHOLE = ("tks", "self_kd_steps")
 PRESETS: dict[str, tuple[Callable[..., Any], tuple[Options, ...]]] = {
     "etc": (etc, ({}, {"weight": 0.3}, {"temperature": 0.5})),
-    "tks": (tks, ({}, {"share": 0.25}, {"temperature": 1.0})),
+    "tks": (tks, ({}, {"share": 0.25}, {"temperature": 3.0})),
     "self_kd_steps": (
         self_kd_steps,
         ({}, {"weight": 0.3}, {"teacher": "mean"}, {"teacher": "swapped", "temperature": 0.5}),

@@ -97,7 +97,8 @@ def count_plus(
     The right class should fire d = `desired` spikes or more, the others u = `undesired` or fewer.
     The derivative goes to spikes alone, e_c / (n z_c) each, with shared=False e_c / n, as the
     source's "count" has it; that of the right class is larger while all wrong ones of the batch
-    fire more than `balance` times as many, None: never. The source's sign is that of spike times.
+    fire more than `balance` times as many, None: never. The source's sign is that of spike times. A
+    silent neuron learns nothing from it: for networks that learn by spike times, as the source's.
     """
     criterion = DesiredCount(desired=desired, undesired=undesired, balance=balance)
     return Loss(SpikeCount(shared=shared), criterion, reads="spikes", **options)
@@ -109,6 +110,6 @@ def ce_plus(*, silent: float = -20.0, **options: Unpack[Options]) -> Loss:
 
     The right class should fire most. The derivative goes to spikes alone, (n / 2) (p_c - q_c) / z_c
     each, p = softmax(v) and q one-hot; to none where the right class is silent. The source's sign
-    is that of spike times.
+    is that of spike times. For networks that learn by those, as `count_plus`.
     """
     return Loss(SpikeCount(shared=True), CountEntropy(silent=silent), reads="spikes", **options)

@@ -72,13 +72,13 @@ def etc(
     "learning from past and future (2023), and their code",
     decides=HIGHEST.format("mean"),
 )
-def tks(*, share: float = 0.5, temperature: float = 3.0, **options: Unpack[Options]) -> Total:
+def tks(*, share: float = 0.5, temperature: float = 1.0, **options: Unpack[Options]) -> Total:
     """-(1 - l) log softmax(sum_t x_t / n)_y - l mean_t T^2 sum_c q_c log softmax(x_t)_c
 
     The mean over time should decide rightly, and every step as the right ones together, q =
     softmax(sum of x_t where they are right / T), T = `temperature`. The authors raise l = `share`
-    with the epochs, from 0 to 0.7. A sample without a right step is taught that all classes are
-    alike. No stream: which steps are right decides at the end.
+    with the epochs, from 0 to 0.7, and have T = 3 in an example. A sample without a right step is
+    taught that all classes are alike. No stream: which steps are right decides at the end.
     """
     share = checked("share", share, number(low=0.0, high=1.0))
     decide = Loss(MeanOverTime(), CrossEntropy(), reads="either", **options)
