@@ -61,9 +61,9 @@ epoch, and the last column the objective's share of it. All have their default o
 `spikemoid`, `spikemax`, `target_time` and `relative_ttfs_mse` were chosen with one seed of the same
 data, as with those of their sources they learn it badly; the slope of `ttfs_membrane_ce`, of 1, 5,
 10 and 20, with three. That one was measured after the others, when `ttfs_early_ce` took 0.53 s per
-epoch; `etc`, `tks`, `self_kd_steps`, `count_plus` and `ce_plus` still later, beside other work. The
-last two are made for networks that learn by spike times: of surrogate gradients they use those of
-spikes alone, so that neurons which are silent stay so.
+epoch; `etc`, `tks`, `self_kd_steps` and `ce_plus` still later, beside other work. The last one is
+made for networks that learn by spike times: of surrogate gradients it uses those of spikes alone,
+so that neurons which are silent stay so.
 
 {table}
 
