@@ -37,7 +37,7 @@ def _table(name: str, of: str) -> str:
 
 def _same(page: Page) -> str:
     rows = [(_theirs(page, row), f"`{_ours(row)}`", row.said) for row in page.same]
-    return _lines((page.name, "spikeloss", "theirs is"), rows)
+    return _lines((page.name, "spikeloss", f"{page.name} gives"), rows)
 
 
 def _theirs(page: Page, row: Same) -> str:

@@ -121,7 +121,10 @@ def test_show_tells_every_term_of_a_sum(text):
     [
         ("mse_spikerate", "spike_rate", "mse_spikerate is Spyx's name for spike_rate"),
         ("snntorch.functional.ce_rate_loss", "ce_rate", "snnTorch's name for ce_rate"),
+        ("mse_spikerate", "spike_rate", "target=OnOff(0.25 * T)"),
         ("peakloss", "peak", "PeakLoss is Rockpool's name for peak"),
+        ("loss_stacks.MaxOverTimeFocalLoss", "focal_max_membrane", "it is ours / N"),
+        ("ttfs_loss", "ttfs_ce", "its sign is reversed"),
     ],
 )
 def test_names_of_other_packages_are_answered_with_ours(name, ours, line):
@@ -159,7 +162,7 @@ def test_list_finds_families_words_and_what_is_read():
     assert all(catalogue()[name].reads == "membrane" for name in listed("membrane"))
     assert "membrane_bounds" in listed("--reads", "membrane")
     assert "ce_count" not in listed("--reads", "membrane")
-    assert listed("Rockpool") == ["peak", "binary_peak"]
+    assert listed("Rockpool") == ["peak", "binary_peak", "mse_signal"]
     assert listed("mse_spikerate") == ["spike_rate"]
     assert said("list", "zzz").startswith("error: list: expected words that an objective has, got")
     assert said("list", "--reads", "zzz").startswith("error: --reads: expected spikes or membrane")
@@ -677,6 +680,11 @@ def test_a_missing_file_is_named(tmp_path):
             ["show", "ce-count"],
             "objective: expected a name that `spikeloss list` shows, got 'ce-count'. "
             "Did you mean ce_count?",
+        ),
+        (
+            ["show", "mse_spikerat"],
+            "objective: expected a name that `spikeloss list` shows, got 'mse_spikerat'. "
+            "Did you mean spike_rate, Spyx's mse_spikerate?",
         ),
         (
             ["train", "--objective", "zzz"],

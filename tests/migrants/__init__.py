@@ -1,16 +1,18 @@
-"""The losses of packages that the tests do not install, by their own formulas, beside ours.
+"""The losses of other packages beside ours, where the tests do not install them by formulas.
 
 `test_migrants` evaluates every expression of the rows; `docs/make_from.py` writes the same rows as
 the tables of `docs/from`. A module here has the formulas of one package, by their names there, in
 loops of float64, written down from its source; what its options are called is in the rows.
 """
 
-from . import jaxsnn, lava_dl, norse, rockpool, spikingjelly, spyx, stork
+from . import installed, jaxsnn, lava_dl, norse, rockpool, spikingjelly, spyx, stork
 from .rows import Change, Page, Same, calls, value
 
 PAGES = {
     page.file: page
     for page in (
+        installed.SNNTORCH_PAGE,
+        installed.BRAINPY_PAGE,
         spikingjelly.PAGE,
         lava_dl.PAGE,
         stork.PAGE,

@@ -5,6 +5,7 @@ and the rest of spikeloss, `np`, T = 7, B = 5 and N = 6, the numbers of the reco
 of `u`, a membrane, in the layout of the package; `y` are labels, `one_hot` the same.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,8 @@ class Page:
     """The axes of a record there: "TBN", "BTN" or "BNT"."""
     given: tuple[str, str]
     """What theirs and ours are called with; empty: the expressions are whole."""
-    formulas: dict[str, Any]
+    formulas: dict[str, Any] | Callable[[], dict[str, Any]]
+    """What has its names; of an installed package only loaded when a row needs it."""
     same: tuple[Same, ...]
     changes: tuple[Change, ...]
 
@@ -91,7 +93,8 @@ def value(page: Page, expression: str) -> Any:
         "gradient": gradient,
     }  # fmt: skip
     records = {"x": page.laid(SPIKES), "u": page.laid(MEMBRANE), "y": LABELS, "one_hot": ONE_HOT}
-    names = {"np": np, "T": T, "B": B, "N": N, **records, **ours, **page.formulas}
+    theirs = page.formulas() if callable(page.formulas) else page.formulas
+    names = {"np": np, "T": T, "B": B, "N": N, **records, **ours, **theirs}
     with np.errstate(divide="ignore"):
         try:
             return eval(expression, names)

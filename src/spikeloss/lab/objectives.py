@@ -6,7 +6,6 @@ penalties, `ce_count + 0.1*rate_bounds(upper=0.2)`. A term may be of the user's 
 """
 
 import ast
-import difflib
 import re
 import warnings
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from . import plugins
 from .errors import InputError
 from .imports import imported, names_code
 from .own import own_preset
+from .peers import meant
 
 TERM = re.compile(
     r"(?:([-+.\deE]++)\s*+\*)?\s*+([\w-]++(?:[.:][\w-]++)*+)\s*+(\(.*\))?", re.DOTALL | re.ASCII
@@ -217,8 +217,8 @@ def _listed(name: str, options: dict[str, Any]) -> tuple[Preset, Callable[[], Lo
         rule, fix = "an objective that `spikeloss list` shows", "Name it on the command line."
         raise InputError("objective", rule, f"{cut(name)}, code that a file names", fix)
     if name not in presets:
-        close = difflib.get_close_matches(name.replace("-", "_"), presets, n=1)
-        fix = f"Did you mean {close[0]}?" if close else "See all with `spikeloss list`."
+        close = meant(name, presets)
+        fix = f"Did you mean {close}?" if close else "See all with `spikeloss list`."
         raise InputError("objective", "a name that `spikeloss list` shows", cut(repr(name)), fix)
     fix = f"See `spikeloss show {name}`."
     known = presets[name].options if options else {}

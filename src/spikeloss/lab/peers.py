@@ -1,9 +1,10 @@
 """What other packages call an objective: their name -> ours. The one table of it.
 
-An entry says what `docs/catalogue.md`, `docs/parity.md` or the source of a preset says, no more:
-values are the package's own only in `spikeloss.compat`.
+An entry says what the pages of `docs/from` say, which are tested, in a few words.
 """
 
+import difflib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -29,19 +30,40 @@ PEERS = (
     Peer("BrainPy", "cross_entropy_loss", "cross_entropy", "spikeloss.compat.brainpy has it"),
     Peer("BrainPy", "CrossEntropyLoss", "cross_entropy", "spikeloss.compat.brainpy has it"),
     Peer("SpikingJelly", "spike_similar_loss", "spike_similarity", "without its cross-entropy"),
-    Peer("lava-dl", "SpikeTime", "mse_trace", "it sums, with a kernel cut off after 100 steps"),
-    Peer("lava-dl", "SpikeRate", "spike_rate", "it sums over samples and neurons"),
-    Peer("lava-dl", "SpikeMax", "spikemax", "it has 1e-6 in the denominator alone"),
-    Peer("lava-dl", "SpikeMoid", "spikemoid", "it has slope=1.0, threshold=0.0"),
-    Peer("Rockpool", "PeakLoss", "peak", "its window repeats the peak after the record's end"),
+    Peer("SpikingJelly", "temporal_efficient_training_cross_entropy", "ce_rate"),
+    Peer("lava-dl", "SpikeTime", "mse_trace", "it is T times ours with reduction='sum'"),
+    Peer("lava-dl", "SpikeRate", "spike_rate", "it sums; a window divides by its whole width"),
+    Peer("lava-dl", "SpikeMax", "spikemax", "it sums, with 1e-6 in the denominator alone"),
+    Peer("lava-dl", "SpikeMoid", "spikemoid", "it sums, with slope=1.0, threshold=0.0"),
+    Peer("lava-dl", "SparsityEnforcer", "rate_bounds",
+         "with population=True, batch=True; silent entries have no gradient there"),
+    Peer("stork", "MaxOverTimeCrossEntropy", "ce_max_membrane"),
+    Peer("stork", "SumOverTimeCrossEntropy", "integral_ce"),
+    Peer("stork", "LastStepCrossEntropy", "ce_last_step"),
+    Peer("stork", "MaxOverTimeFocalLoss", "focal_max_membrane",
+         "it is ours / N, and starts at gamma=0.0"),
+    Peer("stork", "MeanSquareError", "mse_signal"),
+    *(
+        Peer("stork", f"{bound}{power}", "count_bounds",
+             f"with {option}, power={power}; dims=-1 is population=True")
+        for bound, option in (("UpperBoundL", "upper"), ("LowerBoundL", "lower, upper=None"))
+        for power in (1, 2)
+    ),
+    Peer("stork", "ActivityRegularizer", "count_bounds", "with lower=upper"),
+    Peer("stork", "ActivityRegularizerL1", "count_bounds", "with lower=upper, power=1"),
+    Peer("Norse", "spike_accumulator", "count_l1", "it sums over the samples"),
+    Peer("Rockpool", "PeakLoss", "peak", "its window starts again at the peak after the end"),
     Peer("Rockpool", "BinaryPeakLoss", "binary_peak", "its mean is over fewer samples"),
-    Peer("jaxsnn", "target_time_loss", "target_time"),
+    Peer("Rockpool", "MSELoss", "mse_signal"),
+    Peer("jaxsnn", "target_time_loss", "target_time", "it sums over the neurons"),
+    Peer("jaxsnn", "ttfs_loss", "ttfs_ce", "its sign is reversed"),
     Peer("KerasSpiking", "RangedRegularizer", "rate_bounds"),
     Peer("KerasSpiking", "Percentile", "rate_percentile"),
     Peer("Spyx", "integral_crossentropy", "integral_ce", "it has label_smoothing=0.3"),
-    Peer("Spyx", "mse_spikerate", "spike_rate", "on is its sparsity; mse_count is T times as much"),
-    Peer("Spyx", "silence_reg", "count_silence", "it sums over the neurons"),
-    Peer("Spyx", "sparsity_reg", "count_sparsity", "it has Huber's function in place of a square"),
+    Peer("Spyx", "mse_spikerate", "spike_rate",
+         "its target is sparsity * T: target=OnOff(0.25 * T)"),
+    Peer("Spyx", "silence_reg", "count_silence", "it sums over neurons, and over steps"),
+    Peer("Spyx", "sparsity_reg", "count_sparsity", "it sums Huber's function over samples"),
 )  # fmt: skip
 
 
@@ -49,6 +71,17 @@ def known(name: str) -> list[Peer]:
     """The entries of a name, however it is capitalised, with its module or without."""
     last = name.strip().rsplit(".", 1)[-1].lower()
     return [peer for peer in PEERS if peer.name.lower() == last]
+
+
+def meant(name: str, ours: Iterable[str]) -> str | None:
+    """What a name that we do not have may mean, in words: one of ours, or what others call it."""
+    others = {peer.name.lower(): peer for peer in PEERS}
+    asked = name.rsplit(".", 1)[-1].replace("-", "_").lower()
+    close = difflib.get_close_matches(asked, [*ours, *others], n=1)
+    if not close:
+        return None
+    peer = others.get(close[0])
+    return f"{peer.ours}, {peer.package}'s {peer.name}" if peer else close[0]
 
 
 def elsewhere(ours: str) -> list[Peer]:
