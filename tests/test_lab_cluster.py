@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import pytest
 
+from spikeloss._install import hint
 from spikeloss.lab import cluster, executors
 from spikeloss.lab.apart import apart
 from spikeloss.lab.crew import hired
@@ -294,8 +295,7 @@ def test_without_dask_its_extra_is_named(folder, monkeypatch):
     with pytest.raises(InputError) as raised, cluster.connected(folder, "tcp://127.0.0.1:1"):
         pass
     assert str(raised.value) == (
-        "--scheduler: expected the package distributed, got none. "
-        'Install it with: pip install "spikeloss[cluster]".'
+        f"--scheduler: expected the package distributed, got none. {hint('cluster')}"
     )
 
 

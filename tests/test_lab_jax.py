@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from spikeloss._install import hint
 from spikeloss.lab import environment, learner_jax, learner_torch, network, network_jax, training
 from spikeloss.lab.data.samples import Dataset, Dense, Split
 from spikeloss.lab.errors import InputError
@@ -389,7 +390,7 @@ def test_missing_packages_are_said(monkeypatch):
     with pytest.raises(InputError) as raised:
         rehearse(RECIPE, find("ce_count"))
     words = "--library jax: expected the packages of a library that trains, got no optax. "
-    assert str(raised.value) == words + 'Install it with: pip install "spikeloss[jax]".'
+    assert str(raised.value) == words + hint("jax")
 
 
 def test_one_thread_is_asked_for_once_and_by_jax_alone(monkeypatch):

@@ -12,9 +12,11 @@ def main() -> None:
     except ModuleNotFoundError as missing:
         if missing.name not in TERMINAL:
             raise
+        from spikeloss._install import hint
+
         print(
             f"error: spikeloss: expected the packages of its command line, got no {missing.name}. "
-            'Install it with: pip install "spikeloss[lab]".',
+            f"{hint('lab')}",
             file=sys.stderr,
         )
         sys.exit(2)

@@ -13,12 +13,9 @@ of `torchmetrics.Metric` go to its constructor.
 
 from typing import Any, Unpack, cast
 
-import torch
-import torchmetrics
-from torch import Tensor
-
 from . import _door, metrics
 from ._door import refuse
+from ._install import hint
 from ._shapes import Classes, Layout, Record
 from .metrics import Judge
 from .metrics._activity import tally_operations
@@ -26,6 +23,14 @@ from .metrics._anytime import course
 from .metrics._costs import tally_dense, tally_effective, tally_sparsity, tally_updates
 from .metrics._decisions import BINS, tally_among, tally_gaps, tally_right
 from .parts import Parts
+
+try:
+    import torch
+    import torchmetrics
+    from torch import Tensor
+except ModuleNotFoundError as missing:
+    rule, got = "the packages torch and torchmetrics", f"no {missing.name}"
+    _door.refuse("torch_metrics", rule, got, hint("torchmetrics"), ModuleNotFoundError)
 
 __all__ = [
     "Accuracy",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from spikeloss import _door
 from spikeloss._backend import as_array, concrete, constant, like, listed, namespace
+from spikeloss._install import hint
 from spikeloss._shapes import Array
 
 from ._times import interval_of, outside, pair
@@ -114,8 +115,7 @@ def _each(name: str, a_times: Any, b_times: Any, interval: Any) -> Array:
     try:
         package = import_module("pyspike")
     except ImportError:
-        fix = "Write pip install 'spikeloss[distances]'."
-        _door.refuse("pyspike", "the package PySpike", "none", fix, ImportError)
+        _door.refuse("pyspike", "the package PySpike", "none", hint("distances"), ImportError)
     a, b, dtype = pair(a_times, b_times)
     if not (concrete(a) and concrete(b)):
         fix = "Call it outside of jit, vmap and grad."

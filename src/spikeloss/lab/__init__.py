@@ -5,8 +5,7 @@
 `train`, `compare` and `report` do what the commands do; `run_from_records` makes a run of
 a training of your own; `atlas` shows what an objective rewards. They are imported when they are
 first asked for. `objectives`, `score` and `metrics` need NumPy only, `atlas` PyTorch or JAX too;
-`data`, `network`, `training`, `plots` and `publishing` need the extra: pip install
-"spikeloss[lab]".
+`data`, `network`, `training`, `plots` and `publishing` need the extra `lab`.
 """
 
 from importlib import import_module

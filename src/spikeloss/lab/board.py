@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from spikeloss._install import hint
+
 from .errors import InputError
 from .files import place, slug
 from .runs import Epoch, Run
@@ -62,7 +64,7 @@ class Board:
 def board(folder: Path | None) -> Iterator[Board]:
     """A board, whose files are closed on the way out."""
     if folder is not None and find_spec("tensorboard") is None:
-        fix = 'Install it with: pip install "spikeloss[tensorboard]".'
+        fix = hint("tensorboard")
         raise InputError(OPTION, "the package tensorboard", "no tensorboard", fix)
     if folder is not None:  # rather now than after an epoch
         with place(folder, OPTION):

@@ -20,6 +20,7 @@ from typing import Any
 from uuid import uuid4
 
 from spikeloss._door._words import cut
+from spikeloss._install import hint
 
 from .apart import apart
 from .ends import KEPT
@@ -60,7 +61,7 @@ def connected(folder: Folder, address: str) -> Iterator[Sent]:
 def _dask() -> Any:
     """The package, which sets its loggers as it is imported."""
     if find_spec("distributed") is None:
-        fix = 'Install it with: pip install "spikeloss[cluster]".'
+        fix = hint("cluster")
         raise InputError(OPTION, "the package distributed", "none", fix)
     import distributed
 

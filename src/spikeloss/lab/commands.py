@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from spikeloss import __version__
+from spikeloss._install import hint
 
 from . import console, looking, options
 from .board import board
@@ -256,6 +257,6 @@ def _every(recipe: Recipe) -> list[Objective]:
 def _need_lab(command: str) -> None:
     missing = [name for name in LAB if find_spec(name) is None]
     if missing:
-        fix = 'Install it with: pip install "spikeloss[lab]".'
+        fix = hint("lab")
         rule = "the packages of the workbench"
         raise InputError(f"spikeloss {command}", rule, f"no {missing[0]}", fix)

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from spikeloss._door._words import cut
+from spikeloss._install import hint
 
 from .activity import Activity
 from .data import Split, load
@@ -35,7 +36,7 @@ EXTRA = {"torch": "lab", "jax": "jax"}
 def _library(recipe: Recipe) -> Any:
     missing = [name for name in NEEDED[recipe.library] if find_spec(name) is None]
     if missing:
-        fix = f'Install it with: pip install "spikeloss[{EXTRA[recipe.library]}]".'
+        fix = hint(EXTRA[recipe.library])
         rule = "the packages of a library that trains"
         raise InputError(f"--library {recipe.library}", rule, f"no {missing[0]}", fix)
     return import_module(f".{LEARNERS[recipe.library]}", __package__)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from spikeloss._door._words import cut
+from spikeloss._install import hint
 from spikeloss.lab.archive import Archive
 from spikeloss.lab.errors import InputError
 
@@ -143,7 +144,7 @@ class Tree:
         try:
             self.h5py: Any = import_module("h5py")
         except ImportError:
-            fix = 'Install it with: pip install "spikeloss[data]".'
+            fix = hint("data")
             raise InputError(path, "h5py, which reads HDF5 files", "no h5py", fix) from None
         with self._reading():
             self.file: Any = self.h5py.File(path, "r")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from spikeloss._door._words import cut
+from spikeloss._install import hint
 from spikeloss.lab.errors import InputError
 
 from . import heidelberg
@@ -130,7 +131,7 @@ def _local(name: str, recipe: DataRecipe, train: bool) -> Any:
         datasets: Any = import_module("tonic.datasets")
     except ImportError as wrong:
         got = "no tonic" if isinstance(wrong, ModuleNotFoundError) else str(wrong)
-        fix = 'Install it with: pip install "spikeloss[data]".'
+        fix = hint("data")
         raise InputError("--data", "tonic, which reads these samples", got, fix) from None
     base = getattr(datasets, name)
     # Named like its base, as tonic makes the name of the folder from that of the class.

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from spikeloss._install import hint
 from spikeloss.lab.errors import InputError
 
 from .recipe import DataRecipe
@@ -59,7 +60,7 @@ def _utterances(part: str) -> tuple[list[Numbers], Numbers]:
         from aeon.datasets import load_japanese_vowels
     except ImportError as wrong:
         got = "no aeon" if isinstance(wrong, ModuleNotFoundError) else str(wrong)
-        fix = 'Install it with: pip install "spikeloss[data]".'
+        fix = hint("data")
         raise InputError("--data", "the package that holds these samples", got, fix) from None
     samples, labels = load_japanese_vowels(split=part)
     return [sample.T for sample in samples], labels.astype(np.int64) - 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from spikeloss._install import hint
 from spikeloss.lab.errors import InputError
 from spikeloss.loss import Loss, Total
 from spikeloss.testing._libraries import Jax, Torch
@@ -182,5 +183,5 @@ def _library() -> Torch | Jax:
     for name, made in (("torch", Torch), ("jax", Jax)):
         if find_spec(name) is not None:
             return made()
-    rule, fix = "PyTorch or JAX, for gradients", 'Install one: pip install "spikeloss[torch]".'
-    raise InputError("atlas", rule, "neither", fix)
+    rule = "PyTorch or JAX, for gradients"
+    raise InputError("atlas", rule, "neither", hint("torch"))
