@@ -84,4 +84,5 @@ clean: ## remove what the targets made, but not the results of runs
 
 .venv/dev: pyproject.toml constraints.txt hatch_build.py | .venv/bin/python
 	$(PIP) --editable '.[dev]'
+	@$(PIP) pyspike 2>/dev/null || echo "no PySpike, which is built from source: its distances are left out"
 	touch $@

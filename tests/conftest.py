@@ -1,4 +1,5 @@
-"""What holds for all tests: how XLA compiles for them, and what one that is `alike` may not do.
+"""What holds for all tests: how XLA compiles for them, what one that is `alike` may not do, and
+what is left out without PySpike.
 
 XLA compiles quickly, and in one worker for the others too.
 
@@ -12,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Generator
+from importlib.util import find_spec
 
 import pytest
 from hypothesis.internal.conjecture import providers
@@ -34,6 +36,23 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.mkdtemp(prefix="spikeloss-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
         os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
+
+
+NO_PYSPIKE = find_spec("pyspike") is None
+OF_PYSPIKE = ("isi_distance", "spike_distance", "spike_synchronization")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The examples of the distances that PySpike computes need it, as their tests do."""
+    names = [f"spikeloss.distances.{name}" for name in OF_PYSPIKE if NO_PYSPIKE]
+    items[:] = [item for item in items if item.name not in names]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What an installation without PySpike leaves out, which is built from source or not at all."""
+    if NO_PYSPIKE:
+        names = ", ".join(OF_PYSPIKE)
+        terminalreporter.line(f"left out: {names}, as PySpike is not installed")
 
 
 @pytest.hookimpl(wrapper=True)
