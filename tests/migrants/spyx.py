@@ -89,7 +89,7 @@ PAGE = Page(
             "silence_reg(2.0)",
             "penalties.count_silence(least=2.0)",
             "T * N",
-            "T N times ours, which is told that steps are neurons: `x[None], class_axis=(2, 3)`",
+            "T N times ours, of steps as neurons",
             ("[x]", "x[None], class_axis=(2, 3)"),
             told=True,
         ),

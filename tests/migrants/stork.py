@@ -76,6 +76,7 @@ def _any(gap: Any) -> Any:
 
 _LAYER = ("x", "x, time_axis=1")
 _SIGNAL = ("u, x", "u, x.transpose(1, 0, 2), time_axis=1")
+_MAPS = "x.reshape(B, T, 2, 1, 3)"
 _U = ("u, y", "u, y, time_axis=1")
 _SILENT = "np.zeros((2, 4, 10)), np.array([1, 2])"
 _SURE = "np.array([[[0.0, 20.0]]]), np.array([0])"
@@ -128,6 +129,11 @@ PAGE = Page(
             "UpperBoundL2(0.1, threshold=1.0)",
             "0.1 * penalties.count_bounds(upper=1.0, population=True)",
             given=_LAYER,
+        ),
+        Same(
+            "UpperBoundL2(0.1, threshold=1.0, dims=(-2, -1))",
+            "0.1 * penalties.count_bounds(upper=1.0, population=True)",
+            given=(_MAPS, f"{_MAPS}, time_axis=1, class_axis=(3, 4)"),
         ),
         Same(
             "UpperBoundL1(0.1, threshold=1.0)",
