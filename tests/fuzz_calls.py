@@ -204,7 +204,9 @@ def draw_layout(draw: Any, call: Call, rng: np.random.Generator) -> None:
         if (time - classes) % call.record.ndim:
             call.layout |= {"time_axis": time, "class_axis": classes}
     if (  # no target tells which axes are neurons
-        call.name in (*PENALTIES, "tet") and len(call.batch) > 1 and "time_axis" not in call.layout
+        call.name in (*PENALTIES, "tet", "etc")
+        and len(call.batch) > 1
+        and "time_axis" not in call.layout
     ):
         call.layout |= {"time_axis": 0, "class_axis": -1}
 
