@@ -11,12 +11,11 @@ import json
 import sys
 import tomllib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from spikeloss.lab.files import dumps
 from spikeloss.lab.recipe import Comparison, load_recipe, recipe_from
 
 ROOT = Path(__file__).parent.parent
@@ -143,10 +142,9 @@ def row(objective: str, runs: list[dict[str, str]]) -> Row:
 
 
 def papers(runs: list[dict[str, str]]) -> list[Paper]:
-    """All recipes that have run, in the order of their names."""
-    names = sorted(file.stem for file in RECIPES.glob("*.toml"))
-    found = [paper(name, runs) for name in names]
-    return sorted((each for each in found if each.runs), key=lambda each: each.about["place"])
+    """All recipes that have run, in their places."""
+    found = [paper(name, runs) for name in {run["recipe"] for run in runs}]
+    return sorted(found, key=lambda each: each.about["place"])
 
 
 def table(head: Iterable[str], lines: Iterable[Iterable[object]]) -> str:
@@ -201,7 +199,7 @@ def added(runs: list[dict[str, str]], folder: Path) -> list[dict[str, str]]:
     """The runs with those of a comparison in the place of its older ones."""
     name = folder.name
     made = json.loads((folder / "config.json").read_text())["recipe"]
-    if made != json.loads(dumps(asdict(recipe_of(name).recipe))):
+    if recipe_from({key: x for key, x in made.items() if x is not None}) != recipe_of(name).recipe:
         raise SystemExit(f"{folder} was made by another recipe than {name}.toml")
     with (folder / "results.csv").open() as file:
         new = [{key: run.get(key, "") for key in COLUMNS} for run in csv.DictReader(file)]

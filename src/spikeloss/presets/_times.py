@@ -69,7 +69,9 @@ def ttfs_early_ce(
     """-log softmax(-t / tau)_y + a (exp(t_y / tau_e) - 1), t the first spike, a = `early`
 
     As `ttfs_ce`, but the right class should fire early too, not only before the others. `tau` and
-    `early_tau` in steps; their ratio of 5 and a = 0.005 are those of the first source.
+    `early_tau` in steps; their ratio of 5 and a = 0.005 are those of the first source. Of a record
+    whose few spikes have a steep surrogate it learns silence, as Yin-Yang shows among the published
+    settings: take `ttfs_membrane_ce`, or times that are given, there.
     """
     early = checked("early", early, number(low=0.0))
     first = FirstSpike(silent_delay=silent_delay)
