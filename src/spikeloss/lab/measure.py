@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from spikeloss.records import Times
+
 from .activity import OUTPUT, Activity
 from .metrics import Decisions, Numbers, decisions, firing_rate, spikes_per_sample
 from .objectives import Objective
@@ -54,6 +56,8 @@ def _accuracy(curve: tuple[Epoch, ...], right: Numbers) -> float:
 def layers_of(activity: Activity) -> tuple[list[Numbers], Numbers | None]:
     """The spikes of the hidden layers and of the output; None: that has none, or is graded."""
     output = activity.records.get(OUTPUT)
+    if isinstance(output, Times):
+        output = np.isfinite(output.times)
     if output is not None and not np.all((output == 0) | (output == 1)):
         output = None
     return [activity.records[name] for name in activity.hidden], output
@@ -83,6 +87,9 @@ def _sample(
     classes: int,
 ) -> Sample:
     """The first test sample, cut to its valid steps."""
+    times = activity.records.get(OUTPUT)
+    if isinstance(times, Times):
+        return _timed_sample(times.times[0, 0], int(labels[0]), int(found.decided[0]), classes)
     end = len(next(activity.each())) if lengths is None else int(lengths[0])
     hidden, output = layers_of(activity)
     last = hidden[-1][:end, 0] if hidden else np.zeros((end, 0))
@@ -99,4 +106,22 @@ def _sample(
         membrane=[] if membrane is None else np.round(membrane[:end, 0].astype(float), 4).tolist(),
         classes=classes,
         neurons=read.shape[-1],  # type: ignore[union-attr]  # an activity has one of both
+    )
+
+
+def _timed_sample(times: Numbers, label: int, decision: int, classes: int) -> Sample:
+    """The first test sample of a network that gives times (N,): the steps before them."""
+    spikes = [[int(times[n]), int(n)] for n in np.flatnonzero(np.isfinite(times))]
+    last = max((step for step, _ in spikes), default=0)
+    return Sample(
+        label=label,
+        decision=decision,
+        decision_step=min((step for step, _ in spikes), default=-1),
+        steps=last + 1,
+        hidden_neurons=0,
+        hidden=[],
+        output=spikes,
+        membrane=[],
+        classes=classes,
+        neurons=len(times),
     )

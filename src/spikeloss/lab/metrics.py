@@ -15,7 +15,7 @@ from spikeloss._piece import Piece
 from spikeloss._shapes import Layout
 from spikeloss.metrics._activity import fired
 from spikeloss.metrics._anytime import course
-from spikeloss.records import Events
+from spikeloss.records import Events, Times
 
 Numbers = NDArray[Any]
 
@@ -63,7 +63,7 @@ class Decisions(NamedTuple):
     decided: Numbers
     """(B,) classes, -1 for none."""
     steps: Numbers
-    """(B,) the first step from which that stays as it is."""
+    """(B,) the first step from which that stays as it is, or the time of the first spike."""
     right: Numbers
     """(B,) bools."""
     accuracy_by_step: tuple[float, ...]
@@ -89,8 +89,12 @@ def _mean(steps: Numbers) -> float | None:
     return float(np.mean(steps, dtype=float)) if steps.size else None
 
 
-def decisions(loss: Any, record: Numbers, labels: Numbers, layout: Layout) -> Decisions:
-    """What a loss decides of a record, whose steps are read once."""
+def decisions(loss: Any, record: Any, labels: Numbers, layout: Layout) -> Decisions:
+    """What a loss decides of a record, whose steps are read once; of times, at the first spike."""
+    if isinstance(record, Times):
+        decided = loss.predict(record)
+        right = decided == labels
+        return Decisions(decided, record.times.min(axis=-1), right, (float(right.mean()),))
     found = course(loss, record, layout)
     steps, decided = found.latencies()
     by_step = tuple(float(share) for share in found.tally(labels).value())

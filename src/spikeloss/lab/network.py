@@ -14,6 +14,8 @@ import torch
 from snntorch import surrogate
 from torch import Tensor, nn
 
+from spikeloss.records import Times
+
 from .activity import Activity
 from .errors import InputError
 from .factory import made
@@ -46,7 +48,13 @@ class Whole(nn.Module):
         """What it gives, by name."""
         if inputs.shape[0] == 1:
             inputs = inputs.expand(self.steps, -1, -1)
-        return Activity.of(self.inner(inputs)).records
+        given = self.inner(inputs)
+        if any(
+            isinstance(x, Times) for x in (given.values() if isinstance(given, dict) else [given])
+        ):
+            fix = "Write it in JAX, or train it in a loop of your own."
+            raise InputError("--model", "records (T, B, N) with --library torch", "Times", fix)
+        return Activity.of(given).records
 
 
 class Network(nn.Module):

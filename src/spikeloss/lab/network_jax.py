@@ -4,7 +4,8 @@ S is 1 for inputs that stay the same at every step. `feedforward` is ours, the o
 `spikeloss.lab.network`; `package.module:factory` is the user's: `factory(features=, classes=,
 steps=, **options)` gives a pair of functions, or an object with methods of these names: `init(key)`
 gives parameters, a pytree of floating arrays, and `apply(parameters, inputs)`, which is compiled,
-takes inputs (T, B, features) and gives what `spikeloss.lab.activity` says.
+takes inputs (T, B, features) and gives what `spikeloss.lab.activity` says, `records.Times` too. One
+of ours that gives times is `spikeloss.lab.exact_jax:network`.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+
+from spikeloss.records import Times
 
 from .errors import InputError
 from .factory import made
@@ -53,12 +56,24 @@ def built(recipe: Recipe, features: int, classes: int) -> Network:
         inputs = inputs.astype(dtype)
         if not own and inputs.shape[0] == 1:
             inputs = jnp.broadcast_to(inputs, (recipe.steps, *inputs.shape[1:]))
-        return jax.tree.map(_wide, inner.apply(parameters, inputs))
+        return jax.tree.map(_held, inner.apply(parameters, inputs), is_leaf=_timed)
 
     def init(key: Any) -> Any:
         return jax.tree.map(lambda x: x.astype(dtype), _weights(inner.init(key)))
 
     return Network(init, apply)
+
+
+jax.tree_util.register_dataclass(Times, ["times", "highest"], ["end", "slope", "threshold"])
+
+
+def _timed(x: Any) -> bool:
+    return isinstance(x, Times)
+
+
+def _held(x: Any) -> Any:
+    """A record as an activity holds it, in 32 bits at least."""
+    return x.map(lambda y: _wide(y)[None]) if isinstance(x, Times) else _wide(x)
 
 
 def _wide(x: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from spikeloss._door._words import cut
+from spikeloss.records import Times
 
 from .activity import MEMBRANE, Activity
 from .data import Dataset
@@ -41,14 +42,19 @@ def rehearsed(
     rng = np.random.default_rng(0)
     drawn = shapes.map(lambda x: rng.random(tuple(x.shape), np.float32))
     activity = Activity({
-        name: 2 * x - 1 if name == MEMBRANE else (x < 0.3).astype(np.float32)
+        name: x if isinstance(x, Times)
+        else 2 * x - 1 if name == MEMBRANE else (x < 0.3).astype(np.float32)
         for name, x in drawn.records.items()
     })  # fmt: skip
     try:
         with np.errstate(all="ignore"):
             finite = all(np.isfinite(np.asarray(x)).all() for x in found(activity, labels, lengths))
             got = None if finite else NOT_FINITE
-            decision_steps(placed.main, activity.record(placed.reads))
+            record = activity.record(placed.reads)
+            if isinstance(record, Times):
+                placed.main.predict(record)
+            else:
+                decision_steps(placed.main, record)
     except (TypeError, ValueError, RuntimeError, LookupError, ArithmeticError) as wrong:
         got = str(wrong).rstrip(".")
     if got is not None:
