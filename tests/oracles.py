@@ -240,14 +240,12 @@ def disagreement(x: Array, *, temperature: float = 1.0) -> tuple[Array, Array]:
     """
     n, neurons = x.shape
     z, dz = np.zeros(1), np.zeros((1, n, neurons))
-    logs = [log_softmax(x[t] / temperature) for t in range(n)]
     for i in range(n):
         for j in range(n):
-            for c in range(neurons if i != j else 0):
-                q = math.exp(logs[j][c])
-                if q:
-                    z[0] += temperature**2 * q * (logs[j][c] - logs[i][c]) / (n * (n - 1))
-                dz[0, i, c] += temperature * (math.exp(logs[i][c]) - q) / (n * (n - 1))
+            if i != j:
+                far, slope = distillation(x[i], x[j], n=n, temperature=temperature)
+                z[0] += far / (n * (n - 1))
+                dz[0, i] += slope / (n * (n - 1))
     return z, dz
 
 
