@@ -316,7 +316,11 @@ def draw_feed(draw: Any, call: Call, word: str) -> None:
     if call.feed == "stream":
         ends = draw(st.lists(st.integers(0, call.steps), max_size=3))
         call.chunks = tuple(sorted({*ends, call.steps} - {0}))
-        forgets = "valid" in call.layout and call.name not in PENALTIES and "on" not in call.options
+        forgets = (
+            "valid" in call.layout
+            and call.name not in (*PENALTIES, "dice")
+            and "on" not in call.options
+        )
         if forgets and math.prod(call.batch) and draw(st.integers(0, 4)) == 0:
             call.layout["valid"][:, *[0] * len(call.batch)] = False  # a sample that does not count
 
