@@ -82,7 +82,8 @@ clean: ## remove what the targets made, but not the results of runs
 	$(PIP) --editable '.[lab]'
 	touch $@
 
-.venv/dev: pyproject.toml constraints.txt hatch_build.py | .venv/bin/python
+.venv/dev: pyproject.toml constraints.txt examples/requirements.txt hatch_build.py | .venv/bin/python
 	$(PIP) --editable '.[dev]'
 	@$(PIP) pyspike 2>/dev/null || echo "no PySpike, which is built from source: its distances are left out"
+	$(PIP) --no-deps --requirement examples/requirements.txt
 	touch $@
