@@ -31,7 +31,7 @@ import spikeloss
 from spikeloss import presets
 from spikeloss.lab.commands import _every
 from spikeloss.lab.objectives import find
-from spikeloss.lab.recipe import Recipe
+from spikeloss.lab.recipe import Recipe, load_recipe
 from spikeloss.presets import _base
 
 torch.set_num_threads(1)
@@ -182,7 +182,11 @@ def test_page_of_choice_shows_what_the_runs_say() -> None:
     made = script("make_choice")
     text = (ROOT / "docs" / "choice.md").read_text()
     assert made.page(made.read()) == text, "run: python docs/make_choice.py"
-    shown = {row.objective for row in made.rows(made.read())}
+    runs = made.read()
+    shown = {row.objective for row in made.rows(runs["digits"])}
+    for data in ("yin-yang", "japanese-vowels"):
+        file = ROOT / "benchmarks" / "choice" / f"{data}.toml"
+        assert set(load_recipe(file)[1]["objectives"]) == {run.objective for run in runs[data]}
     assert shown == {found.spelling for found in _every(Recipe())} | set(made.SUMS)
 
 
