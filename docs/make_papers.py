@@ -144,7 +144,7 @@ def row(objective: str, runs: list[dict[str, str]]) -> Row:
 def papers(runs: list[dict[str, str]]) -> list[Paper]:
     """All recipes that have run, in their places."""
     found = [paper(name, runs) for name in {run["recipe"] for run in runs}]
-    return sorted(found, key=lambda each: each.about["place"])
+    return sorted(found, key=lambda each: (each.about["place"], each.name))
 
 
 def table(head: Iterable[str], lines: Iterable[Iterable[object]]) -> str:
