@@ -21,7 +21,7 @@ network = spyx.nn.Sequential(
     nnx.Linear(64, 100, rngs=rngs),
     spyx.nn.LIF((100,), beta=0.8, activation=spyx.axn.superspike(5), rngs=rngs),
     nnx.Linear(100, 10, rngs=rngs),
-    spyx.nn.LI((10,), beta=0.9, rngs=rngs),
+    spyx.nn.LI((10,), beta=0.5, rngs=rngs),
 )
 loss = sl.presets.integral_ce(label_smoothing=0.3)
 optimizer = nnx.Optimizer(network, optax.adam(0.01), wrt=nnx.Param)
