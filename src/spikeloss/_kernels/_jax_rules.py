@@ -140,7 +140,9 @@ def _moves(tangent: Any) -> bool:
 
 
 def _no_tangent(x: Array) -> Any:
-    return ad.Zero(jax.typeof(x).to_tangent_aval())
+    core: Any = jax.core
+    kind = getattr(jax, "typeof", None) or core.get_aval  # of the first versions
+    return ad.Zero(kind(x).to_tangent_aval())
 
 
 def _transpose_tangents(cotangents: Sequence[Any], *arrays: Any, call: Call) -> list[Any]:
