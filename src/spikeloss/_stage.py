@@ -3,7 +3,7 @@
 from abc import ABCMeta
 from collections.abc import Callable, Mapping
 from dataclasses import Field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _door
 from ._options import CHECK
@@ -22,10 +22,12 @@ class Stage(ABCMeta):
             cls._checks = _checks(cls, inside)  # type: ignore[attr-defined]
         return cls
 
-    def __call__(cls, *values: Any, **options: Any) -> Any:
-        if hasattr(cls, "__dataclass_fields__"):
-            _door.made_of(cls, values, options)
-        return super().__call__(*values, **options)
+    if not TYPE_CHECKING:  # pyright would take every stage for what this returns
+
+        def __call__(cls, *values, **options):
+            if hasattr(cls, "__dataclass_fields__"):
+                _door.made_of(cls, values, options)
+            return super().__call__(*values, **options)
 
     @property
     def __signature__(cls) -> Any:
