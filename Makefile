@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 # What XLA compiled in one run of the tests is read by the next.
 COMPILED := JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv/compiled
 
-.PHONY: compare test slow long composed sanitize portable check format docs bench bench-fresh bench-gpu clean
+.PHONY: compare test slow long composed sanitize portable release check format docs bench bench-fresh bench-gpu clean
 
 compare: .venv/lab .venv/core ## train the same network once per objective, and compare
 	$(BIN)/spikeloss compare
@@ -36,6 +36,9 @@ sanitize: .venv/dev ## the native core under the sanitizers of memory and of und
 
 portable: .venv/dev .venv/core ## the native core of other compilers, machines and systems, where their tools are
 	PYTHONPATH=src $(BIN)/python tests/portable.py
+
+release: ## build sdist and wheel into dist, check them, and try them in new environments
+	$(PYTHON) tests/release.py
 
 check: .venv/dev .venv/core ## format, lint, types, tests with and without the core, docs: for CI
 	$(BIN)/ruff format --check
@@ -69,7 +72,7 @@ bench-fresh: .venv/dev ## whether the committed rows are as old as the code that
 	$(BIN)/python benchmarks/report.py --check
 
 clean: ## remove what the targets made, but not the results of runs
-	rm -rf .venv docs/_build docs/api .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv dist docs/_build docs/api .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
