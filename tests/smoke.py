@@ -80,7 +80,8 @@ def main(libraries: list[str]) -> None:
     assert ran.stderr.strip().endswith(hint("lab")), ran.stderr
     wanted = hint("lab").partition("pip install ")[2].strip('".')
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--dry-run", wanted]
-    subprocess.run(pip, check=True)
+    if find_spec("pip"):
+        subprocess.run(pip, check=True)
     said = [f"{name} {version(name)}" for name in (*libraries, "array-api-compat")]
     print(f"Python {sys.version.split()[0]}, {', '.join(dict.fromkeys(('numpy', *libraries)))}:")
     print("  ", ", ".join(said), "right;", importlib.import_module("spikeloss._choice").state())

@@ -6,6 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import release
 
 import spikeloss
 from spikeloss._install import checkout, hint, origin, wanted
@@ -49,3 +50,16 @@ def test_torch_metrics_name_their_extra(monkeypatch: pytest.MonkeyPatch) -> None
         importlib.import_module("spikeloss.torch_metrics")
     words = "torch_metrics: expected the packages torch and torchmetrics, got no torchmetrics. "
     assert str(raised.value) == words + hint("torchmetrics")
+
+
+def test_an_archive_of_other_files_is_no_release() -> None:
+    release.compare("sdist", ["a", "b"], {"a", "b"})
+    with pytest.raises(SystemExit, match="the sdist lacks a, b"):
+        release.compare("sdist", [], {"b", "a"})
+    with pytest.raises(SystemExit, match="the wheel should not hold c"):
+        release.compare("wheel", ["a", "c"], {"a"})
+
+
+def test_the_oldest_packages_are_the_bounds_of_the_project() -> None:
+    assert release.oldest("numpy", "jax") == ("numpy==2.0", "jax==0.5")
+    assert {"numpy", "torch", "jax", "oldest", "newest"} < set(release.ENVIRONMENTS)
