@@ -259,7 +259,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "tau": POSITIVE,
         "early": NONNEGATIVE,
         "early_tau": POSITIVE,
-        "threshold": POSITIVE,
+        "threshold": real(0.5, 1, 2.0, bad=(0, -1.0)),
         "silent_slope": NONNEGATIVE,
     },
     "relative_ttfs_mse": {"delay": POSITIVE},

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from fuzz_calls import JAX_SHAPES, answer, calls
-from fuzzing import CATALOGUE, OPTIONS, PAIRED, Call, known, known_of_samples
+from fuzzing import CATALOGUE, MOVED, OPTIONS, PAIRED, Call, known, known_of_samples
 from hypothesis import given
 from libraries import JAX, Array, numpy_dtype
 
@@ -141,8 +141,8 @@ def check_right(call: Call) -> None:
     if grad is not None and np.all(np.isfinite(expected.value)):
         if expected.grad is not None:
             check_grad(call, grad, expected.grad, expected.scale)
-        elif call.dtype == "float64":
-            check_slope(call, grad)
+        elif call.dtype == "float64" and not (call.name in MOVED and np.any(call.record <= 0)):
+            check_slope(call, grad)  # below no spikes there is no formula of moving them
     return
 
 

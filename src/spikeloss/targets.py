@@ -365,8 +365,8 @@ class NearestSpike(Target):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.least >= self.limit:
-            rule = f"a distance below limit={self.limit:g}"
-            refuse("least", rule, f"{self.least:g}", "Raise limit, or lower least.")
+            rule = f"a distance above {self.least:g}, that of a spike"
+            refuse("limit", rule, f"{self.limit:g}", "Raise limit.")
 
     def fit(self, target: Array, outline: Outline) -> Check | None:
         if outline.keeps != "time":
