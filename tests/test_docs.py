@@ -134,7 +134,8 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         yield
 
 
-SLOW = ("README.md", "jax.md", "first-jax.md", "many-devices.md")  # they compile for long, or start processes
+# They compile for long, or start processes.
+SLOW = ("README.md", "jax.md", "first-jax.md", "many-devices.md")
 
 MARKS = ((SLOW, pytest.mark.slow), (("many-devices.md",), pytest.mark.long))
 
