@@ -316,5 +316,6 @@ class InterpolatedSpike(_Coded):
         time, top, _ = carry
         xp = namespace(time)
         crossed = time < xp.inf
-        silent = steps + self.silent_slope * (self.threshold - xp.where(crossed, 0, top))
+        top = xp.where(crossed | (top == -xp.inf), 0, top)  # infinite before the first step
+        silent = steps + self.silent_slope * (self.threshold - top)
         return self._code(xp.where(crossed, time, silent))
