@@ -10,6 +10,7 @@ from numbers import Integral
 from typing import Any, ClassVar, TypeAlias
 
 from .extend import (
+    AT_LEAST_0,
     NUMBERS,
     Array,
     Check,
@@ -376,8 +377,7 @@ class NearestSpike(Target):
         if tuple(target.shape) != outline.shape:
             rule, fix = f"spikes of shape {outline.shape}", "Pass the spikes of every step."
             refuse("target", rule, shape_of(target), fix)
-        fit_numbers(target, outline)
-        return None
+        return fit_numbers(target, outline, AT_LEAST_0)
 
     def encode(self, target: Array, outline: Outline) -> Array:
         spikes, xp, valid = NUMBERS(target, outline), namespace(target), outline.valid
@@ -388,6 +388,7 @@ class NearestSpike(Target):
         away = xp.where(since < until, since, until)
         away = xp.where(away < self.limit, away, self.limit)
         away = xp.where(away < self.least, self.least, away)
+        away = xp.where(xp.any(fired & ~xp.isfinite(spikes), axis=0), xp.nan, away)
         return xp.log(away) if self.logarithm else away
 
 

@@ -309,7 +309,7 @@ class Library:
         # Past the blank between two labels; of two places before the first none is reached.
         leap = (place > 1) & (state != xp.concat([blanks, blanks, state], axis=-1)[:, :-2])
         never = xp.zeros_like(log_p[0, :, :1]) + _NEVER
-        log_p = xp.where(log_p > _NEVER, log_p, _NEVER)
+        log_p = xp.where(log_p <= _NEVER, _NEVER, log_p)  # nan stays nan
 
         def step(before: Array, given: Any) -> tuple[Array, Array]:
             now, t = given

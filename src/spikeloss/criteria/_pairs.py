@@ -140,7 +140,7 @@ def squares(x: Array) -> Array:
 def distances(x: Array) -> Array:
     """|x_i - x_j|, (B, K) to (B, B), its derivative 0 where they are equal."""
     square, xp = squares(x), namespace(x)
-    apart = square > 0
+    apart = ~(square <= 0)  # nan stays nan
     return xp.where(apart, xp.where(apart, square, 1) ** 0.5, 0)
 
 
@@ -234,13 +234,17 @@ def _of_trains(distance: str, outline: Outline) -> None:
 
 
 def _highest(d: Array, among: Array) -> Array:
-    """max_j of d_ij among some, (B, B) to (B), by the first that reaches it; 0 where none is."""
+    """max_j of d_ij among some, (B, B) to (B), by the first that reaches it; 0 where none is.
+
+    nan if there is any among them.
+    """
     xp = namespace(d)
     some = xp.any(among, axis=1)
     d = xp.where(among.T, d.T, -xp.inf)
-    first = first_nonzero(xp.astype(d == constant(xp.max(d, axis=0)), d.dtype))
+    top = constant(xp.max(d, axis=0))
+    first = first_nonzero(xp.astype(d == top, d.dtype))
     found = at(d, xp.where(first < d.shape[0], first, 0))
-    return xp.where(some, found, 0)
+    return xp.where(some, xp.where(xp.isnan(top), top, found), 0)
 
 
 @dataclass(frozen=True, kw_only=True)

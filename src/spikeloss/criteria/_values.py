@@ -219,12 +219,14 @@ class ZeroInflatedPoisson(Weighed):
 
     def each(self, reading: Reading, y: Array) -> Array:
         z, xp = reading.z, namespace(reading.z)
-        spikes = xp.exp(z) - y * z - math.log1p(-self.share)
+        none = (y == 0) & (self.share > 0)
+        high = xp.where(none, 0, z)  # no branch that is not read overflows, or hides nan
+        spikes = xp.exp(high) - y * high - math.log1p(-self.share)
         if not self.share:
             return spikes
         # log(s + (1 - s) e^-r) = log s + log(1 + e^-k), k = log s + r - log(1 - s).
-        log_s, none = math.log(self.share), y == 0
-        k = log_s + xp.exp(xp.where(none & (z < _FAST), z, _FAST)) - math.log1p(-self.share)
+        log_s, low = math.log(self.share), xp.where(none & ~(z >= _FAST), z, _FAST)
+        k = log_s + xp.exp(low) - math.log1p(-self.share)
         silence = -log_s - (xp.abs(k) / 2 - k / 2 + xp.log1p(xp.exp(-xp.abs(k))))
         return xp.where(none, silence, spikes)
 

@@ -7,6 +7,7 @@ from spikeloss import _door
 from spikeloss import _shapes as shapes
 from spikeloss._backend import as_array, checks_values, extent, namespace
 from spikeloss._door import refuse, span
+from spikeloss._judge import comparable
 from spikeloss._open import open_record
 from spikeloss._plan import layers_of
 from spikeloss._shapes import Array, Layout
@@ -104,6 +105,7 @@ def f1_score(
     threshold = _door.number("threshold", threshold)
     found = estimated(judge, record, target, layout, _door.SHARES)
     xp, said, asked = namespace(found.z), found.z > threshold, found.y > 0.5
+    comparable(found.counted(found.z))
     both, some = (
         xp.sum(found.counted(xp.astype(each, found.z.dtype)), axis=0)
         for each in (said & asked, said | asked)
@@ -112,7 +114,8 @@ def f1_score(
         both, some = xp.sum(both), xp.sum(some)
     score = 2 * both / xp.where(some == 0, 1, both + some)
     seen = xp.astype(some > 0, score.dtype)
-    return of_one(xp.sum(score), xp.sum(seen)).value()
+    mean = of_one(xp.sum(score), xp.sum(seen)).value()
+    return xp.where(xp.any(xp.isnan(found.counted(found.z))), xp.nan, mean)
 
 
 def bits_per_spike(
