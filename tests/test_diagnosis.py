@@ -63,7 +63,7 @@ def target_of(name: str, record: Array, labels: Array, rng: np.random.Generator)
         return (record > 0.5).astype(float)
     if name in ("kd_steps", "mse_signal", "huber_signal", "log_cosh_signal"):
         return record + rng.normal(0, 0.05, record.shape)
-    if name == "mse_trace":
+    if name in ("mse_trace", "earth_mover"):
         return np.where(rng.random(record.shape) < 0.05, 1 - record, record)
     if name == "ctc":
         return np.ones((record.shape[1], 1), int)

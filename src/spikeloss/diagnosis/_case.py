@@ -117,7 +117,8 @@ class Case:
     def verdict(self) -> Verdict | None:
         """What is decided; None where the loss decides no class."""
         main = self.loss.main
-        if main.readout.keeps == "sequence" or not self.loss.of_labels:
+        pairs = main.criterion.of_sequence is None
+        if pairs or main.readout.keeps == "sequence" or not self.loss.of_labels:
             return None
         z, spoke, piece = evidence(main.replace(layers=None), self.of(self.piece), **self.layout)
         labels, counts = None, None
