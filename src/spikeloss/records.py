@@ -170,7 +170,7 @@ class Times(metaclass=Stage):
         end: the time of the last step, n - 1 in the formulas, which -1 stands for in a target: a
             number, or one per sample (*B). Spikes may come later.
         highest: (*B, N) the maximum of the membrane of each neuron, or None; not read where a
-            neuron fires.
+            neuron fires, and not above the threshold where it does not.
         slope: in units of time per unit of the membrane, at least 0.
         threshold: of the membrane.
 

@@ -3,11 +3,21 @@
 from contextlib import suppress
 from typing import Any
 
-from spikeloss._backend import adapter, beside, is_array, kind, like, namespace, unwrap
+from spikeloss._backend import (
+    adapter,
+    beside,
+    checks_values,
+    extent,
+    is_array,
+    kind,
+    like,
+    namespace,
+    unwrap,
+)
 from spikeloss._backend import dense as is_dense
 from spikeloss._shapes import Array
 
-from ._words import article, cast, cut, module_of, refuse, said
+from ._words import article, cast, cut, module_of, refuse, said, span
 
 
 def array(argument: str, value: Any) -> Array:
@@ -34,6 +44,16 @@ def precision(x: Array) -> tuple[Any, Any]:
     if sort == "float":
         return None, x.dtype
     return xp.float32, x.dtype if sort == "half" else xp.float32
+
+
+def exact(argument: str, x: Array) -> None:
+    """Integers that stay what they are in float32: those beyond 2^24 become others."""
+    if kind(x) != "integer" or 0 in x.shape or not checks_values(x):
+        return
+    low, high = extent(x)
+    if max(-low, high) > 2**24:
+        rule = f"integers up to {2**24}, which float32 holds"
+        refuse(argument, rule, span(low, high), "Subtract a common start, or pass float64.")
 
 
 def real_kind(argument: str, x: Array) -> str:

@@ -12,10 +12,11 @@ from spikeloss._backend import (
     kind,
     like,
     namespace,
+    settled,
 )
 from spikeloss._shapes import Array, ClassAxis
 
-from ._array import array, beside_record, precision, real_kind
+from ._array import array, beside_record, exact, precision, real_kind
 from ._layout import one_layer
 from ._options import integer
 from ._words import cast, cut, per_sample, refuse, shape_of, span
@@ -123,6 +124,7 @@ def times_of(record: Any) -> tuple[Array, Array | None, Array, Any]:
     """
     times = array("times", record.times)
     real_kind("times", times)
+    exact("times", times)
     if times.ndim < 1 or times.shape[-1] == 0:
         rule, fix = "(*batch, neurons) with at least one neuron", "Pass one time per neuron."
         refuse("times", rule, shape_of(times), fix)
@@ -132,13 +134,13 @@ def times_of(record: Any) -> tuple[Array, Array | None, Array, Any]:
     if 0 not in time.shape and checks_values(time) and not extent(time)[0] >= 0:
         rule, fix = "times from 0, infinity for silence", "Count from the start of the sample."
         refuse("times", rule, span(*extent(time)), fix)
-    highest = None if record.highest is None else _highest(record.highest, time)
+    highest = None if record.highest is None else _highest(record, time)
     return xp.where(time >= 0, time, xp.nan), highest, _ends(record.end, time), dtype
 
 
-def _highest(given: Any, time: Array) -> Array:
-    """The maximum of the membrane of each neuron, finite where it is silent."""
-    highest, xp = beside_record("highest", given, time), namespace(time)
+def _highest(record: Any, time: Array) -> Array:
+    """The maximum of the membrane of each neuron, below the threshold where it is silent."""
+    highest, xp = beside_record("highest", record.highest, time), namespace(time)
     real_kind("highest", highest)
     if highest.shape != time.shape:
         rule, fix = f"shape {tuple(time.shape)} like times", "Pass one maximum per neuron."
@@ -147,7 +149,17 @@ def _highest(given: Any, time: Array) -> Array:
     if checks_values(highest) and not bool(xp.all(xp.isfinite(highest))):
         fix = "Give a silent neuron the highest membrane that it reached."
         refuse("highest", "finite maxima of silent neurons", "nan or infinity", fix)
-    return highest
+    most = record.threshold + _PASSED * (1 + abs(record.threshold))
+    late = (time == xp.inf) & (highest > most)
+    if 0 not in late.shape and checks_values(late) and bool(xp.any(settled(late))):
+        rule = f"maxima of silent neurons up to threshold={record.threshold:g}"
+        fix = "Pass the threshold of the neurons, or their times."
+        refuse("highest", rule, span(*extent(settled(highest)[settled(late)])), fix)
+    return xp.where(late, xp.nan, highest)
+
+
+_PASSED = 1e-3
+"""How far above the threshold a solver may find a membrane that it says is silent."""
 
 
 def _ends(given: Any, time: Array) -> Array:
@@ -163,6 +175,7 @@ def _ends(given: Any, time: Array) -> Array:
         low, high = extent(end)
         if not 0 <= low <= high < math.inf:
             refuse("end", "finite times from 0", span(low, high), "Pass the time of the last step.")
+    end = xp.where(end >= 0, end, xp.nan)
     return xp.broadcast_to(end[..., None], (*batch, 1))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from spikeloss import _door
 from spikeloss._backend import checks_values, extent, like, namespace
-from spikeloss._door._array import real_kind
+from spikeloss._door._array import exact, real_kind
 from spikeloss._door._words import shape_of, span
 from spikeloss._shapes import Array
 
@@ -42,6 +42,9 @@ def _train(argument: str, x: Array, axes: int) -> tuple[Array, Any]:
     """Times that are times, and the dtype of the result."""
     sort = real_kind(argument, x)
     _times(argument, x, axes)
+    exact(argument, x)
+    if sort in ("float", "half") and not checks_values(x):
+        x = namespace(x).where(namespace(x).isnan(x), -math.inf, x)  # a spike outside of everything
     return x, x.dtype if sort in ("float", "half") else namespace(x).float32
 
 
@@ -82,7 +85,7 @@ def fired(times: Array) -> tuple[Array, Array]:
 def root(square: Array) -> Array:
     """The square root, its derivative 0 at 0."""
     xp = namespace(square)
-    above = square > 0
+    above = ~(square <= 0)  # nan stays nan
     return xp.where(above, xp.sqrt(xp.where(above, square, 1)), 0)
 
 
