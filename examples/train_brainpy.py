@@ -36,6 +36,7 @@ def simulate(x):
     return bm.as_jax(bm.for_loop(lambda step: network.step_run(step, 5 * x), np.arange(STEPS)))
 
 
+bm.random.seed(0)
 with bm.environment(mode=bm.training_mode):
     network = Network()
 weights = network.train_vars().unique()
