@@ -33,7 +33,8 @@ class Dice(Criterion):
     Over the pixels i of an image, which are batch axes: records (T, B, H, W, C) with `axes=2`. Each
     class counts alike, however few its pixels are, where cross-entropy counts pixels. The target
     has the class of each pixel (*B), or its probabilities (*B, C). It is the same for every pixel
-    of an image, and couples them.
+    of an image, and couples them. A class weight multiplies what its class lacks in overlap; the
+    mean is still over C.
 
     Args:
         smooth: e, at least 0: a class that is neither said nor there has the overlap 1.
