@@ -21,6 +21,7 @@ from spikeloss.lab.recipe import Comparison, load_recipe, recipe_from
 ROOT = Path(__file__).parent.parent
 RECIPES = ROOT / "benchmarks" / "papers"
 RUNS = ROOT / "benchmarks" / "results" / "papers.csv"
+GRID = ROOT / "benchmarks" / "results" / "grid.csv"
 PAGE = ROOT / "docs" / "papers.md"
 COLUMNS = (
     "recipe", "objective", "seed", "accuracy", "hidden_rate", "spikes_per_sample",
@@ -147,6 +148,12 @@ def papers(runs: list[dict[str, str]]) -> list[Paper]:
     return sorted(found, key=lambda each: (each.about["place"], each.name))
 
 
+def limits() -> dict[str, str]:
+    """What Yin-Yang allows at most on a grid of so many milliseconds, of benchmarks/grid.py."""
+    with GRID.open() as file:
+        return {each["ms"]: f"{100 * float(each['accuracy']):.1f}" for each in csv.DictReader(file)}
+
+
 def table(head: Iterable[str], lines: Iterable[Iterable[object]]) -> str:
     """In Markdown; all columns but the first hold numbers, or are short."""
     head = tuple(head)
@@ -169,7 +176,7 @@ def section(each: Paper) -> str:
     version = f"JAX {run['jax']}" if run["library"] == "jax" else f"PyTorch {run['torch']}"
     return SECTION.format(
         title=each.about["title"],
-        text=each.text.format(rows=rows, published=each.about["published"]),
+        text=each.text.format(rows=rows, limits=limits()),
         command=f"spikeloss compare benchmarks/papers/{each.name}.toml --out runs/{each.name}",
         table=table(head, lines),
         curves=table(("accuracy % after epoch", *epochs), curves),

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from spikeloss.lab.data.yinyang import _area
+
 SCRIPTS = Path(__file__).parent.parent / "benchmarks"
 
 if not SCRIPTS.exists():
@@ -55,6 +57,20 @@ def row_of(**known: Any) -> Any:
 
 MIDDLE = {"T": 250, "B": 256, "N": 35, "C": 35}
 LARGE = MIDDLE | {"T": 1000}
+
+
+# ---- what a grid of time allows
+
+
+def test_a_grid_of_time_limits_what_can_be_told() -> None:
+    grid = script("grid")
+    x, classes = grid.points(61)
+    assert [_area(*point) for point in x.tolist()] == classes.tolist()
+    with grid.RESULTS.open() as file:
+        kept = {float(row["ms"]): float(row["accuracy"]) for row in csv.DictReader(file)}
+    assert kept.keys() == grid.STEPS.keys()
+    assert grid.limit(60, 600) == pytest.approx(kept[0.5], abs=0.002)
+    assert 0.9 < kept[1.0] < kept[0.5] < kept[0.25] < 1
 
 
 # ---- the instrument
