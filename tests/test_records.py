@@ -59,6 +59,7 @@ from spikeloss.readouts import (
     MeanOverTime,
     MovingWindow,
     Population,
+    Sigmoid,
     SoftCount,
     SpikeTimes,
     SumOverTime,
@@ -194,7 +195,8 @@ def agree(row: Case, found: Any, record: Array, valid: Array) -> None:
     wanted, rows = decided(row, record, valid), closed(record, valid)
     for b, (mine, theirs) in enumerate(zip(found, wanted, strict=True)):
         if mine != theirs:
-            assert isinstance(innermost(row.loss.readout), ROUNDED)
+            readout = row.loss.readout
+            assert isinstance(innermost(readout), ROUNDED) or isinstance(readout, Sigmoid)
             scores = oracles.scores(row.objective, rows[: valid[:, b].sum(), b])
             assert min(mine, theirs) >= 0
             assert abs(scores[mine] - scores[theirs]) < 1e-6
@@ -552,8 +554,9 @@ def test_stream_is_batch(row: Case, data: st.DataObject) -> None:
         stream = streaming(row, chunks)(x, target, **options)
         return stream.predict(), stream.accuracy, stream.value
 
-    for one in drawn_records(row, data):
-        holds(row, one, run)
+    with np.errstate(over="ignore"):  # half precision may not hold the exponential of a membrane
+        for one in drawn_records(row, data):
+            holds(row, one, run)
 
 
 @each_case(TIMED)

@@ -55,7 +55,7 @@ weighed = presets.ce_count(class_weight=weights)
 class Discounted(Readout):
     """z = sum_t gamma^t x_t"""
 
-    gamma: float = field(default=0.9, metadata=number(above=0.0, below=1.0))
+    gamma: float = field(default=0.9, metadata=number(above=0.0, high=1.0))
 
     def read(self, piece: Piece, carry: Carry) -> tuple[Decision, Carry]:
         """The sum of a piece, on that of the pieces before."""

@@ -12,8 +12,8 @@ typedef struct {
 INLINE V F(sl_value)(int op, V x, V y, F(sl_options) o) {
     if (op == SL_POISSON) return F(exp)(x) - y * x;
     if (op == SL_BCE) {
-        const V a = (x - o.b) * o.a, size = F(size)(a);
-        return a * (R)0.5 + size * (R)0.5 - y * a; /* and log(1 + e^-|a|) */
+        const V a = (x - o.b) * o.a;
+        return F(pick)(a >= 0, F(all)(1) - y, -y) * a; /* and log(1 + e^-|a|) */
     }
     const V error = x - y;
     if (op == SL_SE) return error * error;
