@@ -878,7 +878,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no train": (lambda: NEAREST(X, VALUES), ValueError, "target: expected spikes of shape (5, 6"),
     "one number": (lambda: NEAREST.replace(readout=SumOverTime())(X, TRAIN), TypeError,
                    "target: expected a readout of every step for NearestSpike, got SumOverTime"),
-    "near limit": (lambda: NearestSpike(limit=0.25), ValueError, "limit: expected a distance above"),
+    "near limit": (lambda: NearestSpike(limit=0.25), ValueError, "limit: expected a distance"),
     "below 0": (lambda: presets.earth_mover()(X, SPIKES), ValueError, "record: expected spikes"),
     "target below 0": (lambda: presets.earth_mover()(SPIKES, X), ValueError, "target: expected"),
     "too many": (lambda: presets.triplet(distance="earth_mover")(

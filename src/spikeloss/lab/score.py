@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -216,14 +217,14 @@ GRADED = "Sums over time add amplitudes up; first spikes and rates take what is 
 
 
 def _takes_events(loss: Loss | Total, events: Events) -> bool:
-    """Whether a loss takes events: asked with one step of one sample, and no event."""
+    """Whether all of a loss takes events: asked with one step of one sample, and no event."""
     nothing = replace(events.map(lambda x: x[:0]), shape=(1, 1, events.shape[-1]))
-    try:
-        loss.predict(nothing)
-    except TypeError:
-        return False
-    except ValueError:  # what does not fit is said of the whole record
-        return True
+    for _, term in loss.losses:
+        with suppress(ValueError):  # what does not fit is said of the whole record
+            try:
+                term.readout(nothing)
+            except TypeError:
+                return False
     return True
 
 
