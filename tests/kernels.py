@@ -147,7 +147,8 @@ def used(case: Case, library: Library = NUMPY, padded: bool = True) -> list[str]
     while hasattr(readout, "of"):
         readout = readout.of
     name = type(readout).__name__
-    if name in READS and (library is NUMPY or padded or name not in PLAIN):
+    shaped = getattr(readout, "shape", "exponential") != "exponential"
+    if name in READS and not shaped and (library is NUMPY or padded or name not in PLAIN):
         found.append(READS[name])
     criterion = COMPARES.get(type(loss.criterion).__name__)
     if loss.readout.keeps == "time" and criterion is not None:

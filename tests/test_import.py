@@ -31,7 +31,7 @@ from spikeloss.compat import brainpy, snntorch
 def use(record, labels, lengths, weights):
     for preset in sl.presets.catalogue().values():
         loss = preset.build()
-        if not loss.of_labels or loss.main.criterion.of_sequence:
+        if not loss.of_labels or loss.main.criterion.of_sequence is not False:
             continue
         each = loss.replace(reduction=sl.reductions.Each())
         timeless = loss.main.readout.timeless

@@ -66,7 +66,7 @@ def looked_at(folder: Path, pages: list[str]) -> list[dict[str, object]]:
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1300,1000"]
     try:
         shown = subprocess.run(
-            [str(CHROMIUM), *flags, "--virtual-time-budget=600000", "--dump-dom", address],
+            [str(CHROMIUM), *flags, "--virtual-time-budget=6000000", "--dump-dom", address],
             capture_output=True, text=True, timeout=400, check=True,
         )  # fmt: skip
     finally:
@@ -78,6 +78,7 @@ def looked_at(folder: Path, pages: list[str]) -> list[dict[str, object]]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 def test_pages_fit_a_phone_and_a_desk(tmp_path: Path) -> None:
     folder = tmp_path / "html"
