@@ -57,8 +57,7 @@ class Paired(Criterion):
     of_sequence: ClassVar[bool | None] = None
 
     def fit(self, y: Array, outline: Outline) -> Check:
-        hold_pairs(y, outline)
-        return _indices
+        return fit_pairs(y, outline)
 
     def elements(
         self,
@@ -92,17 +91,23 @@ def _indices(y: Array, outline: Outline) -> Array:
     return as_index(y)
 
 
-def hold_pairs(y: Array, outline: Outline) -> None:
+def integers(y: Array, rule: str) -> None:
+    """Labels of an integer dtype."""
+    if kind(y) != "integer":
+        refuse("target", rule, y.dtype, cast("target", y, "int"), TypeError)
+
+
+def fit_pairs(y: Array, outline: Outline) -> Check:
     """One integer label per sample, and not too many of them."""
     batch = outline.batch
     if tuple(y.shape) != batch:
         fix = batch_first(y.shape, batch, outline.steps, "Pass one label per sample.")
         refuse("target", per_sample(batch, "label"), shape_of(y), fix)
-    if kind(y) != "integer":
-        refuse("target", "integer labels", y.dtype, cast("target", y, "int"), TypeError)
+    integers(y, "integer labels")
     if math.prod(batch) > PAIRED:
         rule = f"at most {PAIRED} samples, as every pair of them is compared"
         refuse("record", rule, math.prod(batch), "Split the batch.")
+    return _indices
 
 
 # Vectors

@@ -12,7 +12,6 @@ from spikeloss.extend import (
     Totals,
     absolute,
     as_index,
-    cast,
     checks_values,
     choice,
     constant,
@@ -20,7 +19,6 @@ from spikeloss.extend import (
     extent,
     flag,
     integer,
-    kind,
     like,
     log_softmax,
     namespace,
@@ -36,7 +34,7 @@ from spikeloss.extend import (
 from spikeloss.readouts import Outline, Reading
 
 from ._base import Criterion
-from ._pairs import cosines, hold_pairs, moved, rows, shares, squares
+from ._pairs import cosines, fit_pairs, integers, moved, rows, shares, squares
 
 
 class Sequenced(Criterion):
@@ -103,7 +101,7 @@ class CTC(Sequenced):
             axes = ", ".join(map(str, (*batch, "L")))
             rule = f"label sequences ({axes}), one row per sample"
             refuse("target", rule, shape_of(y), "Fill short rows up with -1.")
-        _integers(y, "integer class labels")
+        integers(y, "integer class labels")
         return self._held
 
     def _held(self, y: Array, outline: Outline) -> Array:
@@ -117,11 +115,6 @@ class CTC(Sequenced):
         if not isinstance(reading.steps, int):
             steps = as_index(xp.reshape(reading.steps, (-1,)))
         return known * ctc(log_softmax(rows), labels, steps, count, self.blank)
-
-
-def _integers(y: Array, rule: str) -> None:
-    if kind(y) != "integer":
-        refuse("target", rule, y.dtype, cast("target", y, "int"), TypeError)
 
 
 def _hold_sequences(y: Array, classes: int, blank: int) -> Array:
@@ -199,8 +192,7 @@ class Similarity(Sequenced):
     couples: ClassVar[bool] = True
 
     def fit(self, y: Array, outline: Outline) -> Check:
-        hold_pairs(y, outline)
-        return _indices
+        return fit_pairs(y, outline)
 
     def each(self, reading: Reading, y: Array) -> Array:
         xp = namespace(reading.z)
@@ -222,10 +214,6 @@ class Similarity(Sequenced):
         top = xp.where(top > HUGE, top, 1)  # products beyond float32 keep their sign
         x = x / top
         return (1 + xp.tanh(self.scale / 2 * (top * product(x, x.T)) * top.T)) / 2
-
-
-def _indices(y: Array, outline: Outline) -> Array:
-    return as_index(y)
 
 
 @dataclass(frozen=True, kw_only=True)
