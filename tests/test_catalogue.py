@@ -55,7 +55,7 @@ def test_everything_is_on_the_page() -> None:
 
 
 OF_THE_STAGES = {"Readout", "Reading", "Outline", "Summary", "Criterion", "Weighed", "Penalty",
-                 "of_label", "Target", "Preset", "preset", "Options", "catalogue",
+                 "of_label", "Target", "Preset", "preset", "Options", "Unweighed", "catalogue",
                  "Judge", "FunctionCriterion",
                  "FunctionReadout", "of"}  # fmt: skip
 

@@ -65,6 +65,7 @@ PARTS = {
     "Reduction",
     "Preset",
     "Options",
+    "Unweighed",
     "catalogue",
     "preset",
 }

@@ -1,6 +1,7 @@
 """Arguments out of their range: refused by name in every library, whatever the loss."""
 
 import dataclasses
+import inspect
 import re
 import subprocess
 import sys
@@ -189,12 +190,18 @@ def test_calls_refuse_options_by_name() -> None:
 
 
 @pytest.mark.parametrize("name", presets.catalogue())
-def test_class_weights_without_labels_are_refused_when_a_loss_is_made(name: str) -> None:
+def test_class_weights_are_taken_where_they_are_listed_and_nowhere_else(name: str) -> None:
     preset = CATALOGUE[name]
-    if name in UNLABELLED:
-        assert refused(lambda: preset.build(class_weight=(1, 2))).startswith("class_weight: ")
+    listed = "class_weight" in inspect.signature(preset.build).parameters
+    assert listed == ("class_weight" in preset.options) == (name not in UNLABELLED)
+    if listed:
+        loss = preset.build(class_weight=(1.0, 2.0, 3.0, 4.0, 5.0, 6.0))
+        record = RECORD[0] if loss.main.readout.timeless else RECORD
+        assert np.isfinite(loss(record, LABELS))
     else:
-        preset.build(class_weight=(1, 2))
+        text = refused(lambda: preset.build(class_weight=(1, 2)))
+        assert text.startswith("class_weight: expected ")
+        assert text.endswith(". Weigh samples with sample_weight.")
 
 
 # Streams and sums

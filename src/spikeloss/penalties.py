@@ -16,12 +16,12 @@ not that mean. Every penalty takes `reduction` and `layers`; `catalogue()` lists
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, ParamSpec, TypedDict, Unpack
+from typing import Any, Literal, ParamSpec, Unpack
 
 from .criteria import Bounds, Deviation, Distribution, Quantised
 from .extend import checked, flag, number
 from .loss import Loss
-from .presets import Preset, preset
+from .presets import Preset, Unweighed, preset
 from .readouts import (
     BatchMean,
     BatchPercentile,
@@ -36,14 +36,10 @@ from .readouts import (
     SumOverTime,
     Weighted,
 )
-from .reductions import Reduction, Word
 
 
-class Options(TypedDict, total=False):
+class Options(Unweighed):
     """What every penalty takes."""
-
-    reduction: Reduction | Word
-    layers: str | tuple[str, ...] | None
 
 
 _CATALOGUE: dict[str, Preset] = {}
@@ -57,8 +53,7 @@ def catalogue() -> dict[str, Preset]:
 
 def _penalty(source: str) -> Callable[[Callable[_P, Loss]], Callable[_P, Loss]]:
     """Put a function that builds a penalty in the catalogue."""
-    shared = tuple(Options.__annotations__)
-    return preset(source=source, decides="no class", shared=shared, into=_CATALOGUE)
+    return preset(source=source, decides="no class", into=_CATALOGUE)
 
 
 def _averaged(readout: Readout, population: bool, batch: bool = False) -> Readout:

@@ -1,10 +1,10 @@
 """The map of the library: every published loss as one expression of stages, with its source.
 
-Every preset takes `reduction`, those with class labels `class_weight`; `catalogue()` lists all.
+Every preset takes `reduction`, those of class labels `class_weight`; `catalogue()` lists all.
 """
 
 from . import _peers  # noqa: F401  # their objectives come first in the catalogue
-from ._base import Options, Preset, catalogue, preset
+from ._base import Options, Preset, Unweighed, catalogue, preset
 from ._membranes import (
     binary_peak,
     ce_last_step,
@@ -47,6 +47,7 @@ from ._trains import ctc, earth_mover, info_nce, mse_trace, spike_similarity, tr
 __all__ = [
     "Options",
     "Preset",
+    "Unweighed",
     "bce_mean",
     "binary_peak",
     "catalogue",

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, ParamSpec, TypedDict, TypeVar
+from typing import Any, ParamSpec, TypedDict, TypeVar, Unpack, get_args, get_origin
 
 from spikeloss.extend import blamed, keywords, known, refuse
 from spikeloss.loss import Loss, Reads, Total
@@ -12,10 +12,16 @@ from spikeloss.readouts import MeanOverTime, MovingWindow, Population, Readout
 from spikeloss.reductions import Mean, Reduction, Word
 
 
-class Options(TypedDict, total=False):
+class Unweighed(TypedDict, total=False):
     """What every preset takes."""
 
     reduction: Reduction | Word
+    layers: str | tuple[str, ...] | None
+
+
+class Options(Unweighed, total=False):
+    """What presets of class labels take."""
+
     class_weight: Sequence[float] | None
 
 
@@ -45,10 +51,8 @@ class Preset:
         main, build = self.build().main, inspect.unwrap(self.build)
         parameters = inspect.signature(build).parameters.values()
         own = {p.name: p.default for p in parameters if p.kind in _NAMED}
-        if any(p.kind is p.VAR_KEYWORD for p in parameters):
-            shared = ("reduction", "layers" if main.criterion.targetless else "class_weight")
-            own |= {name: getattr(main, name) for name in shared}
-        return own
+        unread = "class_weight" if main.criterion.targetless else "layers"
+        return own | {name: getattr(main, name) for name in _shared(build) if name != unread}
 
     @property
     def formula(self) -> str:
@@ -66,12 +70,8 @@ class Preset:
 
 
 _NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_SHARED: dict[str, Any] = {
-    "reduction": Reduction | Word,
-    "class_weight": Sequence[float] | None,
-    "layers": str | tuple[str, ...] | None,
-}
-"""What stands for `**options`, with types."""
+_USUAL: dict[str, Any] = {"reduction": MEAN, "class_weight": None, "layers": None}
+"""The defaults of what `**options` may stand for, in the order in which they are listed."""
 _MEANING = {
     "reduction": '"mean", "sum" or "none", or one of `spikeloss.reductions`.',
     "class_weight": "a weight per class; None: all 1.",
@@ -98,17 +98,24 @@ _MEANING = {
 """What options mean where the docstring of a preset does not say."""
 
 
-def _described(build: Callable[..., Any], made: Any, shared: Sequence[str], usual: Any) -> None:
+def _shared(build: Callable[..., Any]) -> dict[str, Any]:
+    """What stands for `**options`, with types: by its annotation, without one all options."""
+    for p in inspect.signature(build).parameters.values():
+        if p.kind is p.VAR_KEYWORD:
+            unpacked = get_origin(p.annotation) is Unpack
+            kinds = (get_args(p.annotation)[0] if unpacked else Options).__annotations__
+            return {name: kinds[name] for name in _USUAL if name in kinds}
+    return {}
+
+
+def _described(build: Callable[..., Any], made: Any, usual: Any) -> None:
     """Name the options that stand for `**options` in the signature, and say what all mean."""
     signature, text = inspect.signature(build), inspect.cleandoc(build.__doc__ or "")
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    if len(own) < len(signature.parameters):
-        defaults = {"reduction": MEAN, "class_weight": None, "layers": None} | dict(usual)
-        own += [
-            inspect.Parameter(name, _NAMED[0], default=defaults[name], annotation=kind)
-            for name, kind in _SHARED.items()
-            if name in shared
-        ]
+    own += [
+        inspect.Parameter(name, _NAMED[0], default=(_USUAL | usual)[name], annotation=kind)
+        for name, kind in _shared(build).items()
+    ]
     made.__signature__ = signature.replace(parameters=own)
     unsaid = [p.name for p in own if f"`{p.name}`" not in text and f"{p.name}=" not in text]
     lines = [f"    {name}: {_MEANING[name]}" for name in unsaid if name in _MEANING]
@@ -130,15 +137,15 @@ def preset(
     *,
     source: str,
     decides: str,
-    shared: Sequence[str] = (*Options.__annotations__, "layers"),
     usual: Options = BY_SAMPLES,
     into: dict[str, Preset] | None = None,
 ) -> Callable[[Callable[_P, _L]], Callable[_P, _L]]:
     """Put a function that builds a loss in the catalogue.
 
-    Its errors name the options of the preset, whatever the stages call them. `shared` are those of
-    its `**options`, `usual` their defaults where those of the stages are others. The names of this
-    library's own presets are taken.
+    Its errors name the options of the preset, whatever the stages call them. Those that its
+    `**options: Unpack[Options]` stands for are listed with its own, without an annotation all;
+    `usual` are their defaults where those of the stages are others. The names of this library's own
+    presets are taken.
     """
 
     def add(build: Callable[_P, _L]) -> Callable[_P, _L]:
@@ -149,10 +156,9 @@ def preset(
             fix = "Rename the function."
             refuse("name", "a name that no preset of spikeloss has", repr(name), fix)
         parameters = inspect.signature(build).parameters.values()
-        own = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-        open_ended = len(own) < len(parameters)
-        own += shared if open_ended else ()
-        passed = {"class_weight"} if open_ended else set()  # the loss says why not
+        shared = _shared(build)
+        own = [*(p.name for p in parameters if p.kind is p.KEYWORD_ONLY), *shared]
+        passed = {"class_weight"} if shared else set()  # the loss says why not
 
         @wraps(build)
         def made(*values: _P.args, **options: _P.kwargs) -> _L:
@@ -164,7 +170,7 @@ def preset(
                 refusal = error
             blamed(build, options, refusal)
 
-        _described(build, made, shared, usual)
+        _described(build, made, usual)
         catalogued[name] = Preset(name, made, source, decides)
         return made
 

@@ -20,7 +20,7 @@ from spikeloss.readouts import (
 from spikeloss.reductions import Reduction, Word
 from spikeloss.targets import Given, OnOff
 
-from ._base import HIGHEST, MEAN, Options, preset
+from ._base import HIGHEST, MEAN, Options, Unweighed, preset
 
 
 @preset(
@@ -191,12 +191,12 @@ def binary_peak(
     on: float = 1.0,
     off: float = 0.0,
     others: float = 1.0,
-    reduction: Reduction | Word = MEAN,
+    **options: Unpack[Unweighed],
 ) -> Total:
     """mean over c of y = 1: (p_c - on)^2; + w mean_t mean over c of y = 0: (u_t,c - off)^2
 
     As `peak`, for neurons that each detect something of their own: the target is 0 or 1 for every
     neuron, (*B, N). Rockpool divides by the samples with 1, or 0; here by all.
     """
-    marked = peak(width=width, on=on, off=off, others=others, reduction=reduction)
+    marked = peak(width=width, on=on, off=off, others=others, **options)
     return marked.replace(target=Given())

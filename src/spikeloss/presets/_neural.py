@@ -8,7 +8,7 @@ from spikeloss.loss import Loss
 from spikeloss.readouts import EveryStep
 from spikeloss.targets import NearestSpike
 
-from ._base import HIGHEST, Options, preset
+from ._base import HIGHEST, Unweighed, preset
 
 
 @preset(
@@ -17,7 +17,7 @@ from ._base import HIGHEST, Options, preset
     "Lambert, Zero-inflated Poisson regression (1992), which could not be read",
     decides=HIGHEST.format("mean log rate"),
 )
-def poisson_steps(*, zeros: float = 0.0, **options: Unpack[Options]) -> Loss:
+def poisson_steps(*, zeros: float = 0.0, **options: Unpack[Unweighed]) -> Loss:
     """mean_t (exp(u_t,c) - y_t,c u_t,c), u log rates; with zeros z: -log(z [y = 0] + (1 - z) P(y))
 
     The membranes should be the logarithms of the rates, in spikes per step, at which recorded
@@ -35,7 +35,7 @@ def poisson_steps(*, zeros: float = 0.0, **options: Unpack[Options]) -> Loss:
     decides=HIGHEST.format("mean"),
 )
 def nearest_spike(
-    *, limit: float = 200.0, logarithm: bool = True, **options: Unpack[Options]
+    *, limit: float = 200.0, logarithm: bool = True, **options: Unpack[Unweighed]
 ) -> Loss:
     """mean_t (u_t,c - log d_t,c)^2, d the steps to the nearest spike, at most `limit`, 1/4 at one
 

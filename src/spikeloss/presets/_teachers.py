@@ -16,13 +16,13 @@ from spikeloss.readouts import Disagreement, EveryStep, MeanOverTime, WholeRecor
 from spikeloss.reductions import Reduction, Word
 from spikeloss.targets import Given
 
-from ._base import HIGHEST, MEAN, Options, preset
+from ._base import HIGHEST, MEAN, Options, Unweighed, preset
 
 _HINTON = "G. Hinton, O. Vinyals and J. Dean, Distilling the knowledge in a neural network (2015)"
 
 
 @preset(source=_HINTON, decides=HIGHEST.format("mean"))
-def kd_logits(*, temperature: float = 1.0, **options: Unpack[Options]) -> Loss:
+def kd_logits(*, temperature: float = 1.0, **options: Unpack[Unweighed]) -> Loss:
     """T^2 KL(softmax(y / T) | softmax(z / T)), z = sum_t x_t / n, T = `temperature`
 
     The mean over time should decide as a teacher does, whose logits (*B, C) are the target.
@@ -32,7 +32,7 @@ def kd_logits(*, temperature: float = 1.0, **options: Unpack[Options]) -> Loss:
 
 
 @preset(source="a form for each step of " + _HINTON, decides=HIGHEST.format("mean"))
-def kd_steps(*, temperature: float = 1.0, **options: Unpack[Options]) -> Loss:
+def kd_steps(*, temperature: float = 1.0, **options: Unpack[Unweighed]) -> Loss:
     """mean_t T^2 KL(softmax(y_t / T) | softmax(x_t / T)), T = `temperature`
 
     Every step should decide as a teacher does, whose logits (T, *B, C), or (*B, C) for all steps,

@@ -7,7 +7,7 @@ from spikeloss.loss import Loss
 from spikeloss.readouts import FilteredTrace, MeanOverTime, Readout, WholeRecord
 from spikeloss.targets import SpikeTrain
 
-from ._base import HIGHEST, Options, preset
+from ._base import HIGHEST, Unweighed, preset
 
 
 @preset(
@@ -15,7 +15,7 @@ from ._base import HIGHEST, Options, preset
     "(2018); lava-dl, slayer.loss.SpikeTime",
     decides=HIGHEST.format("mean trace"),
 )
-def mse_trace(*, tau: float = 5.0, order: int = 1, **options: Unpack[Options]) -> Loss:
+def mse_trace(*, tau: float = 5.0, order: int = 1, **options: Unpack[Unweighed]) -> Loss:
     """mean_t (f_t(s) - f_t(y))^2, f_t(s) = sum_(k <= t) exp(-(t - k) / tau) s_k
 
     The spike train of every neuron should be a given one, (T, *B, N), give or take about `tau`
@@ -32,7 +32,7 @@ def mse_trace(*, tau: float = 5.0, order: int = 1, **options: Unpack[Options]) -
     "sequence data with recurrent neural networks (2006)",
     decides="no class: decode the sequence",
 )
-def ctc(*, blank: int = 0, **options: Unpack[Options]) -> Loss:
+def ctc(*, blank: int = 0, **options: Unpack[Unweighed]) -> Loss:
     """-log sum_a prod_t softmax(x_t)_(a_t), over the alignments a of a label sequence
 
     Several labels should follow each other, at whatever times: labels (*B, L), filled up with -1;
@@ -47,7 +47,7 @@ def spike_similarity(
     kernel: Literal["cosine", "sigmoid", "gaussian", "earth_mover"] = "cosine",
     scale: float = 1.0,
     power: Literal[1, 2] = 2,
-    **options: Unpack[Options],
+    **options: Unpack[Unweighed],
 ) -> Loss:
     """mean_ij |k(x_i, x_j) - s_ij|^p, s_ij = 1 for equal labels, else 0; k a cosine, p = `power`
 
@@ -63,7 +63,7 @@ def spike_similarity(
     "networks with earth mover's distance (2022), of which the abstract could be read",
     decides="no class: compare records",
 )
-def earth_mover(*, normalised: bool = True, **options: Unpack[Options]) -> Loss:
+def earth_mover(*, normalised: bool = True, **options: Unpack[Unweighed]) -> Loss:
     """mean_c sum_t |P_t,c - Q_t,c|, P_t = sum_(s <= t) x_s / sum_s x_s, Q that of the target
 
     The spikes of every neuron should be moved to those of a given train (T, *B, N): the loss is by
@@ -83,7 +83,7 @@ def triplet(
     *,
     margin: float = 0.2,
     distance: Literal["euclidean", "squared", "cosine", "earth_mover"] = "euclidean",
-    **options: Unpack[Options],
+    **options: Unpack[Unweighed],
 ) -> Loss:
     """max(0, m + max_p d(r_i, r_p) - min_q d(r_i, r_q)), r the rates, m = `margin`; p of label y_i
 
@@ -104,7 +104,7 @@ def info_nce(
     *,
     temperature: float = 0.5,
     similarity: Literal["cosine", "product", "squared", "earth_mover"] = "cosine",
-    **options: Unpack[Options],
+    **options: Unpack[Unweighed],
 ) -> Loss:
     """-mean_p log(exp(k(r_i, r_p) / T) / sum_(j != i) exp(k(r_i, r_j) / T)), r the rates
 
