@@ -260,8 +260,11 @@ def losses(record):
     spikes = record * 1.0
     return total(spikes, labels, lengths=lengths), total.predict(spikes)
 
-found = torch.compile(losses, fullgraph=True, backend="aot_eager")(record)
+compiled = torch.compile(losses, fullgraph=True, backend="aot_eager")
+found = compiled(record)
 assert all(torch.equal(a, b) for a, b in zip(found, losses(record), strict=True)), found
+with torch.compiler.set_stance("fail_on_recompile"):
+    compiled(record)
 """)
 
 

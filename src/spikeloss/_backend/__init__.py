@@ -37,16 +37,30 @@ class _Known(dict[type, Library]):
     """The library of every type of arrays that was seen: what is known costs no call."""
 
     def __missing__(self, kind: type) -> Library:
-        roots = [base.__module__.partition(".")[0] for base in kind.__mro__]
-        named = next((_LIBRARIES[root] for root in roots if root in _LIBRARIES), None)
-        if named is None and hasattr(kind, "__jax_array__"):
-            named = Jax
-        if named is None or not hasattr(kind, "__array__"):  # a dtype, a sparse matrix
+        package = _learned(kind)
+        if package is None:
             raise TypeError(f"not an array: {kind.__name__}")
-        made = next((known for known in tuple(self.values()) if type(known) is named), None)
-        self[kind] = found = named() if made is None else made
-        return found
+        return _LIBRARIES[package].one
 
+
+def _learned(kind: type) -> str | None:
+    """The package of a type of arrays, whose library is known from here on; None: of no arrays."""
+    packages = [base.__module__.partition(".")[0] for base in kind.__mro__]
+    package = next((name for name in packages if name in _LIBRARIES), None)
+    if package is None and hasattr(kind, "__jax_array__"):
+        package = "jax"
+    if package is None or not hasattr(kind, "__array__"):  # a dtype, a sparse matrix
+        return None
+    library = _LIBRARIES[package]
+    if "one" not in vars(library):
+        library.one = library()
+    _OF[kind] = library.one
+    return package
+
+
+# torch.compile runs it, and does not read it: what it read it would change after the call, and the
+# next call would compile again. `torch.compiler.assume_constant_result` sets this, and needs torch.
+vars(_learned)["_dynamo_marked_constant"] = True
 
 _OF = _Known()
 

@@ -6,7 +6,7 @@ derivatives. What stands here is right for every library of the standard, and se
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from spikeloss._shapes import Array
 
@@ -25,6 +25,8 @@ class Lack(NamedTuple):
 class Library:
     """What spikeloss needs of an array library."""
 
+    one: "ClassVar[Library]"
+    """What there is of the class, once an array of the library was seen."""
     name: str
     """Of the library, as users say it."""
     module: str
