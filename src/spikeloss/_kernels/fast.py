@@ -12,7 +12,7 @@ from spikeloss._piece import Dense, Piece
 from spikeloss._shapes import Array, Carry, Labels, Steps
 from spikeloss.criteria import Criterion, SquaredError
 from spikeloss.parts import Totals
-from spikeloss.readouts import EveryStep, FilteredTrace, Readout
+from spikeloss.readouts import EveryStep, FilteredTrace, Readout, Summary
 from spikeloss.targets import SpikeTrain
 
 from . import bind, binding_of, run, why_not
@@ -100,12 +100,6 @@ class _Reduced:
     kernel: Kernel
     told: Told | None
 
-    def read(self, piece: Piece, carry: Carry) -> tuple[Array, Carry]:
-        carried = self._reduced(piece, carry)
-        if carried is None:
-            return super().read(piece, carry)  # type: ignore[misc,no-any-return]
-        return self.decide(carried, piece.steps), carried  # type: ignore[attr-defined]
-
     def reduce(self, piece: Piece, carry: Carry) -> Carry:
         carried = self._reduced(piece, carry)
         return super().reduce(piece, carry) if carried is None else carried  # type: ignore[misc]
@@ -134,6 +128,16 @@ class _Reduced:
         """Whether a part of a record is its beginning, and worth a kernel."""
         first = isinstance(piece.start, int) and piece.start == 0
         return first and piece.shape[0] > 1 and self.kernel.op != "cross"
+
+
+class _ReducedAtOnce(_Reduced):
+    """A readout that keeps no time, and reads a whole record in a way of its own."""
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Array, Carry]:
+        carried = self._reduced(piece, carry)
+        if carried is None:
+            return super().read(piece, carry)  # type: ignore[misc,no-any-return]
+        return self.decide(carried, piece.steps), carried  # type: ignore[attr-defined]
 
 
 class _Timed:
@@ -247,5 +251,12 @@ def _made(stage: type, how: type) -> Any:
     return type(stage)(stage.__name__, (how, stage), inside)
 
 
-_MADE = {stage: _made(stage, _Timed if stage in TIMED else _Reduced) for stage in READOUTS}
+def _how(stage: type) -> type:
+    if stage in TIMED:
+        return _Timed
+    own: Any = stage  # a class, whose method is asked for
+    return _Reduced if own.read is Summary.read else _ReducedAtOnce
+
+
+_MADE = {stage: _made(stage, _how(stage)) for stage in READOUTS}
 _MADE |= {stage: _made(stage, _Compared) for stage in CRITERIA}
