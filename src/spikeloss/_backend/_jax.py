@@ -142,7 +142,9 @@ class Jax(NumPyLike):
         # Traced labels cannot be checked; one that is out of range gives nan, not another class.
         label = xp.where(label < 0, z.shape[-1], label)
         label = xp.broadcast_to(label[..., None], (*z.shape[:-1], 1))
-        z_y = xp.take_along_axis(z, label, axis=-1, mode="fill")
-        # log sum_c exp z_c - z_y: half the passes of a log-softmax, of which one entry is used.
-        top = self.constant(xp.max(z, axis=-1, keepdims=True))
-        return xp.log(xp.sum(xp.exp(z - top), axis=-1, keepdims=True)) + (top - z_y)
+        z_y = xp.take_along_axis(z, label, axis=-1, mode="fill")[..., 0]
+        # log sum_c exp z_c - z_y: half the passes of a log-softmax, of which one entry is used; on
+        # rows without their last axis, which XLA computes with all threads of the CPU.
+        top = self.constant(xp.max(z, axis=-1))
+        surprise = xp.log(xp.sum(xp.exp(z - top[..., None]), axis=-1)) + (top - z_y)
+        return surprise[..., None]
