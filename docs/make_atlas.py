@@ -106,7 +106,7 @@ def entry(preset: Preset, sheet: Sheet) -> str:
     formula = preset.formula.replace("`", "")
     return "\n".join([
         f"\n### {preset.name}\n",
-        f"`{formula}`\n",
+        f"{{formula}}`{formula}`\n",
         f"{filled(preset.summary)}\n",
         f"![{preset.name}: gradient and value](images/atlas/{preset.name}.svg)\n",
         *facts(sheet),

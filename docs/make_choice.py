@@ -17,7 +17,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from spikeloss.lab.objectives import find
-from spikeloss.lab.plots import LIGHT, colour
+from spikeloss.lab.plots import DARK, LIGHT, Theme, colour
 from spikeloss.lab.summary import Summary, cells, columns, percent, summarise
 
 ROOT = Path(__file__).parent.parent
@@ -27,7 +27,7 @@ DATA = {"digits": "digits", "yin-yang": "Yin-Yang", "japanese-vowels": "vowels"}
 LEFT_OUT = ("accuracy_by_step", "confusion", "loss_curve")
 """Columns of a comparison that no page shows."""
 PAGE = ROOT / "docs" / "choice.md"
-PICTURE = ROOT / "docs" / "images" / "choice.png"
+PICTURES = {LIGHT: "choice.png", DARK: "choice-dark.png"}
 SUMS = (
     "ce_count + 10*rate_bounds(upper=0.05)",
     "ce_count + 0.001*count_l1",
@@ -286,11 +286,12 @@ def page(all_runs: dict[str, list[Any]]) -> str:
     )
 
 
-def draw(found: Ranks) -> None:
+def draw(found: Ranks, theme: Theme) -> None:
     """The mean rank of every objective and its spread, by each property; as wide as a phone."""
-    figure = Figure(figsize=(3.9, 0.5 + 3 * 0.2 * (len(found) + 2)), layout="constrained")
+    size = (3.9, 0.5 + 3 * 0.2 * (len(found) + 2))
+    figure = Figure(figsize=size, layout="constrained", facecolor=theme.paper)
     names = [f"{x.split(' + ')[0]} + penalty" if " + " in x else x for x in found]
-    inks = [colour(find(name).reads == "membrane", LIGHT) for name in found]
+    inks = [colour(find(name).reads == "membrane", theme) for name in found]
     places = list(range(len(found), 0, -1))
     for axes, each in zip(figure.subplots(3, 1), PROPERTIES, strict=True):
         own = [found[name][each.name] for name in found]
@@ -299,17 +300,22 @@ def draw(found: Ranks) -> None:
         high = [mean + x for mean, x in zip(means, wide, strict=True)]
         axes.hlines(places, low, high, colors=inks, alpha=0.35, linewidth=3)
         axes.scatter(means, places, color=inks, s=18, zorder=2)
-        axes.set_title(f"rank: {each.name}", fontsize=9)
+        axes.set_facecolor(theme.paper)
+        axes.set_title(f"rank: {each.name}", fontsize=9, color=theme.ink)
         axes.set_xlim(0.5, len(found) + 0.5)
         axes.set_yticks(places, names, fontsize=8)
-        axes.grid(axis="x", color=LIGHT.faint, linewidth=0.6)
+        axes.grid(axis="x", color=theme.faint, linewidth=0.6)
         axes.spines[["top", "right", "left"]].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-        axes.tick_params(axis="x", labelsize=8)
+        axes.spines["bottom"].set_color(theme.ink)
+        axes.tick_params(axis="y", length=0, labelcolor=theme.ink)
+        axes.tick_params(axis="x", labelsize=8, colors=theme.ink)
     for index, reads in enumerate(("spikes", "membrane")):
-        axes.scatter([], [], color=colour(index, LIGHT), label=f"reads {reads}")
-    figure.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=8)
-    figure.savefig(PICTURE, dpi=200, metadata={"Software": None})
+        axes.scatter([], [], color=colour(index, theme), label=f"reads {reads}")
+    figure.legend(
+        frameon=False, loc="outside lower center", ncols=2, fontsize=8, labelcolor=theme.ink
+    )
+    path = ROOT / "docs" / "images" / PICTURES[theme]
+    figure.savefig(path, dpi=200, metadata={"Software": None})
 
 
 def read() -> dict[str, list[Any]]:
@@ -343,4 +349,5 @@ if __name__ == "__main__":
     for each in sys.argv[1:]:
         keep(Path(each))
     PAGE.write_text(page(read()))
-    draw(ranks(read()))
+    for theme in PICTURES:
+        draw(ranks(read()), theme)

@@ -106,4 +106,5 @@ def test_mathml() -> None:
     assert found.startswith('<span class="formula" title="p = max_t u_t, q &lt; `gamma`">')
     assert "<code>gamma</code>" in found
     assert "<msub><mi>u</mi><mrow><mi>t</mi></mrow></msub>" in found
+    assert "<mi>max</mi>" in found  # an operator would have room on both sides
     assert sys.modules.get("latex2mathml") is not None

@@ -26,6 +26,8 @@ SIGNS = {"<=": r"\le ", ">=": r"\ge ", "!=": r"\ne ", "..": r"\ldots ", "*": r"\
 SIGNS |= {"{": r"\{", "}": r"\}", "%": r"\%", " ": r"\,"}
 TOKEN = re.compile(r"`[^`]*`|[A-Za-z]+|\d+(?:\.\d+)?|<=|>=|!=|\.\.|.")
 SCRIPT = re.compile(r"([A-Za-z0-9]+(?:,[A-Za-z0-9]+)*)")
+NAMED = re.compile(r"<mo>([A-Za-z]+)</mo>")
+"""A function, which is no operator: those have room on both sides."""
 CODE = "\N{MODIFIER LETTER GRAVE ACCENT}"
 """In place of a backtick, which would end a role."""
 
@@ -119,7 +121,7 @@ def html(formula: str) -> str:
     made = []
     for is_math, piece in pieces(formula):
         if is_math:
-            made.append(convert(piece, display="inline"))
+            made.append(NAMED.sub(r"<mi>\1</mi>", convert(piece, display="inline")))
         else:
             made.append(re.sub(r"`(\w+)`", r"<code>\1</code>", escape(piece, quote=False)))
     return f'<span class="formula" title="{escape(formula)}">{" ".join(made)}</span>'

@@ -63,8 +63,10 @@ class Presets(SphinxDirective):
         """A table with links, then every preset."""
         module = self.arguments[0] if self.arguments else "presets"
         catalogue = MODULES[module].catalogue()
-        lines = [".. list-table::", "   :header-rows: 1", "   :class: presets", ""]
         head = ("preset", "minimises", "decides") if module == "presets" else ("penalty", "is")
+        widths = "20 50 30" if module == "presets" else "25 75"
+        lines = [".. list-table::", "   :header-rows: 1", "   :class: presets"]
+        lines += [f"   :widths: {widths}", ""]
         for row in (head, *(_row(module, preset)[: len(head)] for preset in catalogue.values())):
             lines += [f"   {'*' if index == 0 else ' '} - {cell}" for index, cell in enumerate(row)]
         lines.append("")
