@@ -15,7 +15,7 @@ from test_docs import script
 
 from spikeloss import Loss, lab, penalties, presets
 from spikeloss.criteria import SquaredError
-from spikeloss.lab.sheets import drawing, slopes
+from spikeloss.lab.sheets import Sheet, drawing, slopes
 from spikeloss.lab.sheets.examples import GOOD, OFTEN, SILENT, WRONG, example
 from spikeloss.lab.sheets.extremes import extreme
 from spikeloss.lab.sheets.slopes import LEAST, Question, View
@@ -410,7 +410,21 @@ def test_every_objective_has_its_picture_and_entry():
     assert size < 3e6
 
 
-QUICK = ("ce_rate", "mse_membrane", "target_time", "mse_trace", "count_silence", "cross_entropy")
+QUICK = (
+    *("mse_count", "ce_rate", "mse_membrane", "target_time", "mse_trace", "kd_steps"),
+    *("count_silence", "cross_entropy"),
+)
+"""One of each family; all of them are slow."""
+
+
+@IN_PAGES
+def test_words_of_the_page_are_those_that_are_made():
+    """All but the facts, which need the gradients of all: families, formulas and summaries."""
+    sheets = dict.fromkeys(ALL, Sheet("", "", (), (), {}, ()))
+    fact = re.compile(r"^- \*[A-Z][a-z ]+\*: .*\n(?:  .*\n)*", re.MULTILINE)
+    page, count = fact.subn("", (DOCS / "atlas.md").read_text())
+    assert count == 3 * len(ALL)
+    assert page == script("make_atlas").page(sheets), "run: python docs/make_atlas.py"
 
 
 @IN_PAGES
