@@ -2,17 +2,51 @@
 
 Where that fails, as without a C compiler, the installation is pure Python and works all the same.
 `SPIKELOSS_BUILD=off` leaves it out, `SPIKELOSS_BUILD=require` makes a failure an error.
+
+It also makes the README one for an index of packages, where no file of the repository is at hand.
 """
 
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 PATH = Path("src", "spikeloss", "_kernels", "build.py")
+
+
+FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+PICTURE = re.compile(r'!\[[^\]]*\]\(([^):]+)\)\n*|<img src="([^":]+)"[^>]*>\n*')
+LINK = re.compile(r"\[([^\]]+)\]\(([^):#][^):]*)\)")
+
+
+def readme(text: str, source: str | None, version: str) -> str:
+    """The README with links to the repository at a version; without them where it is not known."""
+    if source is not None:
+        page, file = f"{source}/blob/v{version}/", f"{source}/raw/v{version}/"
+        text = PICTURE.sub(lambda x: x[0].replace(x[1] or x[2], file + (x[1] or x[2])), text)
+        return _prose(text, LINK, rf"[\1]({page}\2)")
+    return _prose(_prose(text, PICTURE, ""), LINK, r"\1")
+
+
+def _prose(text: str, found: re.Pattern[str], by: str) -> str:
+    """The text with something replaced, but not in blocks of code."""
+    parts = FENCED.split(text)
+    return "".join(part if index % 2 else found.sub(by, part) for index, part in enumerate(parts))
+
+
+class ReadmeHook(MetadataHookInterface):
+    """The hook of `tool.hatch.metadata.hooks.custom`."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Put the README into the metadata."""
+        text = Path(self.root, "README.md").read_text(encoding="utf-8")
+        made = readme(text, metadata.get("urls", {}).get("Source"), metadata["version"])
+        metadata["readme"] = {"content-type": "text/markdown", "text": made}
 
 
 class CoreHook(BuildHookInterface):

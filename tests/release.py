@@ -102,11 +102,22 @@ def check_contents(sdist: Path, wheel: Path) -> None:
     compare("sdist", names, held)
     with zipfile.ZipFile(wheel) as archive_:
         names = archive_.namelist()
+        (said,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        check_links(archive_.read(said).decode())
     core = {name for name in names if LIBRARIES.search(name)}
     if len(core) != 1:
         sys.exit("release: the wheel has no native core. Install a C compiler.")
     package = {name.removeprefix("src/") for name in tracked("src")}
     compare("wheel", (name for name in names if ".dist-info/" not in name), package | core)
+
+
+def check_links(metadata: str) -> None:
+    """Links of the README lead somewhere from an index of packages, or it has none."""
+    lost = re.findall(r"\]\((?!https?:|#)([\w./-]+)\)|src=\"(?!https?:)([^\"]+)", metadata)
+    if lost:
+        sys.exit(f"release: links of the README lead nowhere: {', '.join(map(''.join, lost))}.")
+    if "\nProject-URL: Source, " not in metadata:
+        print("not to be published: pyproject.toml has no [project.urls] Source", flush=True)
 
 
 def build(room: Path) -> Path:
