@@ -57,10 +57,22 @@ def comparable(evidence: Array) -> None:
         refuse("record", "a decision that can be compared", "nan", DIVERGED)
 
 
+def sound(value: Array, evidence: shapes.Evidence, labels: Array | None = None) -> Array:
+    """A number of each sample, nan where its evidence or label is wrong, and cannot be checked."""
+    xp = namespace(evidence)
+    value = xp.astype(value, evidence.dtype)
+    if checks_values(evidence, *(() if labels is None else (labels,))):
+        return value
+    known = ~xp.any(xp.isnan(evidence), axis=-1)
+    if labels is not None:
+        known = known & (labels >= 0) & (labels < evidence.shape[-1])
+    return xp.where(known, value, xp.nan)
+
+
 def share(loss: Any, evidence: shapes.Evidence, spoke: Array, labels: Array, piece: Piece) -> Array:
     """The share of samples whose class is their label."""
     labels, counts = labelled(loss, labels, evidence, piece)
-    right = namespace(evidence).astype(classes(evidence, spoke) == labels, evidence.dtype)
+    right = sound(classes(evidence, spoke) == labels, evidence, labels)
     found = Mean().reduce(Totals(right, None, 1 if counts is None else counts))
     return as_array(found, evidence.dtype)
 

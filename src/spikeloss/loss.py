@@ -275,7 +275,7 @@ class Loss(_Objective):
             target: class labels (*B), or what the target stage takes; a penalty takes none, and
                 leaves a target and class weights to the other terms of a sum.
             sample_weight: (*B) weights of the samples, finite and at least 0, as class weights are;
-                where values cannot be read, as under tracing, that is not checked.
+                where values cannot be read, as under tracing, wrong ones count as nan.
             class_weight: (C) in place of the loss's own; may be traced.
             layout: `lengths` (*B), the valid steps of each sample, from 1 to T, later ones being
                 padding; or `valid` (T, *B), a bool for each step: the others do not exist, and

@@ -135,18 +135,18 @@ class GivenTime(Target):
         time, xp = NUMBERS(target, outline), namespace(target)
         if tuple(time.shape) == outline.shape[-1:]:  # those of one sample, for every one
             time = xp.broadcast_to(time, outline.shape)
-        _inside(time, outline.steps)
+        time = _inside(time, outline.steps)
         return xp.where(time < 0, time + outline.steps, time)
 
 
-def _inside(time: Array, steps: Steps) -> None:
-    """-n <= time <= n - 1 in every sample."""
-    varied = not isinstance(steps, int)
-    if 0 in time.shape or not checks_values(time, *((steps,) if varied else ())):
-        return
-    time, most = settled(time), settled(steps) if varied else steps
-    if bool(namespace(time).all((time >= -most) & (time <= most - 1))):
-        return
+def _inside(time: Array, steps: Steps) -> Array:
+    """Times, -n <= time <= n - 1 in every sample; nan for others that cannot be checked."""
+    varied, xp = not isinstance(steps, int), namespace(time)
+    inside = (time >= -steps) & (time <= steps - 1)
+    if not checks_values(time, *((steps,) if varied else ())):
+        return xp.where(inside, time, xp.nan)
+    if bool(xp.all(settled(inside))):
+        return time
     within = "-n to n - 1, n the length of the sample" if varied else f"{-steps} to {steps - 1}"
     rule, fix = f"spike times from {within}", "Count the first step as 0, the last as -1."
     refuse("target", rule, span(*extent(time)), fix)
@@ -288,7 +288,12 @@ class OnOffTime(Target):
 
 
 def _step(step: int, steps: Steps) -> Any:
-    return steps + step if step < 0 else step
+    """A step from 0; nan outside of samples whose lengths cannot be checked."""
+    at = steps + step if step < 0 else step
+    if isinstance(steps, int) or checks_values(steps):
+        return at
+    xp = namespace(steps)
+    return xp.where((at >= 0) & (at < steps), at, xp.nan)
 
 
 def _steps_inside(pairs: list[tuple[int, int]], steps: Steps) -> None:

@@ -156,19 +156,23 @@ class Numbers:
     fix: str = ""
 
     def __call__(self, y: Array, outline: _Outline) -> Array:
-        """The numbers in the precision of the decision."""
-        y = namespace(y).astype(y, outline.like.dtype, copy=False)
+        """The numbers in the precision of the decision; nan for what is wrong and not checked."""
+        xp = namespace(y)
+        y = xp.astype(y, outline.like.dtype, copy=False)
         if self.end is None or 0 in y.shape:
             return y
         masks = (outline.valid,) if y.ndim == len(outline.shape) else ()
         masks = tuple(valid for valid in masks if valid is not None)  # padding may hold anything
-        if checks_values(y, *masks):
-            read = settled(y)
-            for valid in masks:
-                read = namespace(read).where(settled(valid), read, 0)
-            low, high = extent(read)
-            if not 0 <= low <= high <= self.end:
-                refuse("target", self.rule, span(low, high), self.fix)
+        if not checks_values(y, *masks):
+            return xp.where(
+                (y >= 0) & (y <= min(self.end, float(xp.finfo(y.dtype).max))), y, xp.nan
+            )
+        read = settled(y)
+        for valid in masks:
+            read = namespace(read).where(settled(valid), read, 0)
+        low, high = extent(read)
+        if not 0 <= low <= high <= self.end:
+            refuse("target", self.rule, span(low, high), self.fix)
         return y
 
 

@@ -50,10 +50,13 @@ def fan_outs(weights: Any, counts: Array) -> Array:
 
 
 def _weights(argument: str, weights: Array, x: Array) -> Array:
-    """Weights in the dtype of a record or a decision, none of them negative."""
+    """Weights in the dtype of a record or a decision, none of them negative, or nan."""
     real_kind(argument, weights)
-    w = namespace(x).astype(weights, x.dtype, copy=False)
-    if checks_values(w) and 0 not in w.shape:
+    xp = namespace(x)
+    w = xp.astype(weights, x.dtype, copy=False)
+    if not checks_values(w):
+        return xp.where((w >= 0) & (w < xp.inf), w, xp.nan)
+    if 0 not in w.shape:
         low, high = extent(w)
         if not 0 <= low <= high < math.inf:
             rule, fix = "finite weights of at least 0", f"Choose {argument} >= 0."

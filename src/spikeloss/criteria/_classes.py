@@ -155,20 +155,24 @@ class RateNLL(Weighed):
     of_labels: ClassVar[bool] = True
 
     def each(self, reading: Reading, y: Array) -> Array:
-        _no_negative_counts(reading)
-        rate, xp = reading.z + self.epsilon, namespace(reading.z)
+        rate, xp = _counts(reading) + self.epsilon, namespace(reading.z)
         _, right = of_label(rate, y)
         return xp.log(xp.sum(rate, axis=-1, keepdims=True)) - xp.log(right)
 
 
-def _no_negative_counts(reading: Reading) -> None:
+def _counts(reading: Reading) -> Array:
     """Counts or rates, which are not negative."""
-    z = reading.z
-    if reading.keeps is None and 0 not in z.shape and checks_values(z):
+    z, xp = reading.z, namespace(reading.z)
+    if reading.keeps is not None:  # of every step it would be another pass
+        return z
+    if not checks_values(z):
+        return xp.where(z < -SLACK, xp.nan, z)
+    if 0 not in z.shape:
         low, high = extent(z)
         if low < -SLACK:
             fix = "For membranes choose a criterion of values, such as CrossEntropy."
             refuse("record", "spikes, whose counts are at least 0", span(low, high), fix)
+    return z
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -154,12 +154,15 @@ def distances(x: Array) -> Array:
 
 def shares(x: Array, normalised: bool = True, argument: str = "record") -> Array:
     """sum_(s <= t) x_s, over their sum if `normalised`: (T, ...) spikes; 0 for a silent train."""
-    if 0 not in x.shape and checks_values(x):
+    xp = namespace(x)
+    if not checks_values(x):
+        x = xp.where(x < 0, xp.nan, x)
+    elif 0 not in x.shape:
         low, high = extent(x)
         if low < 0:
             fix = "For membranes choose a criterion of values, such as SquaredError."
             refuse(argument, "spikes, which are at least 0", span(low, high), fix)
-    xp, total = namespace(x), running_sum(x)
+    total = running_sum(x)
     if not normalised:
         return total
     every = total[-1:, ...]

@@ -75,6 +75,16 @@ def pooled(times: Array) -> Array:
     return xp.sort(xp.reshape(times, (*batch, units * count)), axis=-1)
 
 
+def sound(distance: Array, *trains: Array) -> Array:
+    """Distances (*B), nan where a train has no times, which could not be checked."""
+    xp = namespace(distance)
+    for times in trains:
+        if 0 not in times.shape and not checks_values(times):
+            axes = tuple(range(distance.ndim, times.ndim))
+            distance = xp.where(xp.any(times == -xp.inf, axis=axes), xp.nan, distance)
+    return distance
+
+
 def fired(times: Array) -> tuple[Array, Array]:
     """Times that are finite, 0 where there is no spike, and where there is one."""
     xp = namespace(times)

@@ -16,7 +16,7 @@ from spikeloss._backend import (
 )
 from spikeloss._shapes import Array
 
-from ._times import fired, pair, pooled
+from ._times import fired, pair, pooled, sound
 
 STATES = 1_000_000
 """Entries that the table of a pair of units with labels may have."""
@@ -80,14 +80,15 @@ def victor_purpura(
     if change is None or change == 0 or change == 2:
         first, second = xp.moveaxis(a, -1, 0), xp.moveaxis(b, -1, 0)
         distance = _edits(first, second, cost, softness)
-        return as_array(xp.sum(distance, axis=-1) if change == 2 else distance, dtype)
+        distance = xp.sum(distance, axis=-1) if change == 2 else distance
+        return as_array(sound(distance, a, b), dtype)
     units, states = b.shape[-2], (b.shape[-1] + 1) ** b.shape[-2]
     if states > STATES:
         rule = f"{units} units of so few spikes that (m + 1)^{units} <= {STATES}"
         fix = "Choose label_cost=0 or 2, or fewer units."
         _door.refuse("b_times", rule, f"m = {b.shape[-1]}", fix)
     first, second = xp.moveaxis(a, (-2, -1), (0, 1)), xp.moveaxis(b, (-2, -1), (0, 1))
-    return as_array(_labelled_edits(first, second, cost, change), dtype)
+    return as_array(sound(_labelled_edits(first, second, cost, change), a, b), dtype)
 
 
 def _edits(a: Array, b: Array, cost: float, softness: float) -> Array:

@@ -2,11 +2,19 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 from spikeloss import _door
 from spikeloss import _shapes as shapes
-from spikeloss._backend import accumulate, arange, count_true, like, namespace, running_sum
+from spikeloss._backend import (
+    accumulate,
+    arange,
+    checks_values,
+    count_true,
+    like,
+    namespace,
+    running_sum,
+)
 from spikeloss._open import open_record
 from spikeloss._piece import Piece, Sparse, Timed, finite, in_order
 from spikeloss._shapes import Array, Layout
@@ -66,11 +74,14 @@ def firing_rates(record: shapes.Record, **layout: Unpack[Layout]) -> Array:
     >>> firing_rates(numpy.array([[[1, 0], [0, 0]], [[1, 1], [0, 0]]]))
     array([0.5 , 0.25], dtype=float32)
     """
-    counts, piece = counted(record, layout)
-    xp, (*batch, neurons), steps = namespace(counts), counts.shape, piece.end
-    total = xp.sum(xp.reshape(counts, (-1, neurons)), axis=0)
+    found = counted(record, layout)
+    xp, (*batch, neurons), steps = namespace(found.spikes), found.spikes.shape, found.piece.end
+    total = xp.sum(xp.reshape(found.spikes, (-1, neurons)), axis=0)
     steps = steps * math.prod(batch) if isinstance(steps, int) else xp.sum(steps)
-    total = xp.astype(total, piece.precision)
+    wrong = found.wrong
+    if wrong is not None:
+        wrong = xp.any(xp.reshape(wrong, (-1, neurons)), axis=0)
+    total = found._replace(wrong=wrong).sound(total)
     return of_one(total, like(steps, total)).value()
 
 
@@ -78,7 +89,7 @@ def rate_histogram(record: shapes.Record, *, bins: int = 10, **layout: Unpack[La
     """h_m = sum_(b i) [m/M <= r_bi < (m + 1)/M]: pairs of sample and neuron by their rate, (M,).
 
     r_bi is the spikes of neuron i per valid step of sample b. The last bin has r = 1 too. Integers,
-    exact, and to be added up over batches.
+    exact, and to be added up over batches. Of what is nan and cannot be checked none is counted.
 
     Args:
         record, layout: as for `spikes_per_sample`.
@@ -89,7 +100,7 @@ def rate_histogram(record: shapes.Record, *, bins: int = 10, **layout: Unpack[La
     array([1, 2])
     """
     bins = _door.integer("bins", bins, low=1)
-    counts, piece = counted(record, layout)
+    counts, piece, wrong = counted(record, layout)
     xp, steps, some = namespace(counts), piece.end, piece.counts
     if some is not None:
         steps = xp.where(some, steps, 1)
@@ -97,6 +108,8 @@ def rate_histogram(record: shapes.Record, *, bins: int = 10, **layout: Unpack[La
     place = xp.where(place < bins, place, bins - 1)
     if some is not None:
         place = xp.where(some, place, bins)
+    if wrong is not None:
+        place = xp.where(wrong, bins, place)
     place = xp.reshape(place, (-1,))
     return accumulate(xp.ones_like(place), place, bins)
 
@@ -122,8 +135,8 @@ def silent_fraction(record: shapes.Record, **layout: Unpack[Layout]) -> Array:
     >>> float(silent_fraction(numpy.array([[[1, 0, 0, 0]], [[1, 1, 0, 0]]])))
     0.5
     """
-    counts, piece = counted(record, layout)
-    return _fraction(counts == 0, piece)
+    found = counted(record, layout)
+    return _fraction(found.spikes == 0, found)
 
 
 def saturated_fraction(record: shapes.Record, **layout: Unpack[Layout]) -> Array:
@@ -138,33 +151,59 @@ def saturated_fraction(record: shapes.Record, **layout: Unpack[Layout]) -> Array
     >>> float(saturated_fraction(numpy.array([[[1, 0, 0, 0]], [[1, 1, 0, 0]]])))
     0.25
     """
-    counts, piece = counted(record, layout)
-    return _fraction(counts == piece.end, piece)
+    found = counted(record, layout)
+    return _fraction(found.spikes == found.piece.end, found)
 
 
 def tally_operations(record: Any, fan_out: Any, layout: Layout) -> Parts:
     """The synaptic updates of every sample."""
-    counts, piece = counted(record, layout)
-    xp = namespace(counts)
-    counts = xp.astype(counts, piece.values.dtype)
-    each = xp.sum(counts * _door.fan_outs(fan_out, counts), axis=-1, keepdims=True)
-    return tally(each, piece.counts)
+    found = counted(record, layout)
+    return tally(found.operations(fan_out), found.piece.counts)
 
 
-def _fraction(of: Array, piece: Piece) -> Array:
+def _fraction(of: Array, found: "Counted") -> Array:
     """The share of pairs of sample and neuron that `of` (*B, N) is true for."""
-    return tally(namespace(of).astype(of, piece.values.dtype), piece.counts).value()
+    return tally(found.sound(of), found.piece.counts).value()
 
 
-def counted(record: Any, layout: Layout) -> tuple[Array, Piece]:
-    """The spikes of every neuron, (*B, N) integers, and the piece that ends the record."""
+class Counted(NamedTuple):
+    """How often neurons fired."""
+
+    spikes: Array
+    """(*B, N) integers."""
+    piece: Piece
+    """That ends the record."""
+    wrong: Array | None = None
+    """(*B, N), whose entries are nan or infinite, which could not be checked; None: none."""
+
+    def sound(self, x: Array) -> Array:
+        """Numbers of neurons in the precision of the record, nan for those whose entries are."""
+        xp = namespace(x)
+        x = xp.astype(x, self.piece.precision)
+        return x if self.wrong is None else xp.where(self.wrong, xp.nan, x)
+
+    def operations(self, fan_out: Any) -> Array:
+        """(*B, 1): the synaptic updates of the spikes."""
+        counts = self.sound(self.spikes)
+        fan_outs = _door.fan_outs(fan_out, counts)
+        return namespace(counts).sum(counts * fan_outs, axis=-1, keepdims=True)
+
+
+def counted(record: Any, layout: Layout) -> Counted:
+    """The spikes of every neuron."""
     _door.layer(record, layout.get("class_axis"))
     if isinstance(record, Packed):  # its entries are 0 and 1
         z, _, piece = evidence(loss_of(SumOverTime()), record, **layout)
-        return namespace(z).astype(z, arange(0, z).dtype), piece
+        return Counted(namespace(z).astype(z, arange(0, z).dtype), piece)
     piece = open_record(record, **layout)
     finite(piece)
-    return fired(piece), piece
+    spikes = fired(piece)
+    return Counted(spikes, piece, None if checks_values(piece.values) else broken(piece) > 0)
+
+
+def broken(piece: Piece) -> Array:
+    """How many entries of every neuron are nan or infinite, (*B, N)."""
+    return fired(piece, lambda x: ~namespace(x).isfinite(x))
 
 
 def spiking(x: Array) -> Array:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Unpack
 from spikeloss import _shapes as shapes
 from spikeloss._backend import as_array, first_nonzero, namespace, numbered, running_sum
 from spikeloss._door import refuse
-from spikeloss._judge import classes, judged, labelled
+from spikeloss._judge import classes, judged, labelled, sound
 from spikeloss._open import open_record
 from spikeloss._piece import Dense, every_step
 from spikeloss._plan import layers_of
@@ -109,7 +109,8 @@ class Course(NamedTuple):
         before = t < final
         if self.piece.valid is not None:
             before = before & self.piece.valid[..., 0]
-        return xp.sum(xp.astype(before, self.evidence.dtype), axis=0), decided[-1, ...]
+        steps = xp.sum(xp.astype(before, self.evidence.dtype), axis=0)
+        return sound(steps, xp.max(self.evidence, axis=0)), decided[-1, ...]
 
 
 def course(judge: Judge, record: Any, layout: Layout) -> Course:

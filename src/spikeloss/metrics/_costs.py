@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from spikeloss import _door
 from spikeloss import _shapes as shapes
-from spikeloss._backend import like, namespace, numbered
+from spikeloss._backend import checks_values, like, namespace, numbered
 from spikeloss._door import refuse
 from spikeloss._open import open_record
 from spikeloss._piece import Piece, every_step, finite
@@ -14,7 +14,7 @@ from spikeloss._shapes import Array, Layout
 from spikeloss.parts import Parts
 from spikeloss.records import Packed
 
-from ._activity import counted, fired
+from ._activity import broken, counted, fired
 from ._tally import of_one, tally
 
 
@@ -136,22 +136,23 @@ def tally_sparsity(record: Any, layout: Layout) -> Parts:
 
 def _zeros(record: Any, layout: Layout) -> tuple[Array, Array]:
     """Entries of a layer that are 0, and all of them."""
-    counts, piece = counted(record, layout)
+    found = counted(record, layout)
+    counts, piece = found.sound(found.spikes), found.piece
     xp, size = namespace(counts), math.prod(counts.shape)
     if isinstance(piece.end, int):
-        entries = like(size * piece.end, counts, piece.precision)
+        entries = like(size * piece.end, counts)
     else:
-        entries = xp.sum(xp.astype(piece.end, piece.precision)) * counts.shape[-1]
-    return entries - xp.sum(xp.astype(counts, piece.precision)), entries
+        entries = xp.sum(xp.astype(piece.end, counts.dtype)) * counts.shape[-1]
+    return entries - xp.sum(counts), entries
 
 
 def tally_effective(record: Any, fan_out: Any, layout: Layout, *, graded: bool) -> Parts:
     """The synaptic updates of every sample that is graded, or that is not."""
-    counts, piece = counted(record, layout)
-    each = _operations(counts, fan_out, piece)
-    return tally(
-        namespace(each).where(_graded(record, piece, each) == graded, each, 0), piece.counts
-    )
+    found = counted(record, layout)
+    each, piece = found.operations(fan_out), found.piece
+    xp = namespace(each)
+    these = (_graded(record, piece, each) == graded) | xp.isnan(each)
+    return tally(xp.where(these, each, 0), piece.counts)
 
 
 def _graded(record: Any, piece: Piece, each: Array) -> Array:
@@ -165,16 +166,9 @@ def _graded(record: Any, piece: Piece, each: Array) -> Array:
 
 def tally_dense(record: Any, fan_out: Any, layout: Layout) -> Parts:
     """The synaptic updates of every sample whose neurons always fire."""
-    counts, piece = counted(record, layout)
-    always = namespace(counts).zeros_like(counts) + piece.end
-    return tally(_operations(always, fan_out, piece), piece.counts)
-
-
-def _operations(counts: Array, fan_out: Any, piece: Piece) -> Array:
-    """(*B, 1): the synaptic updates of so many spikes."""
-    xp = namespace(counts)
-    counts = xp.astype(counts, piece.precision)
-    return xp.sum(counts * _door.fan_outs(fan_out, counts), axis=-1, keepdims=True)
+    found = counted(record, layout)
+    always = namespace(found.spikes).zeros_like(found.spikes) + found.piece.end
+    return tally(found._replace(spikes=always).operations(fan_out), found.piece.counts)
 
 
 def tally_updates(record: Any, layout: Layout) -> Parts:
@@ -186,4 +180,6 @@ def tally_updates(record: Any, layout: Layout) -> Parts:
     later = numbered(u.shape[0], u)[1:, ...] < piece.held
     changed = xp.astype((u[1:, ...] != u[:-1, ...]) & later, u.dtype)
     each = xp.sum(xp.sum(changed, axis=0), axis=-1, keepdims=True) + u.shape[-1]
+    if not checks_values(piece.values):
+        each = xp.where(xp.any(broken(piece) > 0, axis=-1, keepdims=True), xp.nan, each)
     return tally(each, piece.counts)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, TypeAlias, Unpack
 from spikeloss import _door
 from spikeloss import _shapes as shapes
 from spikeloss._backend import accumulate, arange, log_softmax, namespace
-from spikeloss._judge import classes, comparable, labelled, rounding
+from spikeloss._judge import classes, comparable, labelled, rounding, sound
 from spikeloss._shapes import Array, Layout
 from spikeloss._whole import evidence
 from spikeloss.criteria import CrossEntropy
@@ -75,7 +75,8 @@ def confusion(
     """m_(y c) = sum_b [y_b = y and c_b = c]: samples by label and decision, (C, C + 1) integers.
 
     Rows are labels, columns decisions. The last column, C, has the samples that are silent: to
-    abstain is no class. The trace over the sum is the accuracy.
+    abstain is no class. The trace over the sum is the accuracy. Samples whose label is no class, or
+    whose decision is nan, are not counted where that cannot be checked.
 
     Args:
         judge, record, labels, layout: as for `accuracy`.
@@ -95,7 +96,8 @@ def tabled(found: "Decision") -> Array:
     xp, size = namespace(found.labels), found.evidence.shape[-1]
     decided, label = found.decided, found.labels
     column = xp.where(decided < 0, size, decided)
-    counts = both((label >= 0) & (label < size), found.counts)
+    known = (label >= 0) & (label < size) & ~xp.any(xp.isnan(found.evidence), axis=-1)
+    counts = both(known, found.counts)
     cells = size * (size + 1)
     cell = xp.reshape(xp.where(counts, label * (size + 1) + column, cells), (-1,))
     return xp.reshape(accumulate(xp.ones_like(cell), cell, cells), (size, size + 1))
@@ -127,7 +129,9 @@ def mean_iou(
     union = xp.sum(table, axis=1) + xp.sum(table[:, :size], axis=0) - hits
     dtype = found.evidence.dtype
     share = xp.astype(hits, dtype) / xp.astype(xp.where(union > 0, union, 1), dtype)
-    return of_one(xp.sum(share), xp.sum(xp.astype(union > 0, dtype))).value()
+    mean = of_one(xp.sum(share), xp.sum(xp.astype(union > 0, dtype))).value()
+    (right,), _ = found.tally(found.right)  # nan where something is wrong
+    return xp.where(xp.isnan(right), right, mean)
 
 
 def calibration_error(
@@ -186,7 +190,7 @@ class Decision(NamedTuple):
 
     def tally(self, right: Array) -> Parts:
         """The samples that are right."""
-        value = namespace(self.evidence).astype(right, self.evidence.dtype)
+        value = sound(right, self.evidence, self.labels)
         return tally(value, self.counts, right.ndim - self.labels.ndim)
 
 
@@ -236,7 +240,7 @@ def tally_gaps(judge: Judge, record: Any, labels: Any, bins: int, layout: Layout
     index = arange(bins, z)
     edges = xp.astype(index[1:], z.dtype) / bins * (1 + 1e-6)  # 1 / C is below m / M = 1 / C
     place = xp.sum(xp.astype(confidence[..., None] > edges, index.dtype), axis=-1)
-    gap = xp.astype(found.right, z.dtype) - confidence
+    gap = sound(found.right, z, found.labels) - confidence
     if found.counts is not None:
         place = xp.where(found.counts, place, bins)
     gaps = accumulate(xp.reshape(gap, (-1,)), xp.reshape(place, (-1,)), bins)

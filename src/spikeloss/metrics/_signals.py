@@ -115,7 +115,8 @@ def f1_score(
     score = 2 * both / xp.where(some == 0, 1, both + some)
     seen = xp.astype(some > 0, score.dtype)
     mean = of_one(xp.sum(score), xp.sum(seen)).value()
-    return xp.where(xp.any(xp.isnan(found.counted(found.z))), xp.nan, mean)
+    wrong = xp.any(xp.isnan(found.counted(found.z + found.y)))
+    return xp.where(wrong, xp.nan, mean)
 
 
 def bits_per_spike(

@@ -70,7 +70,7 @@ class _Coded(Summary):
         time = time if self.unit == 1 else time / self.unit
         if self.code == "exponential":
             xp = namespace(time)
-            return -xp.exp(xp.where(time < LATEST, time, LATEST))
+            return -xp.exp(xp.where(time >= LATEST, LATEST, time))
         if self.code == "reciprocal":
             return 1 / (time + 1)
         return time if self.code == "time" else -time
@@ -315,7 +315,8 @@ class InterpolatedSpike(_Coded):
     def decide(self, carry: Carry, steps: Steps) -> Decision:
         time, top, _ = carry
         xp = namespace(time)
-        crossed = time < xp.inf
-        top = xp.where(crossed | (top == -xp.inf), 0, top)  # infinite before the first step
-        silent = steps + self.silent_slope * (self.threshold - top)
-        return self._code(xp.where(crossed, time, silent))
+        time = xp.where(top < xp.inf, time, xp.nan)  # of a membrane that could not be checked
+        silent = time == xp.inf
+        top = xp.where(silent & (top > -xp.inf), top, 0)  # infinite before the first step
+        late = steps + self.silent_slope * (self.threshold - top)
+        return self._code(xp.where(silent, late, time))
