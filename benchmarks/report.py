@@ -53,8 +53,8 @@ def fresh(folder: Path) -> tuple[list[Results], list[str]]:
 
 HEAD = """# Speed
 
-Written by `benchmarks/report.py` from the rows in `benchmarks/results`; do not edit by hand. `make
-bench` measures anew.
+What a loss costs, beside a copy of the record, other packages, and a few lines written by hand. A
+script writes this page from the rows in `benchmarks/results`; `make bench` measures anew.
 
 ```{{speed-age}}
 ```
@@ -82,10 +82,10 @@ def page(found: Sequence[Results]) -> str:
     for device in devices:
         here = [result for result in found if result.rows[0].device == device]
         parts.append(f"## {device}\n")
-        parts += [_goals(result) for result in here]
         shown = max(here, key=lambda result: result.rows[0].threads)
         parts.append(_pictures(shown))
         parts += [_tables(result) for result in here]
+        parts += [_goals(result) for result in here]
     return "\n".join(parts)
 
 
@@ -99,9 +99,9 @@ def _threads(row: Row) -> str:
 
 def _goals(result: Results) -> str:
     first = result.rows[0]
-    used = sorted({row.kernel for row in result.rows if row.provider == OURS})
+    used = "; ".join(sorted({row.kernel for row in result.rows if row.provider == OURS}))
     return (
-        f"### Goals, {_threads(first).lower()}\n\n{_setup(first)} Kernels used: {', '.join(used)}."
+        f"### Goals, {_threads(first).lower()}\n\n{_setup(first)} What ran: {used}."
         f"\n\n{goals.table(goals.judge(result.rows))}"
     )
 
