@@ -4,6 +4,7 @@ Two classes that have the same numbers, at the same steps or, where time does no
 have the same evidence. Evidence that differs by more than rounding does not tie.
 """
 
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -11,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 from harness import slow_in_jax
-from libraries import JAX, Array, Library
+from libraries import DIFFERENTIABLE, JAX, Array, Library, named, same
 
-from spikeloss import Loss, metrics, stream
+from spikeloss import Loss, metrics, presets, stream
 from spikeloss.criteria import CrossEntropy, EarlySpike, RelativeTime, TimeProximity
 from spikeloss.readouts import (
     CumulativeSoftmax,
@@ -30,6 +31,7 @@ from spikeloss.readouts import (
     Temperature,
     WeightedSum,
 )
+from spikeloss.reductions import Sum
 from spikeloss.targets import StoredPattern
 
 B, N = 100, 7
@@ -204,3 +206,60 @@ def test_a_state_is_of_arrays() -> None:
     leaves = jax.tree.leaves(state, is_leaf=lambda x: isinstance(x, torch.Tensor))
     assert all(isinstance(leaf, (torch.Tensor, int)) for leaf in leaves)
     assert isinstance(state, stream.State)
+
+
+# Shares of spikes
+
+
+def moved(u: Array, v: Array) -> tuple[float, Array]:
+    """Steps by which integer spikes (T, N) are moved, and the derivative, 0 where shares are equal.
+
+    By fractions, so that equal shares are equal.
+    """
+    steps, neurons = u.shape
+    far, slope = Fraction(0), np.zeros(u.shape)
+    for i in range(neurons):
+        p, q = (
+            [Fraction(int(x[: t + 1, i].sum()), int(x[:, i].sum())) for t in range(steps)]
+            for x in (u, v)
+        )
+        for t in range(steps):
+            far += abs(p[t] - q[t]) / neurons
+            for s in range(steps):
+                sign = (p[t] > q[t]) - (p[t] < q[t])
+                share = ((s <= t) - p[t]) / int(u[:, i].sum())
+                slope[s, i] += float(sign * share / neurons)
+    return float(far), slope
+
+
+TRAINS = np.random.default_rng(0).integers(0, 4, size=(7, 5, 3))
+TRAINS[-1] = 1
+TRAINS[:, 1], TRAINS[:, 2, 0] = 3 * TRAINS[:, 0], 7 * TRAINS[:, 0, 0]
+SCALES = np.array([0.1, 0.7, 0.3, 1.1, 0.9])[:, None]
+"""Of five samples that have equal shares in part, but not in floating point."""
+
+
+def test_equal_shares_differ_by_rounding() -> None:
+    p = np.cumsum(TRAINS * SCALES, 0) / np.sum(TRAINS * SCALES, 0)
+    assert 0 < np.abs(p[:, 0] - p[:, 1]).max() < 1e-15
+
+
+@pytest.mark.parametrize("library", DIFFERENTIABLE, ids=named)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_shares_that_differ_by_rounding_have_no_derivative(library: Library, dtype: str) -> None:
+    samples = range(5)
+    other = (0, 0, 0, 3, 0)  # the target of each sample
+    alone, pairs = np.zeros((2, *TRAINS.shape))
+    for i in samples:
+        alone[:, i] = moved(TRAINS[:, i], TRAINS[:, other[i]])[1] / SCALES[i]
+        for j in samples:
+            far, slope = moved(TRAINS[:, i], TRAINS[:, j])
+            pairs[:, i] -= 2 * np.exp(-far) * slope / 5 / SCALES[i]
+    mover = presets.earth_mover(reduction=Sum())
+    alike = presets.spike_similarity(kernel="earth_mover", power=1, reduction=Sum())
+    with library.precision(dtype):
+        x = library.array(TRAINS * SCALES, dtype)
+        y = library.array(1.3 * TRAINS[:, other], dtype)
+        labels = library.array(np.arange(5))
+        same(library.value_and_grad(lambda x: mover(x, y), x)[1], alone, dtype)
+        same(library.value_and_grad(lambda x: alike(x, labels), x)[1], pairs, dtype)

@@ -169,6 +169,12 @@ def shares(x: Array, normalised: bool = True, argument: str = "record") -> Array
     return total / xp.where(every > 0, every, 1)
 
 
+def apart(p: Array, q: Array) -> Array:
+    """|p - q| of shares: those that differ by rounding are equal, and have no derivative."""
+    gap, xp = absolute(p - q), namespace(p)
+    return xp.where(gap <= 8 * xp.finfo(gap.dtype).eps, 0, gap)
+
+
 def moved(x: Array, steps: Steps) -> Array:
     """The earth mover's distances of all pairs of samples, (T, *B, N) to (B, B), in steps."""
     xp, time, neurons = namespace(x), x.shape[0], x.shape[-1]
@@ -177,7 +183,7 @@ def moved(x: Array, steps: Steps) -> Array:
         rule = f"at most {MOVED} numbers in all pairs of samples, steps and neurons"
         refuse("record", rule, samples**2 * time * neurons, "Split the batch.")
     p = xp.reshape(shares(x), (time, samples, neurons))
-    gap = absolute(p[:, :, None, :] - p[:, None, :, :])
+    gap = apart(p[:, :, None, :], p[:, None, :, :])
     if not isinstance(steps, int):  # after the end of both there is nothing
         n = xp.reshape(steps, (samples,))
         last = xp.where(n[:, None] > n[None, :], n[:, None], n[None, :])

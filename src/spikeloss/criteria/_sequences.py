@@ -34,7 +34,7 @@ from spikeloss.extend import (
 from spikeloss.readouts import Outline, Reading
 
 from ._base import Criterion
-from ._pairs import cosines, fit_pairs, integers, moved, rows, shares, squares
+from ._pairs import apart, cosines, fit_pairs, integers, moved, rows, shares, squares
 
 
 class Sequenced(Criterion):
@@ -251,9 +251,8 @@ class EarthMover(Sequenced):
     def each(self, reading: Reading, y: Array) -> Array:
         x, xp = reading.z, namespace(reading.z)
         there = xp.astype(numbered(x.shape[0], x), x.dtype) < reading.steps
-        wanted = shares(xp.where(there, y, 0), self.normalised, "target")
-        gap = shares(x, self.normalised) - wanted
-        if self.normalised:  # shares that differ by rounding are equal, and have no derivative
-            gap = xp.where(absolute(gap) <= 8 * xp.finfo(x.dtype).eps, 0, gap)
-        far = xp.sum(xp.where(there, absolute(gap), 0), axis=0)
+        p = shares(x, self.normalised)
+        q = shares(xp.where(there, y, 0), self.normalised, "target")
+        gap = apart(p, q) if self.normalised else absolute(p - q)
+        far = xp.sum(xp.where(there, gap, 0), axis=0)
         return xp.reshape(xp.mean(far, axis=-1), (-1,))
