@@ -14,6 +14,9 @@ SHAPE = re.compile(r"[~\w.]*Annotated\[[^\]]*\]")
 UNPACK = re.compile(r": [~\w.]*Unpack\[[^\]]*\]")
 CODE = re.compile(r"(`[^`]*`)")
 SIGN = re.compile(r"([*|]|_(?!\w)|\\)")
+SECTION = re.compile(r"(Args|Returns|Raises):$")
+"""What follows is indented, and no code."""
+LAMBDA = re.compile(r"<function [^<>]*<lambda>>")
 LETTER = re.compile(r"(^\s*|: )\((\w)\) ")  # would start a list
 
 _ATTRIBUTES: dict[str, list[str]] = {}
@@ -48,7 +51,8 @@ def _docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines:
     formula, rest = "", ""
     if what in ("class", "function") and lines:
         formula, rest = leading(lines[0])
-    lines[:] = literal(lines) if what == "module" else escape(lines)
+    end = next((place for place, line in enumerate(lines) if SECTION.match(line)), len(lines))
+    lines[:] = [*literal(lines[:end]), *escape(lines[end:])]
     if formula:
         lines[0] = role(formula) + _prose(rest)
     if what in ("attribute", "property"):
@@ -69,7 +73,7 @@ def _signature(
 
 
 def _short(part: str | None) -> str | None:
-    return part and UNPACK.sub("", SHAPE.sub("Array", part))
+    return part and LAMBDA.sub("...", UNPACK.sub("", SHAPE.sub("Array", part)))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
