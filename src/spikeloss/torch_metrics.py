@@ -11,7 +11,9 @@ takes a record as the function does, with `lengths`, `valid`, `time_axis` and `c
 of `torchmetrics.Metric` go to its constructor.
 """
 
-from typing import Any, Unpack, cast
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, Unpack, cast
 
 from . import _door, metrics
 from ._door import refuse
@@ -241,6 +243,7 @@ class SynapticOperations(_Mean):
     """
 
     fan_out: Any
+    _tally: ClassVar[Callable[..., Parts]] = staticmethod(tally_operations)
 
     def __init__(self, fan_out: Any, **options: Any) -> None:
         super().__init__(**options)
@@ -252,9 +255,6 @@ class SynapticOperations(_Mean):
     def update(self, record: Record, labels: Any = None, **layout: Unpack[Layout]) -> None:
         """Add a batch; labels are not read, and there for a `torchmetrics.MetricCollection`."""
         self._add(self._tally(record, self.fan_out, layout))
-
-    def _tally(self, record: Any, fan_out: Any, layout: Layout) -> Parts:
-        return tally_operations(record, fan_out, layout)
 
 
 class SpikesPerSample(SynapticOperations):
@@ -284,8 +284,7 @@ class EffectiveMacs(SynapticOperations):
     10.0
     """
 
-    def _tally(self, record: Any, fan_out: Any, layout: Layout) -> Parts:
-        return tally_effective(record, fan_out, layout, graded=True)
+    _tally = staticmethod(partial(tally_effective, graded=True))
 
 
 class EffectiveAcs(SynapticOperations):
@@ -301,8 +300,7 @@ class EffectiveAcs(SynapticOperations):
     5.0
     """
 
-    def _tally(self, record: Any, fan_out: Any, layout: Layout) -> Parts:
-        return tally_effective(record, fan_out, layout, graded=False)
+    _tally = staticmethod(partial(tally_effective, graded=False))
 
 
 class DenseOperations(SynapticOperations):
@@ -318,8 +316,7 @@ class DenseOperations(SynapticOperations):
     80.0
     """
 
-    def _tally(self, record: Any, fan_out: Any, layout: Layout) -> Parts:
-        return tally_dense(record, fan_out, layout)
+    _tally = staticmethod(tally_dense)
 
 
 class ActivationSparsity(_Mean):
