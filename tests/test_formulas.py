@@ -83,6 +83,7 @@ def test_formulas_are_found() -> None:
         ("u_(n-1)", "u_{n-1}"),
         ("u_(t-1)bi", "u_{t-1bi}"),
         ("e^-a", "e^{-a}"),
+        ("-e^t_f + 1", r"-e^{t_{f}}\,+\,1"),
         ("tau_e", r"\tau _{e}"),
         ("(a_b)^2", "{(a_{b})}^{2}"),
         ("sum_(c != y)", r"\sum_{c\,\ne \,y}"),

@@ -74,6 +74,9 @@ def _sequence(text: str, place: int, end: str = "") -> tuple[str, int]:
             return made, token.end()
         if token[0] in "_^" and made:
             script, place = _script(text, token.end())
+            if token[0] == "^" and text[place : place + 1] == "_":  # e^t_f: of the exponent
+                index, place = _script(text, place + 1)
+                script += f"_{{{index}}}"
             made += f"{token[0]}{{{script}}}"
             continue
         place = token.end()
