@@ -28,7 +28,7 @@ from .parts import Parts
 if TYPE_CHECKING:
     from .diagnosis import diagnose
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Loss",
     "Parts",
