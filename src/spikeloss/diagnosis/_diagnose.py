@@ -77,6 +77,15 @@ def diagnose(
     if not isinstance(loss, (Loss, Total)):
         fix = "Pass one, such as presets.ce_count()."
         refuse("loss", "a loss, or a sum of losses", _door.said(loss), fix, TypeError)
+    import numpy  # which warns of numbers that are not finite; they are among what is looked for
+
+    with numpy.errstate(all="ignore"):
+        return _diagnosed(loss, record, labels, options)
+
+
+def _diagnosed(
+    loss: Loss | Total, record: Any, labels: Any, options: Mapping[str, Any]
+) -> Diagnosis:
     try:
         value = loss(record, labels, **options)
     except ValueError:

@@ -50,7 +50,14 @@ def _better(value: float, record: Floats, than: tuple[float, Floats]) -> bool:
 
 
 def _rounding(value: float) -> float:
-    return 1e-14 * max(1.0, abs(value)) if np.isfinite(value) else 0.0
+    """By how much equal losses may differ, whatever computes them."""
+    return 1e-12 * max(1.0, abs(value)) if np.isfinite(value) else 0.0
+
+
+def _lowest(found: Floats) -> int:
+    """The first of the lowest losses."""
+    least = float(found.min())
+    return int(np.flatnonzero(found <= least + _rounding(least))[0])
 
 
 def _values(question: Question, records: Floats, sign: int) -> Floats:
@@ -65,7 +72,7 @@ def _search(
     for _ in range(ROUNDS):
         moved = _moved(record, levels)
         found = _values(question, moved, sign)
-        index = int(found.argmin())
+        index = _lowest(found)
         if not found[index] < value - _rounding(value):
             break
         record, value = moved[index], float(found[index])
