@@ -21,7 +21,10 @@ from typing import Any, get_type_hints
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 SOURCES = ROOT / "src" / "spikeloss"
-ELSEWHERE = ("lab", "compat", "metrics", "distances", "cli.py", "torch_metrics.py")
+ELSEWHERE = (
+    *("lab", "compat", "metrics", "distances", "diagnosis", "testing"),
+    *("cli.py", "torch_metrics.py"),
+)
 """What no call of a loss runs; a test sees to it."""
 SUFFIXES = (".py", ".c", ".h")
 PACKAGES = ("spikeloss", "torch", "jax", "numpy", "snntorch", "brainpy", "optax")
