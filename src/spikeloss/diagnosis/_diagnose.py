@@ -1,5 +1,6 @@
 """The diagnosis itself: every check, the gravest first."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -77,29 +78,21 @@ def diagnose(
     if not isinstance(loss, (Loss, Total)):
         fix = "Pass one, such as presets.ce_count()."
         refuse("loss", "a loss, or a sum of losses", _door.said(loss), fix, TypeError)
-    import numpy  # which warns of numbers that are not finite; they are among what is looked for
-
-    with numpy.errstate(all="ignore"):
-        return _diagnosed(loss, record, labels, options)
-
-
-def _diagnosed(
-    loss: Loss | Total, record: Any, labels: Any, options: Mapping[str, Any]
-) -> Diagnosis:
-    try:
-        value = loss(record, labels, **options)
-    except ValueError:
-        mended = misread(loss, record, labels, options)
-        if mended is None:
-            raise
-        return _mended(loss, record, labels, options, *mended)
-    case = opened(loss, record, labels, options)
-    if 0 in case.piece.shape:
-        return Diagnosis()
-    turned = None if "time_axis" in options else swapped(case)
-    if turned is not None:
-        return _mended(loss, record, labels, options, turned, {"time_axis": 1})
-    return Diagnosis(tuple(_found(case, value)), _left_out(case))
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # NumPy's, of overflow
+        try:
+            value = loss(record, labels, **options)
+        except ValueError:
+            mended = misread(loss, record, labels, options)
+            if mended is None:
+                raise
+            return _mended(loss, record, labels, options, *mended)
+        case = opened(loss, record, labels, options)
+        if 0 in case.piece.shape:
+            return Diagnosis()
+        turned = None if "time_axis" in options else swapped(case)
+        if turned is not None:
+            return _mended(loss, record, labels, options, turned, {"time_axis": 1})
+        return Diagnosis(tuple(_found(case, value)), _left_out(case))
 
 
 def _mended(
