@@ -236,10 +236,14 @@ def test_the_decision_step_is_where_the_anytime_decision_stops_changing():
     spikes[2:, 0, 1] = 1  # silent, then class 1: decided from step 2
     spikes[[0, 3, 4], 1, [0, 1, 1]] = 1  # class 0, a tie at 3, then class 1: decided from step 4
     spikes[:, 2, 0] = 1  # class 0 from the start; sample 3 never fires
-    count = sl.presets.ce_count()
-    assert metrics.decision_steps(count, spikes).tolist() == [2, 4, 0, -1]
-    cut = np.array([6, 4, 1, 6])  # sample 1 ends with the tie: class 0 from the start
-    assert metrics.decision_steps(count, spikes, cut).tolist() == [2, 0, 0, -1]
+
+    def steps(**layout):
+        found = metrics.decisions(sl.presets.ce_count(), spikes, np.zeros(4, int), layout)
+        return np.where(found.decided < 0, -1, found.steps).tolist()
+
+    assert steps() == [2, 4, 0, -1]
+    # Sample 1 ends with the tie: class 0 from the start.
+    assert steps(lengths=np.array([6, 4, 1, 6])) == [2, 0, 0, -1]
 
 
 # ---- the folder

@@ -47,16 +47,6 @@ def spikes_per_sample(layers: Sequence[Numbers], lengths: Numbers | None = None)
     return float(np.sum(counts, axis=0).mean())
 
 
-def decision_steps(loss: Any, record: Numbers, lengths: Numbers | None = None) -> Numbers:
-    """The first step, from 0, from which the anytime decision stays what it is at the end.
-
-    The anytime decision at step t is what `loss` decides from the steps 0..t alone. A sample that
-    has decided nothing at the end gets -1.
-    """
-    steps, decided = course(loss, record, {"lengths": lengths}).latencies()
-    return np.where(decided < 0, -1, steps.astype(int))
-
-
 class Decisions(NamedTuple):
     """What was decided of some samples, and when."""
 

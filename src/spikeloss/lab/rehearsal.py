@@ -11,7 +11,7 @@ from spikeloss.records import Times
 from .activity import MEMBRANE, Activity
 from .data import Dataset
 from .errors import InputError
-from .metrics import decision_steps
+from .metrics import decisions
 from .objectives import Objective
 from .recipe import Recipe
 
@@ -50,11 +50,7 @@ def rehearsed(
         with np.errstate(all="ignore"):
             finite = all(np.isfinite(np.asarray(x)).all() for x in found(activity, labels, lengths))
             got = None if finite else NOT_FINITE
-            record = activity.record(placed.reads)
-            if isinstance(record, Times):
-                placed.main.predict(record)
-            else:
-                decision_steps(placed.main, record)
+            decisions(placed.main, activity.record(placed.reads), labels, {})
     except (TypeError, ValueError, RuntimeError, LookupError, ArithmeticError) as wrong:
         got = str(wrong).rstrip(".")
     if got is not None:
