@@ -97,6 +97,15 @@ def spikes(count: int) -> Callable[..., Any]:
     return form
 
 
+def first_spike(sign: float, delay: float) -> Callable[..., Any]:
+    def form(x: Array, lengths: Array | None) -> Any:
+        (time,), (entry,), (step,) = spikes(1)(x, lengths)
+        time = sign * (jnp.where(step < 0, 0, step) + jnp.where(jnp.isinf(time), delay, 0))
+        return time - sign * (entry - jax.lax.stop_gradient(entry)), step
+
+    return form
+
+
 def crossing(h: float) -> Callable[..., Any]:
     def form(x: Array, lengths: Array | None) -> Any:
         x = computed(x)
@@ -226,6 +235,8 @@ KERNELS = (
     Kernel("last", (), last),
     Kernel("spikes", (1.0, 0.0), spikes(1), "spikes", differs=(1,)),
     Kernel("spikes", (3.0, 0.0), spikes(3), "spikes", differs=(1,)),
+    Kernel("first", (1.0, 0.0, 0.0), first_spike(1.0, 0.0), "spikes"),
+    Kernel("first", (-1.0, 2.5, 0.0), first_spike(-1.0, 2.5), "spikes"),
     Kernel("cross", (0.7, 0.0), crossing(0.7), differs=(0, 1)),
     Kernel("peak", (3.0,), peak(3), differs=(1,)),
     Kernel("trace", (4.0, 1.0, 0.0), decaying(4.0)),

@@ -57,7 +57,7 @@ READS = {
     "LogSumExp": "lse",
     "CumulativeSoftmax": "votes",
     "LastStep": "last",
-    "FirstSpike": "spikes",
+    "FirstSpike": "first",
     "SpikeTimes": "spikes",
     "SoftCount": "spikes",
     "InterpolatedSpike": "cross",
@@ -149,7 +149,8 @@ def used(case: Case, library: Library = NUMPY, padded: bool = True) -> list[str]
     name = type(readout).__name__
     shaped = getattr(readout, "shape", "exponential") != "exponential"
     if name in READS and not shaped and (library is NUMPY or padded or name not in PLAIN):
-        found.append(READS[name])
+        still = name == "FirstSpike" and not readout.silent_gradient
+        found.append("spikes" if still else READS[name])
     criterion = COMPARES.get(type(loss.criterion).__name__)
     if loss.readout.keeps == "time" and criterion is not None:
         weighted, steps = loss.class_weight is not None, case.target.startswith("step_")

@@ -446,7 +446,39 @@ def test_more_spikes_than_steps() -> None:
         np.testing.assert_array_equal(actual, one)
 
 
-@pytest.mark.parametrize("op", ["spikes", "cross"])
+@pytest.mark.parametrize(("sign", "delay"), [(1.0, 0.0), (-1.0, 0.0), (-1.0, 2.5)])
+def test_first_spike(sign: float, delay: float) -> None:
+    """Its time or, of a neuron that is silent, one after the last step, and the derivative there."""
+    for x, n, layouts in cases(0.1):
+        when, _, step = (found[0] for found in each_sample(x, n, first_spikes(1)))
+        time = sign * (np.maximum(step, 0) + np.where(np.isinf(when), delay, 0))
+        up = upstream(x)[0]
+        grad = pick(x, step.astype(int), -sign * up)
+        for z in everywhere(layouts):
+            for check in (0.0, 1.0):
+                options = (sign, delay, check)
+                found = run("first", z, outs="ri", lengths=n, options=options)
+                for actual, expected in zip(found.outs, (time, step), strict=True):
+                    np.testing.assert_array_equal(actual[0], expected)
+                assert found.status == 0
+            if derived(x):
+                g = back("first", z, [up[None]], found.outs, lengths=n, options=options)
+                same(g, grad, x.dtype.name)
+
+
+def test_first_spike_that_is_no_number() -> None:
+    """Without a check its time is nan; what comes later is not looked at."""
+    x = np.zeros((20, 1, 40), np.float32)
+    x[3], x[4, 0, 7], x[3, 0, 8], x[3, 0, 9] = 1, np.nan, np.nan, -np.inf
+    x[3:, 0, 10], x[19, 0, 11] = 0, np.nan
+    x[3, 0, 11] = 0
+    for _ in variants():
+        found = run("first", x, outs="ri", options=(1.0, 0.0, 0.0)).outs[0][0, 0]
+        np.testing.assert_array_equal(np.isnan(found), np.isin(np.arange(40), (8, 9, 11)))
+        assert found[10] == 19
+
+
+@pytest.mark.parametrize("op", ["spikes", "first", "cross"])
 def test_finds_what_is_not_finite(op: str) -> None:
     for dtype in ("float32", "float64", "float16", "bfloat16"):
         for bad in (np.nan, np.inf, -np.inf):
@@ -456,12 +488,14 @@ def test_finds_what_is_not_finite(op: str) -> None:
                 n = np.array([40, 40, 40, 40], np.int32)
                 for _ in variants():
                     for count in (1, 2) if op == "spikes" else (1,):
-                        how = {"count": count, "outs": "rri" if op == "spikes" else "rrii"}
-                        found = run(op, x, lengths=n, options=(count, 1), **how)
+                        kinds = {"spikes": "rri", "first": "ri", "cross": "rrii"}[op]
+                        how = {"count": count, "outs": kinds}
+                        options = (1.0, 0.0) if op == "first" else (count,)
+                        found = run(op, x, lengths=n, options=(*options, 1), **how)
                         assert found.status == 1
-                        assert run(op, x, lengths=n, options=(count, 0), **how).status == 0
+                        assert run(op, x, lengths=n, options=options, **how).status == 0
                         n[b] = t
-                        assert run(op, x, lengths=n, options=(count, 1), **how).status == 0
+                        assert run(op, x, lengths=n, options=(*options, 1), **how).status == 0
                         n[b] = 40
 
 
@@ -648,6 +682,7 @@ CALLS: dict[str, tuple[str, tuple[float, ...]]] = {
     "votes": ("r", ()),
     "last": ("ri", ()),
     "spikes": ("rri", (1, 1)),
+    "first": ("ri", (1.0, 0.0, 1)),
     "cross": ("rrii", (1.0, 1)),
     "peak": ("rrri", (3,)),
     "trace": ("", (5.0, 1, 0.0)),

@@ -144,7 +144,9 @@ def test_per_sample_gradients(row: Case) -> None:
     def alone(x: Any, y: Any, n: Any) -> Any:
         return each(row)(x, y, n)
 
-    alike = None if "spikes" in used(row) else mapped(row)  # a record (T,N) may be one of times
+    alike = (
+        None if {"spikes", "first"} & {*used(row)} else mapped(row)
+    )  # a record (T,N) may be one of times
     agree(lambda: [torch.vmap(alone, axes)(record, target, lengths)], alike)
     slopes = torch.vmap(torch.func.grad(lambda *all: alone(*all).sum()), axes, 1)
     agree(lambda: [slopes(record, target, lengths)], alike)

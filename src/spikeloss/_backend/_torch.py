@@ -8,6 +8,7 @@ from spikeloss._shapes import Array
 from ._base import Lack, Library
 
 _SMALL = 50_000  # entries that are computed in less time than a function of torch's takes to call
+_FEW = 16_384  # entries of a decision that one thread computes sooner than many do
 _LARGE = 500_000  # entries of a record that no longer fits into a cache
 
 
@@ -222,9 +223,11 @@ class Torch(Library):
         return (x - shift).exp_()
 
     def _narrow(self, z: Array) -> bool:
-        """Whether torch's softmax over the last axis takes its scalar path, as it does for rows
-        shorter than a vector register: a transposition costs less."""
-        return bool(z.shape[-1] < 16 and z.is_cpu and not self._compiling())
+        """Whether a transposition costs less than torch's softmax over the last axis: of rows that
+        are shorter than a vector register, and of so few entries that they are computed before the
+        threads that it calls, however few there are, have woken up."""
+        few = z.numel() < _FEW and self.torch.get_num_threads() > 1
+        return bool((z.shape[-1] < 16 or few) and z.is_cpu and not self._compiling())
 
     def _transposed_log_softmax(self, z: Array) -> Array:
         """Classes first, which is several times faster where rows are narrow."""

@@ -69,7 +69,7 @@ def why_not(
 def run(kernel: Kernel, piece: Dense, y: Array | None = None, z: Array | None = None) -> Outputs:
     """What a kernel gives for a piece of a record, or what is read of it, and y."""
     options, x = kernel.options, piece.source if z is None else z
-    if kernel.op in _FINITE:
+    if kernel.op in FINITE:
         options = (*options, float(checks_values(x)))
     lengths = None if isinstance(piece.held, int) else piece.held
     try:
@@ -79,5 +79,5 @@ def run(kernel: Kernel, piece: Dense, y: Array | None = None, z: Array | None = 
         raise
 
 
-_FINITE = ("spikes", "cross")
+FINITE = ("spikes", "first", "cross")
 """Those that read spikes, which have to be finite."""

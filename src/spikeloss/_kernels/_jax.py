@@ -65,7 +65,7 @@ def run(
         return (trace(op, kernel.options, lambda *given: composed(*given)[0], x, lengths),)
     try:
         found = reduce(op, kernel.options, composed, x, lengths)
-        checked = op in ("spikes", "cross") and kernel.options[-1]
+        checked = op in ("spikes", "first", "cross") and kernel.options[-1]
         return tuple(_WAIT(found)) if checked else found
     except (RuntimeError, ValueError) as error:  # jitted calls raise either
         if "expected finite numbers" in str(error):

@@ -276,7 +276,7 @@ class _below:  # noqa: N801  # it is written as a context
             context.__exit__(*error)
 
 
-_LINEAR = ("sum", "max", "last", "spikes", "trace", "window")
+_LINEAR = ("sum", "max", "last", "spikes", "first", "trace", "window")
 """Kernels whose derivative does not depend on the record, but for the steps that are kept."""
 
 
@@ -371,6 +371,8 @@ def _transposed(
     found = slope.gather(0, steps.clamp(min=0)) if slope.shape[0] else slope.new_zeros(steps.shape)
     found = found.where(steps >= 0, 0)
     found = found if slope.dtype == torch.float64 else found.float()
+    if op == "first":
+        found = -options[0] * found
     return found if op == "spikes" else found[0]
 
 

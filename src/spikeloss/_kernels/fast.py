@@ -12,7 +12,7 @@ from spikeloss._piece import Dense, Piece
 from spikeloss._shapes import Array, Carry, Labels, Steps
 from spikeloss.criteria import Criterion, SquaredError
 from spikeloss.parts import Totals
-from spikeloss.readouts import EveryStep, FilteredTrace, Readout, Summary
+from spikeloss.readouts import EveryStep, FilteredTrace, FirstSpike, Readout
 from spikeloss.targets import SpikeTrain
 
 from . import bind, binding_of, run, why_not
@@ -106,13 +106,13 @@ class _Reduced:
 
     def _reduced(self, piece: Piece, carry: Carry) -> Carry:
         """What is carried on, by the kernel; None: the composed form is to say."""
-        kernel = self.chosen(piece, carry)
+        kernel = self.chosen(self.kernel, piece, carry)
         _tell(self, kernel)
         if isinstance(kernel, str):
             return None
         return kernel.carry(run(kernel, piece))  # type: ignore[arg-type]
 
-    def chosen(self, piece: Piece, carry: Carry) -> Kernel | str:
+    def chosen(self, kernel: Kernel, piece: Piece, carry: Carry) -> Kernel | str:
         """The kernel for a piece, or why it is the composed form."""
         if carry is not None:
             return "steps follow others"
@@ -120,9 +120,9 @@ class _Reduced:
             return "events are sparse, and times have no steps"
         if piece.part and not self._begins(piece):
             return "steps follow others, or are single"
-        if self.kernel.op == "spikes" and len(piece.shape) == 2:
+        if kernel.op in ("spikes", "first") and len(piece.shape) == 2:
             return "a record without batch is looked at for being one of times"
-        return why_not(piece, self.kernel) or self.kernel
+        return why_not(piece, kernel) or kernel
 
     def _begins(self, piece: Dense) -> bool:
         """Whether a part of a record is its beginning, and worth a kernel."""
@@ -130,14 +130,19 @@ class _Reduced:
         return first and piece.shape[0] > 1 and self.kernel.op != "cross"
 
 
-class _ReducedAtOnce(_Reduced):
-    """A readout that keeps no time, and reads a whole record in a way of its own."""
+class _First(_Reduced):
+    """The first spike, whose time is all that is wanted of a whole record."""
 
-    def read(self, piece: Piece, carry: Carry) -> tuple[Array, Carry]:
-        carried = self._reduced(piece, carry)
-        if carried is None:
-            return super().read(piece, carry)  # type: ignore[misc,no-any-return]
-        return self.decide(carried, piece.steps), carried  # type: ignore[attr-defined]
+    silent_delay: float
+
+    def first(self, piece: Dense, negative: bool) -> Array | None:
+        sign, delay = -1.0 if negative else 1.0, float(self.silent_delay)
+        kernel = self.chosen(Kernel("first", (sign, delay)), piece, None)
+        _tell(self, kernel)
+        if isinstance(kernel, str):
+            found: Array | None = super().first(piece, negative)  # type: ignore[misc]
+            return found
+        return run(kernel, piece)[0]
 
 
 class _Timed:
@@ -254,8 +259,7 @@ def _made(stage: type, how: type) -> Any:
 def _how(stage: type) -> type:
     if stage in TIMED:
         return _Timed
-    own: Any = stage  # a class, whose method is asked for
-    return _Reduced if own.read is Summary.read else _ReducedAtOnce
+    return _First if stage is FirstSpike else _Reduced
 
 
 _MADE = {stage: _made(stage, _how(stage)) for stage in READOUTS}

@@ -25,6 +25,7 @@ GIVES = {
     "votes": Gives("r"),
     "last": Gives("ri", keeps=(1,)),
     "spikes": Gives("rri", differs=(1,), keeps=(2,)),
+    "first": Gives("ri", keeps=(1,)),
     "cross": Gives("rrii", differs=(0, 1), keeps=(2, 3)),
     "peak": Gives("rrri", differs=(1,), keeps=(3,)),
     "ce": Gives("ri", per_class=False),
@@ -38,7 +39,7 @@ GIVES = {
     "window": Gives("r"),
 }
 
-PICK = ("max", "last", "spikes", "cross", "peak")
+PICK = ("max", "last", "spikes", "first", "cross", "peak")
 """Those whose gradient is 0 but at few steps."""
 
 

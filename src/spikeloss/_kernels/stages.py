@@ -58,6 +58,8 @@ class Kernel:
         piece = Dense(x, x.dtype, lengths=lengths)
         if self.op in _READ:
             return _READ[self.op].outputs(self.stage.reduce(piece, None))
+        if self.op == "first":
+            return (self.stage.read(piece, None)[0], None)
         if self.op in _TRACE:
             return (piece.masked(self.stage.read(piece, None)[0]),)
         if self.op == "train":
@@ -72,6 +74,9 @@ class Kernel:
         """A stage with the formula of the kernel."""
         if self.op in _READ:
             return _READ[self.op].stage(*self.options)
+        if self.op == "first":
+            code: Any = "negative" if self.options[0] < 0 else "time"
+            return FirstSpike(code=code, silent_delay=self.options[1])
         return (_TRACE | _COMPARE)[self.op](*self.options)
 
     def carry(self, out: Outputs) -> Carry:

@@ -181,21 +181,24 @@ class FirstSpike(_Times):
         return self._times(carry, steps)[0, ...]
 
     def _at_once(self, piece: Piece) -> Decision | None:
-        """The decision about a whole record, after which nothing comes, in few operations.
-
-        None where silence has a time or a derivative of its own, or lengths differ.
-        """
-        if not isinstance(piece, Dense) or piece.part or not isinstance(piece.end, int):
+        """The decision about a whole record, after which nothing comes; None: in more operations."""
+        if not isinstance(piece, Dense) or piece.part or 0 in piece.shape:
             return None
-        if self.silent_delay or not self.silent_gradient or 0 in piece.shape:
+        if not self.silent_gradient:
+            return None
+        negative = self.code == "negative"
+        time = self.first(piece, negative)
+        if time is None or not negative:
+            return None if time is None else self._code(time)
+        return time if self.unit == 1 else time / self.unit
+
+    def first(self, piece: Dense, negative: bool) -> Array | None:
+        """t, or -t, of a whole record; None where silence has a time of its own."""
+        if self.silent_delay or not isinstance(piece.end, int):
             return None
         finite(piece)
         _no_times(piece)
-        negative = self.code == "negative"
-        time = spike_time(piece.raw, negative)
-        if negative:
-            return time if self.unit == 1 else time / self.unit
-        return self._code(time)
+        return spike_time(piece.raw, negative)
 
 
 @dataclass(frozen=True, kw_only=True)

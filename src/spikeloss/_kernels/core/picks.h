@@ -242,22 +242,58 @@ static void F(spikes_end)(const sl_block *b, F(sl_found) *f) {
     }
 }
 
+/* The first spikes of a block; without a check it ends once all have come. */
+static void F(find_spikes)(const sl_block *b, F(sl_found) *f) {
+    const int one = f->spikes == 1;
+    const F(sl_visit) first = f->check ? F(spike_check_tile) : F(spike_tile);
+    f->left = b->cells;
+    for (int64_t i = 0; one && i < b->cells; i++) f->step[i] = -1, f->entry[i] = 0;
+    F(find)(b, one ? first : F(list_tile), f, f->check ? 0 : &f->left, one ? 0 : b->cells * 4);
+}
+
 static void F(spikes_block)(void *work, int64_t block) {
     const sl_block b = sl_block_of(work, block);
     const sl_call *c = b.call;
     F(sl_found) f = {.when = (R *)c->out[0] + b.at, .entry = (R *)c->out[1] + b.at,
                      .step = (int32_t *)c->out[2] + b.at, .end = F(spikes_end),
                      .stride = c->samples * c->neurons, .spikes = (int64_t)c->option[0],
-                     .left = b.cells, .check = c->option[1] != 0};
-    const int one = f.spikes == 1;
-    for (int64_t i = 0; one && i < b.cells; i++) f.step[i] = -1, f.entry[i] = 0;
-    F(find)(&b, !one ? F(list_tile) : f.check ? F(spike_check_tile) : F(spike_tile), &f, f.check ? 0 : &f.left,
-            one ? 0 : b.cells * 4);
+                     .check = c->option[1] != 0};
+    F(find_spikes)(&b, &f);
 }
 
 static int64_t F(spikes)(const sl_call *c) {
     sl_walk w = sl_walk_of(c, SL_CELLS, 0);
     return sl_walked(&w, F(spikes_block));
+}
+
+/* Times in place of the entries, of which nan is left. */
+static void F(first_end)(const sl_block *b, F(sl_found) *f) {
+    const R sign = (R)b->call->option[0], delay = (R)b->call->option[1];
+    for (int64_t j = 0, i = 0; j < b->many; j++) {
+        const int64_t held = sl_held(b->call, b->first + j);
+        for (int64_t k = 0; k < b->width; k++, i++) {
+            R entry = f->entry[i], late = 0;
+            if (f->step[i] < 0) {
+                if (held) entry = F(sl_at)(&b->call->x, held - 1, b->first + j, b->neuron + k);
+                f->step[i] = (int32_t)(held - 1), late = delay;
+            }
+            const int32_t step = f->step[i] < 0 ? 0 : f->step[i];
+            f->entry[i] = sign * ((R)step + late) + (entry - entry);
+        }
+    }
+}
+
+static void F(first_block)(void *work, int64_t block) {
+    const sl_block b = sl_block_of(work, block);
+    const sl_call *c = b.call;
+    F(sl_found) f = {.entry = (R *)c->out[0] + b.at, .step = (int32_t *)c->out[1] + b.at,
+                     .end = F(first_end), .spikes = 1, .check = c->option[2] != 0};
+    F(find_spikes)(&b, &f);
+}
+
+static int64_t F(first)(const sl_call *c) {
+    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
+    return sl_walked(&w, F(first_block));
 }
 
 /* The maximum, and the first step at or above a threshold */

@@ -35,8 +35,8 @@ INLINE void F(give)(const F(sl_spread) *s, F(sl_pending) *p, int64_t j, int64_t 
     p->step = step, p->sum = up;
 }
 
-/* up to the step that is picked, of each of `spikes` outputs */
-static void F(pick_back)(void *work, int64_t block, int from, int64_t spikes, int64_t steps_in) {
+/* up times `by` to the step that is picked, of each of `spikes` outputs */
+static void F(pick_back)(void *work, int64_t block, int from, int64_t spikes, int steps_in, R by) {
     const sl_block b = sl_block_of(work, block);
     const sl_call *c = b.call;
     const F(sl_spread) s = F(zeros)(&b);
@@ -49,12 +49,12 @@ static void F(pick_back)(void *work, int64_t block, int from, int64_t spikes, in
             F(sl_pending) p = {-1, 0};
             for (int64_t f = 0; f < spikes; f++)
                 if (step[f * stride + i] >= 0)
-                    F(give)(&s, &p, j, k, step[f * stride + i], up[f * stride + i]);
+                    F(give)(&s, &p, j, k, step[f * stride + i], by * up[f * stride + i]);
             F(flush)(&s, &p, j, k);
         }
 }
 
-static void F(max_back_block)(void *work, int64_t block) { F(pick_back)(work, block, 0, 1, 1); }
+static void F(max_back_block)(void *work, int64_t block) { F(pick_back)(work, block, 0, 1, 1, 1); }
 
 static int64_t F(max_back)(const sl_call *c) { /* of the last step too */
     sl_walk w = sl_walk_of(c, SL_CELLS, 0);
@@ -63,7 +63,17 @@ static int64_t F(max_back)(const sl_call *c) { /* of the last step too */
 
 static void F(spikes_back_block)(void *work, int64_t block) {
     const sl_call *c = ((const sl_walk *)work)->call;
-    F(pick_back)(work, block, 1, (int64_t)c->option[0], 2);
+    F(pick_back)(work, block, 1, (int64_t)c->option[0], 2, 1);
+}
+
+static void F(first_back_block)(void *work, int64_t block) {
+    const sl_call *c = ((const sl_walk *)work)->call;
+    F(pick_back)(work, block, 0, 1, 1, -(R)c->option[0]);
+}
+
+static int64_t F(first_back)(const sl_call *c) {
+    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
+    return sl_walked(&w, F(first_back_block));
 }
 
 static int64_t F(spikes_back)(const sl_call *c) {

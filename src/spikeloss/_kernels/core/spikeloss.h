@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define SL_ABI 1
+#define SL_ABI 2
 
 #ifdef _WIN32
 #define SL_API __declspec(dllexport)
@@ -25,7 +25,7 @@ enum { SL_F32, SL_F64, SL_F16, SL_BF16, SL_U8, SL_I32, SL_I64 };
 enum {
     /* Readouts. out[0], out[1], ...; up[i] is the gradient of out[i] where that is a number. The
      * backward of those that pick steps leaves the rest of the gradient, if option[3] says that it
-     * is 0 already: MAX, LAST, SPIKES, CROSS, PEAK. */
+     * is 0 already: MAX, LAST, SPIKES, FIRST, CROSS, PEAK. */
     SL_SUM,    /* [tau, 0: none]      R (B,N) sum_t w_t x_t, w_t = exp(-t / tau) or 1 */
     SL_MAX,    /* []                  R (B,N) max_t; int32 (B,N) its first step, -1: none.
                                       nan wins, the first of them */
@@ -39,6 +39,10 @@ enum {
                                       int32 (F,B,N) the step of that entry, -1: none.
                                       Only up[1]. With check all valid steps are read, and the result
                                       has SL_NOT_FINITE if one is nan or infinite */
+    SL_FIRST,  /* [s, delay, check]   R (B,N) s t, t the step of the first entry that is not 0, else
+                                      n_b - 1 + delay; nan where the entry of t, or the last, is
+                                      nan or infinite; int32 (B,N) the step of that entry, -1: none,
+                                      at which the derivative is -s; check as above */
     SL_CROSS,  /* [h, check]          R (B,N) t - 1 + (h - a) / (b - a) at the first t with
                                       b = x_t >= h, a = x_(t-1), 0 before the first step; b - a
                                       counts as 1, a constant, unless b > a; inf: never;
