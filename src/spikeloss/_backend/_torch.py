@@ -225,9 +225,9 @@ class Torch(Library):
     def _narrow(self, z: Array) -> bool:
         """Whether a transposition costs less than torch's softmax over the last axis: of rows that
         are shorter than a vector register, and of so few entries that they are computed before the
-        threads that it calls, however few there are, have woken up."""
-        few = z.numel() < _FEW and self.torch.get_num_threads() > 1
-        return bool((z.shape[-1] < 16 or few) and z.is_cpu and not self._compiling())
+        threads that it calls have woken up; for any number of threads, as numbers then agree."""
+        small = z.shape[-1] < 16 or z.numel() < _FEW
+        return bool(small and z.is_cpu and not self._compiling())
 
     def _transposed_log_softmax(self, z: Array) -> Array:
         """Classes first, which is several times faster where rows are narrow."""

@@ -9,7 +9,8 @@ typedef struct {
     VI label;               /* where the logit of the label is, from the first row on */
     V wrong;                /* nan for a label out of range, else 0 */
     __mmask16 rows, counts; /* those there are; of these those that count */
-    int whole;              /* whether they are samples that have the whole tile */
+    VI held;                /* of rows of samples the valid steps of the tile */
+    int64_t together;       /* the first steps of the tile that they go through together */
 } flat_rows;
 
 /* Rows that wait for their sums: what was exponentiated has left for the cache by then. */

@@ -17,41 +17,66 @@ INLINE void flat_go(flat_work *w, flat_item *item) {
     if (w->waiting == w->most) flat_end(w);
 }
 
-/* Rows of 16 samples at every step of the tile */
+/* How many steps 16 samples go through together: those that at least half of them have, as a row
+ * that is computed in vain costs less than one that is taken by itself. */
+static void flat_together(flat_work *w, int64_t g) {
+    const F(sl_tile) *s = &w->tile;
+    flat_rows *of = w->of + g;
+    const int64_t j = g * FLAT, many = sl_least(FLAT, s->many - j);
+    of->together = s->x.sample == w->n ? s->held : 0;
+    of->held = F(all_i)((int32_t)s->steps);
+    if (s->least == s->steps) return;
+    for (int64_t i = 0; i < FLAT; i++)
+        of->held[i] = i < many ? (int32_t)F(sl_steps_of)(s, j + i) : 0;
+    while (of->together > 0) {
+        const VI last = F(all_i)((int32_t)of->together - 1);
+        if (2 * __builtin_popcountll((uint64_t)F(lanes)(F(mask_of)(of->held > last))) >= many) return;
+        of->together--;
+    }
+}
+
+/* Rows of 16 samples at the steps of the tile that they go through together */
 static void flat_samples(flat_work *w) {
     const F(sl_tile) *s = &w->tile;
     const F(labels) *l = &w->labels;
     for (int64_t i = 0; i < s->held; i++)
         for (int64_t g = 0; g < w->groups; g++) {
             const int64_t j = g * FLAT, many = sl_least(FLAT, s->many - j);
-            if (!w->of[g].whole) continue;
+            if (i >= w->of[g].together) continue;
             flat_item *item = flat_next(w, many, F(sl_x)(s, i, j), g);
             const int64_t *label =
                 l->data + (s->first + j) * l->sample + (s->t + i) * l->time;
+            const __mmask16 valid = F(mask_of)(w->of[g].held > F(all_i)((int32_t)i));
             if (l->time) flat_prepare(&item->own, w->n, many, label, l->sample, l);
-            else item->of = w->of + g;
+            else if (!(w->of[g].rows & ~valid)) item->of = w->of + g;
+            else item->own = w->of[g];
+            if (item->of == &item->own) {
+                item->own.counts &= valid;
+                item->own.wrong = F(blend)(valid, item->own.wrong, F(all)(0));
+            }
             item->grad = w->back ? F(sl_grad)(s, i, j) : 0;
             item->stride = s->grad.sample, item->ahead = s->x.time;
             flat_go(w, item);
         }
 }
 
-/* Rows of one sample, at its steps of the tile */
+/* Rows of one sample, at its other steps of the tile */
 static void flat_steps(flat_work *w, int64_t j) {
     const F(sl_tile) *s = &w->tile;
     const F(labels) *l = &w->labels;
-    const int64_t many = F(sl_steps_of)(s, j), n = w->n;
-    if (!many) return;
-    const float *x = F(sl_x)(s, 0, j);
+    const int64_t from = w->of[j / FLAT].together, n = w->n;
+    const int64_t many = F(sl_steps_of)(s, j) - from;
+    if (many <= 0) return;
+    const float *x = F(sl_x)(s, from, j);
     flat_item *item = flat_next(w, many, x, ~j);
-    const int64_t *label = l->data + (s->first + j) * l->sample + s->t * l->time;
+    const int64_t *label = l->data + (s->first + j) * l->sample + (s->t + from) * l->time;
     flat_prepare(&item->own, n, many, label, l->time, l);
     if (s->x.time != n) {
         for (int64_t i = 0; i < many; i++)
             SL_ALONG(n, { F(set)(item->copy + i * n + k, F(get)(x + i * s->x.time + k, l), l); });
         item->x = item->copy;
     }
-    item->grad = w->back ? F(sl_grad)(s, 0, j) : 0;
+    item->grad = w->back ? F(sl_grad)(s, from, j) : 0;
     item->stride = s->grad.time, item->ahead = FLAT * n;
     flat_go(w, item);
 }
@@ -59,15 +84,9 @@ static void flat_steps(flat_work *w, int64_t j) {
 static void flat_tile(flat_work *w, int64_t t) {
     F(sl_tile) *s = &w->tile;
     F(sl_move)(s, t, 0);
-    for (int64_t g = 0; g < w->groups; g++) {
-        const int64_t end = sl_least(s->many, (g + 1) * FLAT);
-        w->of[g].whole = s->x.sample == w->n && s->held > 0;
-        for (int64_t j = g * FLAT; w->of[g].whole && j < end; j++)
-            if (F(sl_steps_of)(s, j) < s->held) w->of[g].whole = 0;
-    }
+    for (int64_t g = 0; g < w->groups; g++) flat_together(w, g);
     flat_samples(w);
-    for (int64_t j = 0; j < s->many; j++)
-        if (!w->of[j / FLAT].whole) flat_steps(w, j);
+    for (int64_t j = 0; j < s->many; j++) flat_steps(w, j);
     flat_end(w);
 }
 

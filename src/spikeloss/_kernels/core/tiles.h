@@ -105,19 +105,6 @@ static void F(sl_move)(F(sl_tile) *s, int64_t t, int numbers) {
     } else s->grad = (F(sl_out_rows)){s->grad_room, s->many * s->n, s->n};
 }
 
-/* The gradient of the tile is written, but for steps that are not valid. */
-static void F(sl_written)(F(sl_tile) *s) {
-    const sl_call *c = s->call;
-    for (int64_t i = s->least; i < s->steps; i++)
-        for (int64_t j = 0; j < s->many; j++)
-            if (i >= F(sl_steps_of)(s, j)) {
-                R *row = s->grad.data + i * s->grad.time + j * s->grad.sample;
-                memset(row, 0, (size_t)s->n * sizeof(R));
-            }
-    if (!F(sl_direct)(&c->grad, s->n))
-        F(sl_put)(&c->grad, s->n, s->t, s->steps, s->first, s->many, s->grad.data);
-}
-
 INLINE const R *F(sl_x)(const F(sl_tile) *s, int64_t i, int64_t j) {
     return s->x.data + i * s->x.time + j * s->x.sample;
 }
@@ -126,6 +113,21 @@ INLINE const R *F(sl_y)(const F(sl_tile) *s, int64_t i, int64_t j) {
 }
 INLINE R *F(sl_grad)(const F(sl_tile) *s, int64_t i, int64_t j) {
     return s->grad.data + i * s->grad.time + j * s->grad.sample;
+}
+
+/* The gradient of the tile is written, but for steps that are not valid. */
+static void F(sl_written)(F(sl_tile) *s) {
+    const sl_call *c = s->call;
+    const int beside = s->grad.sample == s->n;
+    for (int64_t i = s->least; i < s->steps; i++)
+        for (int64_t j = 0, end; j < s->many; j = end) {
+            end = j + 1;
+            if (i < F(sl_steps_of)(s, j)) continue;
+            while (beside && end < s->many && (i >= s->held || i >= F(sl_steps_of)(s, end))) end++;
+            memset(F(sl_grad)(s, i, j), 0, (size_t)((end - j) * s->n) * sizeof(R));
+        }
+    if (!F(sl_direct)(&c->grad, s->n))
+        F(sl_put)(&c->grad, s->n, s->t, s->steps, s->first, s->many, s->grad.data);
 }
 
 /* How many samples from j on lie beside each other and have as many valid steps, so that their
