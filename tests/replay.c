@@ -61,6 +61,7 @@ int main(int many, char **names) {
     expect(many == 3, "CALLS and RESULTS", 0);
     FILE *calls = fopen(names[1], "rb"), *results = fopen(names[2], "wb");
     expect(calls && results, "files", 0);
+    sl_share_of(1); /* threads share out what is small, too */
     sl_call c;
     int64_t i = 0;
     for (; fread(&c, sizeof c, 1, calls) == 1; i++) {

@@ -331,6 +331,7 @@ def test_formula(case: Case, kind: Any) -> None:
             close(case, got, want, x)
 
 
+@pytest.mark.usefixtures("threaded")
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_layouts_and_threads_same_bits(case: Case) -> None:
     rng = np.random.default_rng(2)

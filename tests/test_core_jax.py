@@ -286,6 +286,7 @@ def test_a_donated_record() -> None:
     assert x.is_deleted()
 
 
+@pytest.mark.usefixtures("threaded")
 def test_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     for kernel in (KERNELS[i] for i in KINDS):
         given = [*drawn(kernel, (40, 300, N)), None]
@@ -299,6 +300,7 @@ def test_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
                 np.testing.assert_array_equal(a, b, strict=True)
 
 
+@pytest.mark.usefixtures("threaded")
 def test_calls_at_once() -> None:
     """Several threads of Python that run compiled losses, more than the pool of the core serves."""
     kernel = KERNELS[2]

@@ -448,7 +448,7 @@ def test_more_spikes_than_steps() -> None:
 
 @pytest.mark.parametrize(("sign", "delay"), [(1.0, 0.0), (-1.0, 0.0), (-1.0, 2.5)])
 def test_first_spike(sign: float, delay: float) -> None:
-    """Its time or, of a neuron that is silent, one after the last step, and the derivative there."""
+    """Its time or, of a silent neuron, one after the last step, and the derivative there."""
     for x, n, layouts in cases(0.1):
         when, _, step = (found[0] for found in each_sample(x, n, first_spikes(1)))
         time = sign * (np.maximum(step, 0) + np.where(np.isinf(when), delay, 0))
@@ -701,6 +701,7 @@ def both(op: str, x: Record, n: Record, threads: int) -> list[Record]:
     return [*found.outs, back(op, x, [up, up], found.outs, **how)]
 
 
+@pytest.mark.usefixtures("threaded")
 @pytest.mark.parametrize("op", CALLS)
 def test_same_bits_for_any_number_of_threads(op: str) -> None:
     for shape in ((40, 90, 35), (40, 2, 2000)):

@@ -210,7 +210,7 @@ def _threads() -> Any:
     torch.set_num_threads(before)
 
 
-@pytest.mark.usefixtures("_threads")
+@pytest.mark.usefixtures("_threads", "threaded")
 @QUICK_ROWS
 def test_same_bits_for_any_number_of_threads(row: Case) -> None:
     if not fits(row, LARGE):
@@ -231,7 +231,7 @@ def test_same_bits_for_any_number_of_threads(row: Case) -> None:
         assert np.array_equal(grad, found[0][1])
 
 
-@pytest.mark.usefixtures("_threads")
+@pytest.mark.usefixtures("_threads", "threaded")
 def test_threads_that_call_at_once() -> None:
     torch.set_num_threads(3)
     rows = [row for row in QUICK if fits(row, LARGE)][::2]
@@ -264,6 +264,8 @@ import os, sys, threading
 import torch
 from torch.utils.data import DataLoader, Dataset
 import spikeloss as sl
+from spikeloss._kernels.native import core
+core().share(1)
 torch.set_num_threads(3)
 torch.manual_seed(0)
 loss = sl.presets.ce_rate()

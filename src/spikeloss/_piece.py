@@ -165,7 +165,8 @@ class Dense:
     @once
     def end(self) -> Steps:
         """(*B, 1) valid steps of each sample up to its end."""
-        return self.start + self.held
+        begins = isinstance(self.start, int) and self.start == 0
+        return self.held if begins else self.start + self.held
 
     @once
     def steps(self) -> Steps:

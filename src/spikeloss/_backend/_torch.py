@@ -109,11 +109,17 @@ class Torch(Library):
         return self.torch.asarray(values, dtype=dtype, device=x.device)
 
     def by_class(self, label: Array, classes: int, like: Array, on: Any, off: Any) -> Array:
-        plain = isinstance(on, (int, float)) and isinstance(off, (int, float))
-        if not (plain and self.concrete(label)):
+        levels = [each for each in (on, off) if not isinstance(each, (int, float))]
+        if not all(map(self.concrete, (label, *levels))):
             return super().by_class(label, classes, like, on, off)
-        y = self.torch.full((*label.shape, classes), off, dtype=like.dtype, device=like.device)
-        return y.scatter_(-1, label[..., None], on)
+        shape, label = (*label.shape, classes), label[..., None]
+        if isinstance(off, (int, float)):
+            y = self.torch.full(shape, off, dtype=like.dtype, device=like.device)
+        else:
+            y = off.to(like.dtype).expand(shape).clone(memory_format=self.torch.contiguous_format)
+        if not isinstance(on, (int, float)):
+            on = on.to(like.dtype).expand(label.shape)
+        return y.scatter_(-1, label, on)
 
     def signature(self, x: Array) -> Any:
         plain = type(x) is self._plain or not isinstance(x, self._fake)

@@ -42,6 +42,9 @@ SMALL = {"se": 50_000, "sum": 50_000, "max": 20_000, "highest": 1_000_000}
 """Entries of records of which an operation of PyTorch takes less time than the call of a kernel;
 "highest": of a maximum without a derivative, for which nobody asks where it is."""
 
+NARROW = 32
+"""Entries of a step below which PyTorch goes through the steps of a maximum one by one."""
+
 LARGE = 2**25
 """Bytes from which on memory comes from the system, and goes back to it."""
 
@@ -169,17 +172,19 @@ class _Like(NamedTuple):
     shape: torch.Size
     strides: tuple[int, ...]
     dtype: torch.dtype
+    dense: bool
+    """Whether the entries lie without gaps and each once."""
+    large: bool
+    """Whether its memory comes from the system, of which it can be had as zeros."""
+    flat: tuple[int, int, int]
+    places: tuple[int, int, int] | None
+    """The strides of time, samples and neurons; None: the samples have no single one."""
 
     def empty(self) -> Tensor:
         """In the order of the record in memory, if that has every entry once."""
         if not self.dense:
             return torch.empty(self.shape, dtype=self.dtype, device="cpu")
         return torch.empty_strided(self.shape, self.strides, dtype=self.dtype, device="cpu")
-
-    @property
-    def large(self) -> bool:
-        """Whether its memory comes from the system, of which it can be had as zeros."""
-        return MAPPED and self.dense and prod(self.shape) * self.dtype.itemsize >= LARGE
 
     def zeros(self) -> Tensor:
         """Of a large one, which are not written: the system makes them where they are read."""
@@ -190,16 +195,26 @@ class _Like(NamedTuple):
         flat = torch.frombuffer(room, dtype=self.dtype, count=count)
         return flat.as_strided(self.shape, self.strides)
 
-    @property
-    def dense(self) -> bool:
-        """Whether the entries lie without gaps and each once."""
-        expected = 1
-        for stride, size in sorted(zip(self.strides, self.shape, strict=True)):
-            if size != 1:
-                if stride != expected:
-                    return False
-                expected *= size
-        return True
+
+def _like_of(shape: torch.Size, strides: tuple[int, ...], dtype: torch.dtype) -> _Like:
+    """What the gradient of such a record is like."""
+    dense = _dense(shape, strides)
+    large = MAPPED and dense and prod(shape) * dtype.itemsize >= LARGE
+    places = flat_strides(shape, strides) if dense else None
+    return _Like(shape, strides, dtype, dense, large, flat(shape), places)
+
+
+_like = lru_cache(maxsize=256)(_like_of)
+
+
+def _dense(shape: torch.Size, strides: tuple[int, ...]) -> bool:
+    expected = 1
+    for stride, size in sorted(zip(strides, shape, strict=True)):
+        if size != 1:
+            if stride != expected:
+                return False
+            expected *= size
+    return True
 
 
 def _backward(
@@ -214,7 +229,15 @@ def _backward(
 ) -> Tensor:
     fresh = op in PICK and like.large
     grad, gives, given = like.zeros() if fresh else like.empty(), GIVES[op], _Given()
-    into = given.view(grad)
+    kind, places = TYPES[like.dtype], like.places
+    into = given.view(grad) if places is None else (grad.data_ptr(), *places, kind)
+    written = given.held[0] if given.held else grad  # another, where samples have no single stride
+    if x is None:
+        record: View = (*NOTHING[:4], kind)
+    elif places is None or x.is_neg():
+        record = given.view(x)
+    else:
+        record = (x.data_ptr(), *places, kind)
     ups, outs = [0, 0, 0], [0, 0, 0, 0]
     for place, each in zip(gives.differs, up, strict=True):
         if each is not None:
@@ -226,8 +249,8 @@ def _backward(
     timed = up[0] if op in KEEPS_TIME else None
     _core().run(
         NUMBER[op] + BACKWARD,
-        flat(like.shape),
-        (*NOTHING[:4], TYPES[like.dtype]) if x is None else given.view(x),
+        like.flat,
+        record,
         threads=torch.get_num_threads(),
         y=given.target(op, like.shape, y) if timed is None else given.view(timed),
         grad=into,
@@ -236,7 +259,6 @@ def _backward(
         out=outs,
         options=(*options, *(0.0,) * (3 - len(options)), float(fresh)),
     )
-    written = given.held[0]  # another than grad, if that does not lie as one array of samples
     return grad if written is grad else written.reshape(grad.shape)
 
 
@@ -290,10 +312,11 @@ class _Run(Function):
             with _below():
                 out = _run(x, y, lengths, op, options)
         gives = GIVES[op]
-        ctx.like, ctx.op, ctx.options = _Like(x.shape, x.stride(), x.dtype), op, options
+        ctx.like, ctx.op, ctx.options = _like(x.shape, x.stride(), x.dtype), op, options
         needed = None if plain and op in _LINEAR else x
         ctx.save_for_backward(needed, y, lengths, *(out[i] for i in gives.keeps))
-        ctx.mark_non_differentiable(*(o for i, o in enumerate(out) if i not in gives.differs))
+        if len(out) > len(gives.differs):
+            ctx.mark_non_differentiable(*(o for i, o in enumerate(out) if i not in gives.differs))
         ctx.set_materialize_grads(False)
         return tuple(out)
 
@@ -456,14 +479,14 @@ def _back_autograd(
 ) -> Any:
     if forward_ad._current_level >= 0 or _differentiated(y):
         return _composed_back(x, y, lengths, up, op, options)
-    like = _Like(x.shape, x.stride(), x.dtype)
+    like = _like_of(x.shape, x.stride(), x.dtype)
     return _applied(_Back, like, x, y, lengths, op, options, len(up), *up, *kept)
 
 
 def _back_cpu(
     x: Tensor, y: Any, lengths: Any, up: list[Any], kept: list[Any], op: str, options: list[float]
 ) -> Tensor:
-    like = _Like(x.shape, x.stride(), x.dtype)
+    like = _like_of(x.shape, x.stride(), x.dtype)
     return _backward(like, x, y, lengths, up, kept, op, options)
 
 
@@ -497,7 +520,7 @@ def _run_fake(x: Tensor, y: Any, lengths: Any, op: str, options: list[float]) ->
 
 
 def _back_fake(x: Tensor, *_: Any) -> Tensor:
-    like = _Like(x.shape, x.stride(), x.dtype)
+    like = _like_of(x.shape, x.stride(), x.dtype)
     return torch.empty_like(x) if like.dense else x.new_empty(x.shape)
 
 
@@ -565,7 +588,7 @@ def as_fast(op: str, options: Options, x: Tensor) -> bool:
     if op == "last" or (op == "sum" and not options[0]):
         return True
     if op == "max" and not (x.requires_grad and torch.is_grad_enabled()):
-        op = "highest"
+        op = "highest" if x.numel() >= NARROW * len(x) else op
     return x.numel() < SMALL.get(op, 0)
 
 

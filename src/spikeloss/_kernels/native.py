@@ -55,6 +55,8 @@ class Core:
         library.sl_variant.restype = ctypes.c_char_p
         library.sl_choose.argtypes = [ctypes.c_char_p]
         library.sl_choose.restype = ctypes.c_int64
+        library.sl_share_of.argtypes = [ctypes.c_int64]
+        library.sl_share_of.restype = None
         self._run = library.sl_run
         self._run.argtypes = [ctypes.c_char_p]
         self._run.restype = ctypes.c_int64
@@ -67,6 +69,10 @@ class Core:
     def choose(self, variant: str) -> bool:
         """Another variant, if the machine has it."""
         return bool(self.library.sl_choose(variant.encode()))
+
+    def share(self, entries: int = 0) -> None:
+        """Of how many entries each thread has a share at least; 0: what is worth its waking up."""
+        self.library.sl_share_of(entries)
 
     def run(
         self,

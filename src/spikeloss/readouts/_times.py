@@ -181,7 +181,7 @@ class FirstSpike(_Times):
         return self._times(carry, steps)[0, ...]
 
     def _at_once(self, piece: Piece) -> Decision | None:
-        """The decision about a whole record, after which nothing comes; None: in more operations."""
+        """The decision about a whole record, after which nothing comes; None: not at once."""
         if not isinstance(piece, Dense) or piece.part or 0 in piece.shape:
             return None
         if not self.silent_gradient:

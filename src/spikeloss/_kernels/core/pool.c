@@ -1,5 +1,6 @@
 /* Helpers sleep until there is work, and claim chunks of it; none of them ever spins. */
 #include "pool.h"
+#include "spikeloss.h"
 
 #include <stdatomic.h>
 
@@ -120,4 +121,15 @@ void sl_share(sl_task task, void *work, int64_t chunks, int64_t threads) {
     while (busy) await(&ended, &lock);
     leave(&lock);
     leave(&owner);
+}
+
+enum { SHARE = 131072 };
+
+static atomic_llong share = SHARE;
+
+void sl_share_of(int64_t entries) { atomic_store(&share, entries > 0 ? entries : SHARE); }
+
+int64_t sl_worth(int64_t entries, int64_t threads) {
+    const int64_t most = entries / atomic_load_explicit(&share, memory_order_relaxed);
+    return most < 1 ? 1 : most < threads ? most : threads;
 }

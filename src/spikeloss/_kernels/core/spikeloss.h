@@ -99,4 +99,7 @@ SL_API int64_t sl_abi(void);
 SL_API const char *sl_variant(void);
 SL_API int64_t sl_choose(const char *variant);
 
+/* Of how many entries each thread has a share at least, which is worth its waking up; 0: as built. */
+SL_API void sl_share_of(int64_t entries);
+
 #endif

@@ -22,7 +22,7 @@ typedef struct {
     int64_t samples, steps, blocks;
 } sl_cut;
 
-enum { SL_TILE = 16384, SL_DEEP = 16, SL_SMALL = 65536 }; /* entries; steps; entries of one thread */
+enum { SL_TILE = 16384, SL_DEEP = 16 }; /* entries; steps */
 
 INLINE sl_cut sl_cut_of(const sl_call *c) {
     int64_t n = c->neurons > 0 ? c->neurons : 1, samples = c->samples > 0 ? c->samples : 1;
@@ -36,7 +36,7 @@ INLINE sl_cut sl_cut_of(const sl_call *c) {
 }
 
 INLINE int64_t sl_threads(const sl_call *c) {
-    return c->steps * c->samples * c->neurons < SL_SMALL ? 1 : c->threads;
+    return sl_worth(c->steps * c->samples * c->neurons, c->threads);
 }
 
 INLINE float sl_of_bf16(uint16_t h) {
