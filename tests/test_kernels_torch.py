@@ -491,32 +491,7 @@ def test_sparse_gradients_in_memory_of_the_system(
     assert found[0].any()
 
 
-# Large and narrow records
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_large_sums(dtype: torch.dtype) -> None:
-    """A sum is read by the kernel; its gradient is that of a step, for all of them."""
-    loss, y = presets.ce_count(), torch.arange(128) % 35
-    x = torch.rand((250, 128, 35), dtype=torch.float64).lt(0.2).to(dtype).requires_grad_()
-
-    def twice() -> Any:
-        (grad,) = torch.autograd.grad(loss(x, y), x, create_graph=True)
-        return torch.autograd.grad(grad.square().sum(), x)[0]
-
-    with kernels("off"):
-        wanted, bend = loss(x, y), twice()
-        (slope,) = torch.autograd.grad(wanted, x)
-    with kernels("require"), watched() as ran:
-        value = loss(x, y)
-        (grad,) = torch.autograd.grad(value, x)
-    assert ran == ["sum"]
-    assert grad.stride(0) == 0
-    assert grad.dtype == dtype
-    with kernels("require"):
-        pairs = (value, wanted), (grad, slope), (twice(), bend)
-    for found, expected in pairs:
-        torch.testing.assert_close(found, expected)
+# Narrow records
 
 
 def test_narrow_maxima(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,10 +38,10 @@ from .native import (
 from .outputs import GIVES, KEEPS_TIME, PICK, dtypes, flat, flat_strides, shape_of
 from .stages import Kernel, Options
 
-SMALL = {"se": 32_768, "sum": 1_000_000, "fading": 32_768, "max": 20_000, "highest": 1_000_000}
+SMALL = {"se": 32_768, "sum": 32_768, "max": 20_000, "highest": 1_000_000}
 """Entries of records of which an operation of PyTorch takes less time than the call of a kernel;
-"fading": of a sum with weights, "highest": of a maximum without a derivative, for which nobody asks
-where it is. From 32,768 on PyTorch wakes its threads up."""
+"highest": of a maximum without a derivative, for which nobody asks where it is. From 32,768 on
+PyTorch wakes its threads up."""
 
 NARROW = 32
 """Entries of a step below which PyTorch goes through the steps of a maximum one by one."""
@@ -329,8 +329,6 @@ class _Run(Function):
             return None, None, None, None, None
         if any(map(_of_batch, up)):
             grad = _by_composed(ctx.like, x, y, lengths, up, kept, ctx.op, ctx.options)
-        elif ctx.op == "sum" and lengths is None and not ctx.options[0]:
-            grad = up[0].to(ctx.like.dtype).expand(ctx.like.shape)  # in the memory of a step
         elif _plain() and not torch.is_grad_enabled():
             grad = _backward(ctx.like, x, y, lengths, up, kept, ctx.op, ctx.options)
         elif x is None:
@@ -588,10 +586,8 @@ def unavailable() -> str | None:
 
 def as_fast(op: str, options: Options, x: Tensor) -> bool:
     """Whether PyTorch itself is as fast on a record without lengths."""
-    if op == "last":
+    if op == "last" or (op == "sum" and not options[0]):
         return True
-    if op == "sum" and options[0]:
-        op = "fading"
     if op == "max" and not (x.requires_grad and torch.is_grad_enabled()):
         op = "highest" if x.numel() >= NARROW * len(x) else op
     return x.numel() < SMALL.get(op, 0)
