@@ -217,6 +217,9 @@ def test_a_run_changed_at_random_is_refused_or_drawn(finished, runs):
         lambda run: run.update(curve=[]),
         lambda run: run["sample"]["membrane"][0].pop(),
         lambda run: run["sample"].update(hidden=[[0, 99]]),
+        lambda run: run["sample"].update(hidden_neurons=10**30),
+        lambda run: run["sample"].update(hidden_neurons=-1, hidden=[]),
+        lambda run: run["sample"].update(steps=10**30, membrane=[]),
         lambda run: run["sample"].update(label=True),
     ],
 )

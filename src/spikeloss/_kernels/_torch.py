@@ -173,17 +173,10 @@ class _Like(NamedTuple):
     shape: torch.Size
     strides: tuple[int, ...]
     dtype: torch.dtype
-    dense: bool
-    """Whether the entries lie without gaps and each once."""
-    large: bool
-    """Whether its memory comes from the system, of which it can be had as zeros."""
-    flat: tuple[int, int, int]
-    places: tuple[int, int, int] | None
-    """The strides of time, samples and neurons; None: the samples have no single one."""
 
-    def empty(self) -> Tensor:
+    def empty(self, dense: bool) -> Tensor:
         """In the order of the record in memory, if that has every entry once."""
-        if not self.dense:
+        if not dense:
             return torch.empty(self.shape, dtype=self.dtype, device="cpu")
         return torch.empty_strided(self.shape, self.strides, dtype=self.dtype, device="cpu")
 
@@ -196,26 +189,34 @@ class _Like(NamedTuple):
         flat = torch.frombuffer(room, dtype=self.dtype, count=count)
         return flat.as_strided(self.shape, self.strides)
 
+    @property
+    def dense(self) -> bool:
+        """Whether the entries lie without gaps and each once."""
+        expected = 1
+        for stride, size in sorted(zip(self.strides, self.shape, strict=True)):
+            if size != 1:
+                if stride != expected:
+                    return False
+                expected *= size
+        return True
 
-def _like_of(shape: torch.Size, strides: tuple[int, ...], dtype: torch.dtype) -> _Like:
-    """What the gradient of such a record is like."""
-    dense = _dense(shape, strides)
-    large = MAPPED and dense and prod(shape) * dtype.itemsize >= LARGE
-    places = flat_strides(shape, strides) if dense else None
-    return _Like(shape, strides, dtype, dense, large, flat(shape), places)
+
+class _Place(NamedTuple):
+    """Where a gradient is to lie."""
+
+    dense: bool
+    large: bool
+    """Whether its memory comes from the system, of which it can be had as zeros."""
+    flat: tuple[int, int, int]
+    strides: tuple[int, int, int] | None
+    """Those of time, samples and neurons, which are the record's; None: it has others, or none."""
 
 
-_like = lru_cache(maxsize=256)(_like_of)
-
-
-def _dense(shape: torch.Size, strides: tuple[int, ...]) -> bool:
-    expected = 1
-    for stride, size in sorted(zip(strides, shape, strict=True)):
-        if size != 1:
-            if stride != expected:
-                return False
-            expected *= size
-    return True
+@lru_cache(maxsize=256)
+def _place(like: _Like) -> _Place:
+    shape, dense = like.shape, like.dense
+    large = MAPPED and dense and prod(shape) * like.dtype.itemsize >= LARGE
+    return _Place(dense, large, flat(shape), flat_strides(shape, like.strides) if dense else None)
 
 
 def _backward(
@@ -228,29 +229,29 @@ def _backward(
     op: str,
     options: Sequence[float],
 ) -> Tensor:
-    fresh = op in PICK and like.large
-    grad, gives, given = like.zeros() if fresh else like.empty(), GIVES[op], _Given()
-    kind, places = TYPES[like.dtype], like.places
-    into = given.view(grad) if places is None else (grad.data_ptr(), *places, kind)
+    place, kind, gives, given = _place(like), TYPES[like.dtype], GIVES[op], _Given()
+    fresh, strides = op in PICK and place.large, place.strides
+    grad = like.zeros() if fresh else like.empty(place.dense)
+    into = given.view(grad) if strides is None else (grad.data_ptr(), *strides, kind)
     written = given.held[0] if given.held else grad  # another, where samples have no single stride
     if x is None:
         record: View = (*NOTHING[:4], kind)
-    elif places is None or x.is_neg():
+    elif strides is None or x.is_neg():
         record = given.view(x)
     else:
-        record = (x.data_ptr(), *places, kind)
+        record = (x.data_ptr(), *strides, kind)
     ups, outs = [0, 0, 0], [0, 0, 0, 0]
-    for place, each in zip(gives.differs, up, strict=True):
+    for i, each in zip(gives.differs, up, strict=True):
         if each is not None:
             given.held.append((each.resolve_neg() if each.is_neg() else each).contiguous())
-            ups[place] = given.held[-1].data_ptr()
-    for place, each in zip(gives.keeps, kept, strict=True):
+            ups[i] = given.held[-1].data_ptr()
+    for i, each in zip(gives.keeps, kept, strict=True):
         given.held.append(each.contiguous())
-        outs[place] = given.held[-1].data_ptr()
+        outs[i] = given.held[-1].data_ptr()
     timed = up[0] if op in KEEPS_TIME else None
     _core().run(
         NUMBER[op] + BACKWARD,
-        like.flat,
+        place.flat,
         record,
         threads=torch.get_num_threads(),
         y=given.target(op, like.shape, y) if timed is None else given.view(timed),
@@ -313,7 +314,7 @@ class _Run(Function):
             with _below():
                 out = _run(x, y, lengths, op, options)
         gives = GIVES[op]
-        ctx.like, ctx.op, ctx.options = _like(x.shape, x.stride(), x.dtype), op, options
+        ctx.like, ctx.op, ctx.options = _Like(x.shape, x.stride(), x.dtype), op, options
         needed = None if plain and op in _LINEAR else x
         ctx.save_for_backward(needed, y, lengths, *(out[i] for i in gives.keeps))
         if len(out) > len(gives.differs):
@@ -480,14 +481,14 @@ def _back_autograd(
 ) -> Any:
     if forward_ad._current_level >= 0 or _differentiated(y):
         return _composed_back(x, y, lengths, up, op, options)
-    like = _like_of(x.shape, x.stride(), x.dtype)
+    like = _Like(x.shape, x.stride(), x.dtype)
     return _applied(_Back, like, x, y, lengths, op, options, len(up), *up, *kept)
 
 
 def _back_cpu(
     x: Tensor, y: Any, lengths: Any, up: list[Any], kept: list[Any], op: str, options: list[float]
 ) -> Tensor:
-    like = _like_of(x.shape, x.stride(), x.dtype)
+    like = _Like(x.shape, x.stride(), x.dtype)
     return _backward(like, x, y, lengths, up, kept, op, options)
 
 
@@ -521,7 +522,7 @@ def _run_fake(x: Tensor, y: Any, lengths: Any, op: str, options: list[float]) ->
 
 
 def _back_fake(x: Tensor, *_: Any) -> Tensor:
-    like = _like_of(x.shape, x.stride(), x.dtype)
+    like = _Like(x.shape, x.stride(), x.dtype)
     return torch.empty_like(x) if like.dense else x.new_empty(x.shape)
 
 

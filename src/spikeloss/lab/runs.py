@@ -18,6 +18,9 @@ class Epoch:
     objective_seconds: float
 
 
+_MOST = 2**31  # neurons and steps: a picture's axes take no larger numbers
+
+
 @dataclass(frozen=True)
 class Sample:
     """One test sample seen by the trained network; spikes are pairs (step, neuron).
@@ -42,7 +45,9 @@ class Sample:
         return (
             len(self.membrane) in (0, self.steps)
             and all(len(row) == self.neurons for row in self.membrane)
-            and self.classes <= self.neurons <= 2**31
+            and self.classes <= self.neurons <= _MOST
+            and 0 <= self.hidden_neurons <= _MOST
+            and self.steps <= _MOST
             and self.neurons % self.classes == 0
             and 0 <= self.label < self.classes
             and -1 <= self.decision < self.classes
