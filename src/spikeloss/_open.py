@@ -88,8 +88,12 @@ def open_steps(
     time: Any = 0,
     start: Steps = 0,
     part: bool = False,
+    known: bool = False,
 ) -> Dense:
-    """Steps that are laid out already, after `time` others, of which `start` were valid."""
+    """Steps that are laid out already, after `time` others, of which `start` were valid.
+
+    `known`: whether lengths of this kind are known to fit, but for their values.
+    """
     shape = tuple(x.shape)
     if valid is not None:
         mask = _door.fitting_mask(valid, shape[:-1], x)[..., None]
@@ -99,7 +103,7 @@ def open_steps(
         return piece
     full = False
     if lengths is not None:
-        lengths, checked = _door.held_lengths(lengths, shape, x, part=part)
+        lengths, checked = _door.held_lengths(lengths, shape, x, part=part, known=known)
         full = checked and not part
     return Dense(x, dtype, cast=cast, time=time, start=start, lengths=lengths, part=part, full=full)
 

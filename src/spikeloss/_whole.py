@@ -159,7 +159,7 @@ def _evaluated(
     known: bool,
 ) -> tuple[list[Totals], Any]:
     """The totals of the terms of one record, and the dtype of the result."""
-    whole, pieces = opened(plan, record, layout)
+    whole, pieces = opened(plan, record, layout, known)
     if not known:
         plan.reads(whole.neurons)
     if pieces is not None:
@@ -227,17 +227,23 @@ def _of_pieces(
     return finish(plan, taken, whole, aim_of, sample_weight)
 
 
-def opened(plan: Plan, record: Any, layout: Layout) -> tuple[Piece, Iterator[Piece] | None]:
-    """A record as one piece, and the pieces in which it is to be read; None: at once."""
-    if isinstance(record, Packed) and not plan.imitates and not plan.at_once:
-        return _unpacked(record, layout)
+def opened(
+    plan: Plan, record: Any, layout: Layout, known: bool = False
+) -> tuple[Piece, Iterator[Piece] | None]:
+    """A record as one piece, and the pieces in which it is to be read; None: at once.
+
+    `known`: whether a call with arrays of the same kinds went well.
+    """
     form = plan.form
     if form is None:
+        if isinstance(record, Packed) and not plan.imitates and not plan.at_once:
+            return _unpacked(record, layout)
         return open_record(record, timeless=plan.timeless, **layout), None
     x = record if form.as_it_is else laid_out(record, form)
-    if layout["lengths"] is None and layout["valid"] is None:
+    lengths, valid = layout["lengths"], layout["valid"]
+    if lengths is None and valid is None:
         return Dense(x, form.dtype, cast=form.cast), None
-    return open_steps(x, form.dtype, layout["lengths"], layout["valid"], cast=form.cast), None
+    return open_steps(x, form.dtype, lengths, valid, cast=form.cast, known=known), None
 
 
 def _unpacked(record: Packed, layout: Layout) -> tuple[Dense, Iterator[Dense]]:

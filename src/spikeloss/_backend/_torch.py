@@ -155,9 +155,7 @@ class Torch(Library):
         return self.torch.logical_or(known, x)
 
     def mean_of_all(self, x: Array, parts: int) -> Array:
-        if parts == 1 and not x.is_cpu:
-            return x.mean()
-        return x.sum() / (x.numel() * parts)  # which on the CPU takes half the time of a mean
+        return x.mean() if parts == 1 else x.sum() / (x.numel() * parts)
 
     def begun(self, x: Array) -> tuple[Array, Array | None]:
         return (x.double(), None) if self._widens(x) else super().begun(x)

@@ -145,13 +145,16 @@ def _fitting_lengths(
 
 
 def held_lengths(
-    lengths: Any, shape: tuple[int, ...], x: Array, *, part: bool
+    lengths: Any, shape: tuple[int, ...], x: Array, *, part: bool, known: bool = False
 ) -> tuple[Array, bool]:
     """Lengths (*B, 1) of a record of that shape, or of which that is a part, as indices.
 
-    They hold from 1 to its steps, of a part at least 1; and whether that is known.
+    They hold from 1 to its steps, of a part at least 1; and whether that is known. `known`: whether
+    others of this kind, shape and place have been found to fit.
     """
-    lengths = as_index(_fitting_lengths(lengths, shape[1:-1], x, shape))
+    known = known and type(lengths) is type(x)  # not in a container
+    fit = lengths if known else _fitting_lengths(lengths, shape[1:-1], x, shape)
+    lengths = as_index(fit)
     checked = checks_values(lengths)
     if checked and 0 not in lengths.shape:
         low, high = extent(lengths)

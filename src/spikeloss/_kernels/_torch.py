@@ -101,7 +101,9 @@ class _Given:
             return 0, 0
         if lengths.dtype not in (torch.int32, torch.int64):
             lengths = lengths.long()
-        lengths = lengths.expand(*shape[1:-1], 1).contiguous()
+        if lengths.numel() != prod(shape[1:-1]):
+            lengths = lengths.expand(*shape[1:-1], 1)
+        lengths = lengths.contiguous()
         self.held.append(lengths)
         return lengths.data_ptr(), int(lengths.dtype == torch.int64)
 
