@@ -34,7 +34,6 @@ CALLS = "calls: 45 µs of Python and PyTorch's nodes when hot, twice that beside
 SUMS = "calls, 45 to 100 µs: labels are checked, and some nodes come after PyTorch's own `sum(0)`"
 MEMORY = "memory: the kernel alone takes most of it, calls 0.1 to 0.2 ms"
 CHECKS = "calls, 0.1 to 0.2 ms: labels are checked, and each sample has its own total"
-COLUMNS = "PyTorch's own `amax` of few columns, for which a kernel would take a seventh of its time"
 XLA = "labels that cannot be checked become nan, and a kernel is a foreign call for XLA"
 IN_THE_WAY = {
     "copies": MEMORY,
@@ -82,15 +81,8 @@ class Verdict:
             return CALLS
         if _family(self.row) == SUM and self.goal.startswith("not slower"):
             return SUMS
-        if self.row.objective == "ce_max_membrane" and self.row.mode == VALUE and _narrow(self.row):
-            return COLUMNS
         of_snntorch = "times faster than snnTorch" in self.goal
         return IN_THE_WAY.get(self.goal, MEMORY if of_snntorch else CHECKS)
-
-
-def _narrow(row: Row) -> bool:
-    """Whether a row of memory has fewer numbers than vectors are made for."""
-    return row.B * row.N < 32
 
 
 Others = dict[tuple[str, str, str], Row]

@@ -55,19 +55,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(f"left out: {names}, as PySpike is not installed")
 
 
-@pytest.fixture
-def threaded() -> Generator[None, None, None]:
-    """Threads share out what is not worth their waking up, too."""
-    from spikeloss._kernels.native import core  # not before XLA's flags are set
-
-    found = core()
-    if not isinstance(found, str):
-        found.share(1)
-    yield
-    if not isinstance(found, str):
-        found.share()
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """A test with the mark `alike`, which `make composed` leaves out, fails where a kernel runs."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sharing import threaded  # noqa: F401  # a fixture
 
 from spikeloss._kernels.native import (
     BACKWARD,

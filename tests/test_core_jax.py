@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from core_forms import KERNELS, Kernel
+from sharing import threaded  # noqa: F401  # a fixture
 
 import spikeloss
 from spikeloss import criteria, readouts

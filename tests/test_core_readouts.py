@@ -7,6 +7,7 @@ from typing import Any
 import ml_dtypes  # noqa: F401  which names bfloat16 to NumPy
 import numpy as np
 import pytest
+from sharing import threaded  # noqa: F401  # a fixture
 
 from spikeloss._kernels.native import BACKWARD, BF16, F16, F32, F64, OPS, U8, Core, core
 

@@ -28,6 +28,7 @@ from kernels import (
     watched,
 )
 from libraries import NUMPY, TORCH, Library, named, same
+from sharing import threaded  # noqa: F401  # a fixture
 
 import spikeloss
 from spikeloss import Loss, presets, readouts
