@@ -23,7 +23,7 @@ static void flat_together(flat_work *w, int64_t g) {
     const F(sl_tile) *s = &w->tile;
     flat_rows *of = w->of + g;
     const int64_t j = g * FLAT, many = sl_least(FLAT, s->many - j);
-    of->together = s->x.sample == w->n ? s->held : 0;
+    of->together = s->x.sample == w->n && 4 * many > FLAT ? s->held : 0; /* few leave lanes idle */
     of->held = F(all_i)((int32_t)s->steps);
     if (s->least == s->steps) return;
     for (int64_t i = 0; i < FLAT; i++)
