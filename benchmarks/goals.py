@@ -32,7 +32,7 @@ NAMED = tuple(name for name in OBJECTIVES if name not in ("ce_mean", "mse_mean",
 
 CALLS = "calls: 45 µs of Python and PyTorch's nodes when hot, twice that beside a backward pass"
 SUMS = "calls, 45 to 100 µs: labels are checked, and some nodes come after PyTorch's own `sum(0)`"
-MEMORY = "memory: the kernel alone takes most of it, calls 0.1 to 0.2 ms"
+MEMORY = "memory, of which a kernel takes most; in PyTorch calls, 0.2 to 0.5 ms from cold caches"
 CHECKS = "calls, 0.1 to 0.2 ms: labels are checked, and each sample has its own total"
 XLA = "labels that cannot be checked become nan, and a kernel is a foreign call for XLA"
 IN_THE_WAY = {

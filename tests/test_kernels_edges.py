@@ -168,7 +168,13 @@ def test_sums_of_long_records(name: str) -> None:
     assert (abs(found - wanted) <= 3e-6 * abs(wanted)).all()
 
 
-SPIKING = ("FirstSpike negative", "SpikeTimes 3 negative", "SoftCount", "InterpolatedSpike")
+SPIKING = {
+    "FirstSpike negative": "first",
+    "SpikeTimes 3 negative": "spikes",
+    "SoftCount": "spikes",
+    "InterpolatedSpike": "cross",
+}
+"""Readouts of spikes, and their kernels."""
 
 
 @EAGER
@@ -176,9 +182,7 @@ SPIKING = ("FirstSpike negative", "SpikeTimes 3 negative", "SoftCount", "Interpo
 @pytest.mark.parametrize("step", [0, 3, 6])
 def test_spikes_are_finite(library: Library, name: str, step: int) -> None:
     row = case(name)
-    assert used(row) == [
-        {"InterpolatedSpike": "cross", "FirstSpike negative": "first"}.get(name, "spikes")
-    ]
+    assert used(row) == [SPIKING[name]]
     rule = (
         r"^record: expected finite spikes, got nan or infinity\. "
         r"Look for the step at which the simulation diverged\.$"

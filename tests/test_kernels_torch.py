@@ -144,9 +144,8 @@ def test_per_sample_gradients(row: Case) -> None:
     def alone(x: Any, y: Any, n: Any) -> Any:
         return each(row)(x, y, n)
 
-    alike = (
-        None if {"spikes", "first"} & {*used(row)} else mapped(row)
-    )  # a record (T,N) may be one of times
+    spiking = {"spikes", "first"} & {*used(row)}  # whose record (T, N) may be one of times
+    alike = None if spiking else mapped(row)
     agree(lambda: [torch.vmap(alone, axes)(record, target, lengths)], alike)
     slopes = torch.vmap(torch.func.grad(lambda *all: alone(*all).sum()), axes, 1)
     agree(lambda: [slopes(record, target, lengths)], alike)

@@ -14,6 +14,7 @@ from spikeloss._piece import Dense, finite
 from spikeloss._shapes import Array
 
 from .native import Core, NotFiniteError, core
+from .outputs import FINITE
 from .stages import Kernel, Outputs, of_criterion, of_readout
 
 __all__ = ["Kernel", "available", "of_criterion", "of_readout", "run", "why_not"]
@@ -77,7 +78,3 @@ def run(kernel: Kernel, piece: Dense, y: Array | None = None, z: Array | None = 
     except NotFiniteError:
         finite(piece)
         raise
-
-
-FINITE = ("spikes", "first", "cross")
-"""Those that read spikes, which have to be finite."""

@@ -20,6 +20,7 @@ from ._jax_call import (
 )
 from ._jax_rules import alike, outputs_p
 from .native import NotFiniteError
+from .outputs import FINITE
 from .stages import Kernel
 
 __all__ = ["TYPES", "compare", "reduce", "run", "trace", "unavailable", "why_not"]
@@ -65,7 +66,7 @@ def run(
         return (trace(op, kernel.options, lambda *given: composed(*given)[0], x, lengths),)
     try:
         found = reduce(op, kernel.options, composed, x, lengths)
-        checked = op in ("spikes", "first", "cross") and kernel.options[-1]
+        checked = op in FINITE and kernel.options[-1]
         return tuple(_WAIT(found)) if checked else found
     except (RuntimeError, ValueError) as error:  # jitted calls raise either
         if "expected finite numbers" in str(error):

@@ -72,8 +72,10 @@ class _Given:
     def __init__(self) -> None:
         self.held: list[Tensor] = []
 
-    def view(self, x: Tensor) -> View:
-        """A tensor (T, *B, N)."""
+    def view(self, x: Tensor, known: tuple[int, int, int] | None = None) -> View:
+        """A tensor (T, *B, N); `known`: its strides of time, samples and neurons."""
+        if known is not None and not x.is_neg():
+            return (x.data_ptr(), *known, TYPES[x.dtype])
         x = x.resolve_neg() if x.is_neg() else x
         strides = flat_strides(x.shape, x.stride())
         if strides is None:
@@ -117,7 +119,6 @@ class _Known(NamedTuple):
     flat: tuple[int, int, int]
     strides: tuple[int, int, int] | None
     """Those of time, samples and neurons; None: the samples have no single one."""
-    type: int
     keeps: bool
     """Whether it keeps time."""
 
@@ -136,7 +137,6 @@ def _known(
         tuple((out, each) for each in _dtypes(op, options, dtype)),
         flat(shape),
         flat_strides(shape, strides),
-        TYPES[dtype],
         op in KEEPS_TIME,
     )
 
@@ -147,11 +147,10 @@ def _forward(
     given, shape = _Given(), x.shape
     known = _known(op, tuple(options), shape, x.stride(), x.dtype)
     out = [x.new_empty(of, dtype=dtype) for of, dtype in known.outputs]
-    plain = known.strides is not None and not x.is_neg()
     status = _core().run(
         known.number,
         known.flat,
-        (x.data_ptr(), *known.strides, known.type) if plain else given.view(x),  # type: ignore[misc]
+        given.view(x, known.strides),
         threads=torch.get_num_threads(),
         y=NOTHING if y is None else given.target(op, shape, y),
         grad=given.view(out[0]) if known.keeps else NOTHING,
@@ -231,17 +230,11 @@ def _backward(
     op: str,
     options: Sequence[float],
 ) -> Tensor:
-    place, kind, gives, given = _place(like), TYPES[like.dtype], GIVES[op], _Given()
+    place, gives, given = _place(like), GIVES[op], _Given()
     fresh, strides = op in PICK and place.large, place.strides
     grad = like.zeros() if fresh else like.empty(place.dense)
-    into = given.view(grad) if strides is None else (grad.data_ptr(), *strides, kind)
+    into = given.view(grad, strides)
     written = given.held[0] if given.held else grad  # another, where samples have no single stride
-    if x is None:
-        record: View = (*NOTHING[:4], kind)
-    elif strides is None or x.is_neg():
-        record = given.view(x)
-    else:
-        record = (x.data_ptr(), *strides, kind)
     ups, outs = [0, 0, 0], [0, 0, 0, 0]
     for i, each in zip(gives.differs, up, strict=True):
         if each is not None:
@@ -254,7 +247,7 @@ def _backward(
     _core().run(
         NUMBER[op] + BACKWARD,
         place.flat,
-        record,
+        (*NOTHING[:4], TYPES[like.dtype]) if x is None else given.view(x, strides),
         threads=torch.get_num_threads(),
         y=given.target(op, like.shape, y) if timed is None else given.view(timed),
         grad=into,

@@ -42,6 +42,9 @@ GIVES = {
 PICK = ("max", "last", "spikes", "first", "cross", "peak")
 """Those whose gradient is 0 but at few steps."""
 
+FINITE = ("spikes", "first", "cross")
+"""Those that read spikes, which have to be finite; their last option asks for that check."""
+
 
 def dtypes(op: str, options: Sequence[float]) -> str:
     """Those of the outputs, as `Gives` says; labels are counted where some may be left out."""

@@ -58,7 +58,7 @@ class Kernel:
         piece = Dense(x, x.dtype, lengths=lengths)
         if self.op in _READ:
             return _READ[self.op].outputs(self.stage.reduce(piece, None))
-        if self.op == "first":
+        if self.op in _DECIDE:
             return (self.stage.read(piece, None)[0], None)
         if self.op in _TRACE:
             return (piece.masked(self.stage.read(piece, None)[0]),)
@@ -74,10 +74,7 @@ class Kernel:
         """A stage with the formula of the kernel."""
         if self.op in _READ:
             return _READ[self.op].stage(*self.options)
-        if self.op == "first":
-            code: Any = "negative" if self.options[0] < 0 else "time"
-            return FirstSpike(code=code, silent_delay=self.options[1])
-        return (_TRACE | _COMPARE)[self.op](*self.options)
+        return (_DECIDE | _TRACE | _COMPARE)[self.op](*self.options)
 
     def carry(self, out: Outputs) -> Carry:
         """What a readout carries after the record, from what the kernel gives."""
@@ -122,6 +119,12 @@ _READ = {
         lambda width: PeakWindow(width=int(width)),
         lambda out: out[:3],
         lambda carry: (*carry, None),
+    ),
+}
+
+_DECIDE: dict[str, Callable[..., Readout]] = {  # of a whole record, after which nothing comes
+    "first": lambda sign, delay, check=0.0: FirstSpike(
+        code="negative" if sign < 0 else "time", silent_delay=delay
     ),
 }
 

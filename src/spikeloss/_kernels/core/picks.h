@@ -92,8 +92,7 @@ static void F(max_block)(void *work, int64_t block) {
 }
 
 static int64_t F(max)(const sl_call *c) {
-    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
-    return sl_walked(&w, F(max_block));
+    return sl_by_cells(c, F(max_block));
 }
 
 /* x at the last valid step */
@@ -112,8 +111,7 @@ static void F(last_block)(void *work, int64_t block) {
 }
 
 static int64_t F(last)(const sl_call *c) {
-    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
-    return sl_walked(&w, F(last_block));
+    return sl_by_cells(c, F(last_block));
 }
 
 /* Notes the spikes of lanes that wait, in some steps that have one. */
@@ -262,8 +260,7 @@ static void F(spikes_block)(void *work, int64_t block) {
 }
 
 static int64_t F(spikes)(const sl_call *c) {
-    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
-    return sl_walked(&w, F(spikes_block));
+    return sl_by_cells(c, F(spikes_block));
 }
 
 /* Times in place of the entries, of which nan is left. */
@@ -292,8 +289,7 @@ static void F(first_block)(void *work, int64_t block) {
 }
 
 static int64_t F(first)(const sl_call *c) {
-    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
-    return sl_walked(&w, F(first_block));
+    return sl_by_cells(c, F(first_block));
 }
 
 /* The maximum, and the first step at or above a threshold */
@@ -360,8 +356,7 @@ static void F(cross_block)(void *work, int64_t block) {
 }
 
 static int64_t F(cross)(const sl_call *c) {
-    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
-    return sl_walked(&w, F(cross_block));
+    return sl_by_cells(c, F(cross_block));
 }
 
 /* The maximum, and the sum of the steps from it on: begun anew by each higher one. Sums of a tile
@@ -416,6 +411,5 @@ static void F(peak_block)(void *work, int64_t block) {
 }
 
 static int64_t F(peak)(const sl_call *c) {
-    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
-    return sl_walked(&w, F(peak_block));
+    return sl_by_cells(c, F(peak_block));
 }

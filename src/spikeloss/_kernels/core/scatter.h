@@ -57,8 +57,7 @@ static void F(pick_back)(void *work, int64_t block, int from, int64_t spikes, in
 static void F(max_back_block)(void *work, int64_t block) { F(pick_back)(work, block, 0, 1, 1, 1); }
 
 static int64_t F(max_back)(const sl_call *c) { /* of the last step too */
-    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
-    return sl_walked(&w, F(max_back_block));
+    return sl_by_cells(c, F(max_back_block));
 }
 
 static void F(spikes_back_block)(void *work, int64_t block) {
@@ -72,13 +71,11 @@ static void F(first_back_block)(void *work, int64_t block) {
 }
 
 static int64_t F(first_back)(const sl_call *c) {
-    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
-    return sl_walked(&w, F(first_back_block));
+    return sl_by_cells(c, F(first_back_block));
 }
 
 static int64_t F(spikes_back)(const sl_call *c) {
-    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
-    return sl_walked(&w, F(spikes_back_block));
+    return sl_by_cells(c, F(spikes_back_block));
 }
 
 /* d/da and d/db of (h - a) / (b - a), and the maximum; in the order of steps. */
@@ -111,8 +108,7 @@ static void F(cross_back_block)(void *work, int64_t block) {
 }
 
 static int64_t F(cross_back)(const sl_call *c) {
-    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
-    return sl_walked(&w, F(cross_back_block));
+    return sl_by_cells(c, F(cross_back_block));
 }
 
 static void F(peak_back_block)(void *work, int64_t block) {
@@ -132,6 +128,5 @@ static void F(peak_back_block)(void *work, int64_t block) {
 }
 
 static int64_t F(peak_back)(const sl_call *c) {
-    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
-    return sl_walked(&w, F(peak_back_block));
+    return sl_by_cells(c, F(peak_back_block));
 }

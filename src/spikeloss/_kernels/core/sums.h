@@ -92,8 +92,7 @@ static void F(sum_block)(void *work, int64_t block) {
 }
 
 static int64_t F(sum)(const sl_call *c) {
-    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
-    return sl_walked(&w, F(sum_block));
+    return sl_by_cells(c, F(sum_block));
 }
 
 static void F(sum_back_tile)(void *state, const R *x, int64_t time, R *z, int64_t to, int64_t steps,
@@ -122,8 +121,7 @@ static void F(sum_back_block)(void *work, int64_t block) {
 }
 
 static int64_t F(sum_back)(const sl_call *c) {
-    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
-    return sl_walked(&w, F(sum_back_block));
+    return sl_by_cells(c, F(sum_back_block));
 }
 
 /* The highest exponent, 0 where it is infinite */
@@ -198,8 +196,7 @@ static void F(lse_block)(void *work, int64_t block) {
 }
 
 static int64_t F(lse)(const sl_call *c) {
-    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
-    return sl_walked(&w, F(lse_block));
+    return sl_by_cells(c, F(lse_block));
 }
 
 INLINE V F(lse_slope)(V x, V top, V up, V k) {
@@ -253,6 +250,5 @@ static void F(lse_back_block)(void *work, int64_t block) {
 }
 
 static int64_t F(lse_back)(const sl_call *c) {
-    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
-    return sl_walked(&w, F(lse_back_block));
+    return sl_by_cells(c, F(lse_back_block));
 }

@@ -64,6 +64,12 @@ INLINE int64_t sl_walked(sl_walk *w, sl_task block) {
     return w->status;
 }
 
+/* A call, by blocks of cells. */
+INLINE int64_t sl_by_cells(const sl_call *c, sl_task block) {
+    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
+    return sl_walked(&w, block);
+}
+
 /* Errors, which are below 0, come before what was found. */
 INLINE void sl_report(sl_walk *w, int64_t status) {
     int64_t before = SL_OK;
