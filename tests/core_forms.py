@@ -106,6 +106,17 @@ def first_spike(sign: float, delay: float) -> Callable[..., Any]:
     return form
 
 
+def soft_count(count: int, tau: float, latency: float) -> Callable[..., Any]:
+    def form(x: Array, lengths: Array | None) -> Any:
+        time, entry, _ = spikes(count)(x, lengths)
+        silent, n = jnp.isinf(time), jnp.maximum(valid(x, lengths).sum(0), 1)
+        time = jnp.where(silent, n, time) - (entry - jax.lax.stop_gradient(entry))
+        each = jax.nn.sigmoid((n - time) / tau)
+        return (jnp.sum(jnp.where(silent, 0, each), axis=0) - latency * time[0],)
+
+    return form
+
+
 def crossing(h: float) -> Callable[..., Any]:
     def form(x: Array, lengths: Array | None) -> Any:
         x = computed(x)
@@ -253,4 +264,6 @@ KERNELS = (
     Kernel("poisson", (), poisson, target="row"),
     Kernel("distil", (2.0,), distilled(2.0), target="rows"),
     Kernel("train", (5.0,), train(5.0), target="rows"),
+    Kernel("soft", (1.0, 2.5, 0.0, 0.0), soft_count(1, 2.5, 0.0), "spikes"),
+    Kernel("soft", (3.0, 2.5, 0.75, 0.0), soft_count(3, 2.5, 0.75), "spikes"),
 )

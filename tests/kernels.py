@@ -59,7 +59,7 @@ READS = {
     "LastStep": "last",
     "FirstSpike": "first",
     "SpikeTimes": "spikes",
-    "SoftCount": "spikes",
+    "SoftCount": "soft",
     "InterpolatedSpike": "cross",
     "PeakWindow": "peak",
     "FilteredTrace": "trace",

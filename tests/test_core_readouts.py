@@ -140,8 +140,9 @@ def back(
     options: tuple[float, ...] = (),
     y: Record = None,
     threads: int = 1,
+    before: float = np.nan,
 ) -> Record:
-    """A backward; the gradient lies as the record does, and is not a number before."""
+    """A backward; the gradient lies as the record does, and is `before` before."""
     every = np.full(x.size * 3 + 64, 3, x.dtype) if x.base is None else np.full_like(x.base, 3)
     if x.base is None:
         grad = every[: x.size].reshape(x.shape)
@@ -149,7 +150,7 @@ def back(
         offset = (x.ctypes.data - x.base.ctypes.data) // x.itemsize
         strides = x.strides
         grad = np.lib.stride_tricks.as_strided(every.ravel()[offset:], x.shape, strides)
-    grad[...] = np.nan
+    grad[...] = before
     native().run(
         OPS.index(op) + BACKWARD,
         x.shape,
@@ -479,7 +480,97 @@ def test_first_spike_that_is_no_number() -> None:
         assert found[10] == 19
 
 
-@pytest.mark.parametrize("op", ["spikes", "first", "cross"])
+def soft_count(
+    x: Record, n: Record, count: int, tau: float, latency: float
+) -> tuple[Record, Record]:
+    """A soft count (B, N) and its derivative (T, B, N), spike by spike."""
+    z, slope = np.zeros(x.shape[1:]), np.zeros(x.shape)
+    for b in range(x.shape[1]):
+        held = len(x) if n is None else int(n[b])
+        for k in range(x.shape[2]):
+            steps = [t for t in range(held) if x[t, b, k] != 0][:count]
+            for t in steps:
+                weight = 1 / (1 + np.exp((t - held) / tau))
+                if not np.isfinite(float(x[t, b, k])):
+                    weight = np.nan
+                z[b, k] += weight
+                slope[t, b, k] = weight * (1 - weight) / tau
+            z[b, k] -= latency * (steps[0] if steps else max(held, 1))
+            if held:
+                slope[steps[0] if steps else held - 1, b, k] += latency
+    return z, slope
+
+
+SOFT = (1, 1.0, 0.1), (3, 2.5, 0.0), (8, 0.3, 2.0), (10_000, 400.0, 0.1)
+
+
+@pytest.mark.parametrize("how", SOFT)
+def test_soft_count(how: tuple[int, float, float]) -> None:
+    for x, n, layouts in cases(0.1):
+        z, slope = soft_count(x, n, *how)
+        up = upstream(x)
+        for of in everywhere(layouts):
+            for check in (0.0, 1.0):
+                found = run("soft", of, outs="r", lengths=n, options=(*how, check))
+                same(found.outs[0][0], z, "float64" if x.dtype == np.float64 else "float32")
+                assert found.status == 0
+            if derived(x):
+                g = back("soft", of, [up], [], lengths=n, options=how)
+                same(g, slope * up[0], x.dtype.name, size=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_soft_count_of_what_is_no_number(dtype: str) -> None:
+    """Without a check those of the first spikes alone, and at their steps."""
+    x = (np.random.default_rng(0).random((20, 2, 40)) < 0.2).astype(dtype)
+    for t, b, k, bad in ((3, 0, 5, np.nan), (0, 0, 8, np.inf), (9, 1, 0, -np.inf)):
+        x[t, b, k] = bad
+    x[:, 0, 10:13], x[:, 1, 3] = 0, 1
+    x[19, 0, 11], x[7, 0, 12], x[18, 1, 3] = np.nan, 1, np.inf  # a spike; what no length holds
+    n = np.array([20, 18], np.int32)
+    z, slope = soft_count(x, n, 2, 3.0, 0.5)
+    assert np.isnan(z).sum() >= 3
+    up = upstream(x)
+    for _ in variants():
+        found = run("soft", x, outs="r", lengths=n, options=(2, 3.0, 0.5, 0.0)).outs[0][0]
+        same(found, z, "float64" if dtype == "float64" else "float32")
+        same(back("soft", x, [up], [], lengths=n, options=(2, 3.0, 0.5)), slope * up[0], dtype)
+
+
+@pytest.mark.parametrize("tau", [1e-300, 1e-3, 0.5, 30.0, 1e4, 1e300])
+def test_soft_counts_of_long_records(tau: float) -> None:
+    """From where on a spike counts as 1."""
+    x = (np.random.default_rng(0).random((3000, 2, 3)) < 0.5).astype(np.float64)
+    n = np.array([2999, 40], np.int64)
+    with np.errstate(all="ignore"):
+        z, slope = soft_count(x, n, 5000, tau, 0.01)
+    for _ in variants():
+        for kind in ("float64", "float32"):
+            given = x.astype(kind)
+            found = run("soft", given, outs="r", lengths=n, options=(5000, tau, 0.01, 0.0))
+            same(found.outs[0][0], z, kind)
+            up = np.ones((1, 2, 3), kind)
+            same(back("soft", given, [up], [], lengths=n, options=(5000, tau, 0.01)), slope, kind)
+
+
+@pytest.mark.parametrize("op", ["max", "last", "spikes", "first", "soft", "cross", "peak"])
+def test_zeros_that_are_there_already(op: str) -> None:
+    """With option[3] the entries alone are written."""
+    x = record((37, 4, 35), "float32", dense=0.1)
+    kinds, options = CALLS[op]
+    n = lengths_of(x.shape, np.int32)
+    up = upstream(x)
+    options = (*options, 0, 0, 0)[:3]
+    for _ in variants():
+        outs = run(op, x, outs=kinds, lengths=n, options=options).outs
+        wanted = back(op, x, [up, up], outs, lengths=n, options=options)
+        found = back(op, x, [up, up], outs, lengths=n, options=(*options, 1), before=0.5)
+        written = wanted != 0
+        np.testing.assert_array_equal(found[written], wanted[written])
+        assert (found[~written] == 0.5).mean() > 0.99  # some of a derivative are 0
+
+
+@pytest.mark.parametrize("op", ["spikes", "first", "soft", "cross"])
 def test_finds_what_is_not_finite(op: str) -> None:
     for dtype in ("float32", "float64", "float16", "bfloat16"):
         for bad in (np.nan, np.inf, -np.inf):
@@ -488,10 +579,10 @@ def test_finds_what_is_not_finite(op: str) -> None:
                 x[t, b, k] = bad
                 n = np.array([40, 40, 40, 40], np.int32)
                 for _ in variants():
-                    for count in (1, 2) if op == "spikes" else (1,):
-                        kinds = {"spikes": "rri", "first": "ri", "cross": "rrii"}[op]
-                        how = {"count": count, "outs": kinds}
-                        options = (1.0, 0.0) if op == "first" else (count,)
+                    for count in (1, 2) if op in ("spikes", "soft") else (1,):
+                        kinds = {"spikes": "rri", "first": "ri", "soft": "r", "cross": "rrii"}[op]
+                        how = {"count": count if op == "spikes" else 1, "outs": kinds}
+                        options = {"first": (1.0, 0.0), "soft": (count, 1.0, 0.1)}.get(op, (count,))
                         found = run(op, x, lengths=n, options=(*options, 1), **how)
                         assert found.status == 1
                         assert run(op, x, lengths=n, options=options, **how).status == 0
@@ -684,6 +775,7 @@ CALLS: dict[str, tuple[str, tuple[float, ...]]] = {
     "last": ("ri", ()),
     "spikes": ("rri", (1, 1)),
     "first": ("ri", (1.0, 0.0, 1)),
+    "soft": ("r", (8, 1.0, 0.1)),
     "cross": ("rrii", (1.0, 1)),
     "peak": ("rrri", (3,)),
     "trace": ("", (5.0, 1, 0.0)),

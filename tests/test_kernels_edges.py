@@ -32,7 +32,9 @@ from sharing import threaded  # noqa: F401  # a fixture
 
 import spikeloss
 from spikeloss import Loss, presets, readouts
+from spikeloss._kernels import Kernel, run
 from spikeloss._kernels.native import Core, core
+from spikeloss._piece import Dense
 from spikeloss.criteria import CrossEntropy, SquaredError
 from spikeloss.reductions import Each, Mean, Sum
 
@@ -145,6 +147,33 @@ def test_odd_numbers(row: Case, name: str) -> None:
                 np.testing.assert_allclose(found[0], wanted[0], 2e-5, 2e-6)
 
 
+@pytest.mark.parametrize("count", [1, 3, 50])
+@pytest.mark.parametrize(
+    "bad", [(), (np.nan,), (np.inf, -np.inf)], ids=["finite", "nan", "infinity"]
+)
+@pytest.mark.parametrize("shape", [(1, 3, 4), (7, 5, 6), (40, 6, 35)])
+def test_soft_counts_unchecked(
+    count: int, bad: Any, shape: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of few spikes and many, none, and what is no number; also of samples of no steps."""
+    monkeypatch.setenv("SPIKELOSS_CHECKS", "off")
+    rng = np.random.default_rng(2)
+    kernel = Kernel("soft", (float(count), 7.0, 0.5))
+    lengths = rng.integers(0, shape[0] + 1, (shape[1], 1))
+    lengths[0], lengths[-1] = 0, shape[0]
+    for share in (0.0, 0.2, 1.0):
+        x = np.where(rng.random(shape) < share, rng.normal(size=shape), 0)
+        x = np.where(rng.random(shape) < 0.05 * bool(bad), rng.choice(bad or (0,), shape), x)
+        for n in (None, torch.from_numpy(lengths)):
+            piece = Dense(leaf := torch.from_numpy(x).requires_grad_(), torch.float64, lengths=n)
+            found = []
+            for z, *_ in (run(kernel, piece), kernel.composed(leaf, None, n)):
+                up = torch.from_numpy(upstream(tuple(z.shape)))
+                found += [z.detach(), *torch.autograd.grad(z, leaf, up)]
+            same(found[0], found[2].numpy())
+            same(found[1], found[3].numpy())
+
+
 LONG = (
     *("SumOverTime", "WeightedSum", "MeanOverTime membrane", "LogSumExp", "CumulativeSoftmax"),
     *("steps smoothed labels", "steps smoothed probabilities", "steps Huber values"),
@@ -171,7 +200,7 @@ def test_sums_of_long_records(name: str) -> None:
 SPIKING = {
     "FirstSpike negative": "first",
     "SpikeTimes 3 negative": "spikes",
-    "SoftCount": "spikes",
+    "SoftCount": "soft",
     "InterpolatedSpike": "cross",
 }
 """Readouts of spikes, and their kernels."""

@@ -144,7 +144,7 @@ def test_per_sample_gradients(row: Case) -> None:
     def alone(x: Any, y: Any, n: Any) -> Any:
         return each(row)(x, y, n)
 
-    spiking = {"spikes", "first"} & {*used(row)}  # whose record (T, N) may be one of times
+    spiking = {"spikes", "first", "soft"} & {*used(row)}  # whose record (T, N) may be one of times
     alike = None if spiking else mapped(row)
     agree(lambda: [torch.vmap(alone, axes)(record, target, lengths)], alike)
     slopes = torch.vmap(torch.func.grad(lambda *all: alone(*all).sum()), axes, 1)

@@ -31,7 +31,6 @@ ONCE = (
 """Presets of labels that read a record once."""
 COMPOSED, KERNELS = 1.1, 0.05
 MORE = {
-    ("auto", "rate_latency"): 0.17,  # a step and a slope for each of eight spikes
     ("auto", "spikemoid"): 0.063,  # six arrays of the size of a decision, and a mask
     ("auto", "cross_entropy"): 1.1,  # has no time: composed
 }

@@ -149,6 +149,8 @@ class Call:
             raise RuntimeError(f"the native core: {why}")
         how = (NUMBER[self.op] + role, threads(), self.batch_first, self.lengths, self.target)
         options = [*self.options, *(0.0,) * (4 - len(self.options))]
+        if role == BACKWARD:
+            options[3] = 0.0  # the gradient is not 0 already
         call: Any = jax.ffi.ffi_call(NAME, shapes, vmap_method="sequential")
         found: Sequence[Array] = call(
             *arrays,

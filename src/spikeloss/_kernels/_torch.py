@@ -254,7 +254,7 @@ def _backward(
         lengths=given.lengths(like.shape, lengths),
         up=() if timed is not None else ups,
         out=outs,
-        options=(*options, *(0.0,) * (3 - len(options)), float(fresh)),
+        options=(*options[:3], *(0.0,) * (3 - len(options)), float(fresh)),
     )
     return grad if written is grad else written.reshape(grad.shape)
 

@@ -12,7 +12,7 @@ from spikeloss._piece import Dense, Piece
 from spikeloss._shapes import Array, Carry, Labels, Steps
 from spikeloss.criteria import Criterion, SquaredError
 from spikeloss.parts import Totals
-from spikeloss.readouts import EveryStep, FilteredTrace, FirstSpike, Readout
+from spikeloss.readouts import EveryStep, FilteredTrace, FirstSpike, Readout, SoftCount
 from spikeloss.targets import SpikeTrain
 
 from . import bind, binding_of, run, why_not
@@ -120,7 +120,7 @@ class _Reduced:
             return "events are sparse, and times have no steps"
         if piece.part and not self._begins(piece):
             return "steps follow others, or are single"
-        if kernel.op in ("spikes", "first") and len(piece.shape) == 2:
+        if kernel.op in ("spikes", "first", "soft") and len(piece.shape) == 2:
             return "a record without batch is looked at for being one of times"
         return why_not(piece, kernel) or kernel
 
@@ -143,6 +143,23 @@ class _First(_Reduced):
             found: Array | None = super().first(piece, negative)  # type: ignore[misc]
             return found
         return run(kernel, piece)[0]
+
+
+class _Soft(_Reduced):
+    """A soft count, which is all that is wanted of a whole record."""
+
+    count: int
+    tau: float
+    latency: float
+
+    def read(self, piece: Piece, carry: Carry) -> tuple[Array, Carry]:
+        if isinstance(piece, Dense) and not piece.part:
+            options = float(self.count), float(self.tau), float(self.latency)
+            kernel = self.chosen(Kernel("soft", options), piece, carry)
+            if not isinstance(kernel, str):
+                _tell(self, kernel)
+                return run(kernel, piece)[0], None
+        return super().read(piece, carry)  # type: ignore[misc,no-any-return]
 
 
 class _Timed:
@@ -259,7 +276,11 @@ def _made(stage: type, how: type) -> Any:
 def _how(stage: type) -> type:
     if stage in TIMED:
         return _Timed
-    return _First if stage is FirstSpike else _Reduced
+    return _AT_ONCE.get(stage, _Reduced)
+
+
+_AT_ONCE: dict[type, type] = {FirstSpike: _First, SoftCount: _Soft}
+"""Those that decide of a whole record by a kernel of their own."""
 
 
 _MADE = {stage: _made(stage, _how(stage)) for stage in READOUTS}

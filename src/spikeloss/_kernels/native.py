@@ -12,12 +12,13 @@ from typing import Any, TypeAlias
 
 from .build import built
 
-ABI = 2
+ABI = 3
 
 F32, F64, F16, BF16, U8, I32, I64 = range(7)
 
 OPS = (
-    *("sum", "max", "lse", "votes", "last", "spikes", "first", "cross", "peak", "trace", "window"),
+    *("sum", "max", "lse", "votes", "last"),
+    *("spikes", "first", "soft", "cross", "peak", "trace", "window"),
     *("ce", "soft_ce", "se", "bce", "poisson", "distil", "train"),
 )
 """The names of the kernels, in the order of their numbers."""

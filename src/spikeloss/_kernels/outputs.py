@@ -26,6 +26,7 @@ GIVES = {
     "last": Gives("ri", keeps=(1,)),
     "spikes": Gives("rri", differs=(1,), keeps=(2,)),
     "first": Gives("ri", keeps=(1,)),
+    "soft": Gives("r"),
     "cross": Gives("rrii", differs=(0, 1), keeps=(2, 3)),
     "peak": Gives("rrri", differs=(1,), keeps=(3,)),
     "ce": Gives("ri", per_class=False),
@@ -39,10 +40,10 @@ GIVES = {
     "window": Gives("r"),
 }
 
-PICK = ("max", "last", "spikes", "first", "cross", "peak")
+PICK = ("max", "last", "spikes", "first", "soft", "cross", "peak")
 """Those whose gradient is 0 but at few steps."""
 
-FINITE = ("spikes", "first", "cross")
+FINITE = ("spikes", "first", "soft", "cross")
 """Those that read spikes, which have to be finite; their last option asks for that check."""
 
 

@@ -126,6 +126,9 @@ _DECIDE: dict[str, Callable[..., Readout]] = {  # of a whole record, after which
     "first": lambda sign, delay, check=0.0: FirstSpike(
         code="negative" if sign < 0 else "time", silent_delay=delay
     ),
+    "soft": lambda count, tau, latency, check=0.0: SoftCount(
+        count=int(count), tau=tau, latency=latency
+    ),
 }
 
 _TRACE: dict[str, Callable[..., Readout]] = {

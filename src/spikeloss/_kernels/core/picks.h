@@ -180,9 +180,12 @@ static void F(spike_check_tile)(void *state, const R *x, int64_t time, R *z, int
     F(spike_cells_of)(state, x, time, steps, t, cell, cells, 1);
 }
 
+/* What is to be done with spike k of a cell, an entry x at step t */
+typedef void (*F(sl_note))(F(sl_found) *f, int64_t cell, int64_t k, int64_t t, R x);
+
 /* The first F spikes of LANES cells or fewer; those of one step are noted one by one. */
 INLINE void F(list_cells)(F(sl_found) *f, const R *x, int64_t time, int64_t steps, int64_t t,
-                          int64_t cell, int64_t n) {
+                          int64_t cell, int64_t n, F(sl_note) note) {
     int32_t *count = (int32_t *)f->room + cell;
     int64_t waits = F(lanes)(F(mask_of)((VI)(F(load_int)(count, n) < (I)f->spikes)));
     waits &= (1 << n) - 1;
@@ -196,28 +199,42 @@ INLINE void F(list_cells)(F(sl_found) *f, const R *x, int64_t time, int64_t step
     }
     f->bad = bad;
     if (!(F(lanes)(F(nonzero)(seen)) & waits)) return;
-    for (int64_t s = 0; s < steps; s++) {
-        const R *row = x + s * time;
-        int64_t hits = F(lanes)(F(nonzero)((VI)F(load_n)(row, n))) & waits;
+    for (int64_t s = 0, i; s < steps; s = i) {
+        uint64_t hits = 0; /* of as many steps as it has room for */
+        for (i = s; i < steps && (i - s) * LANES < 64; i++) {
+            const V v = F(load_n)(x + i * time, n);
+            hits |= (uint64_t)(F(lanes)(F(nonzero)((VI)v)) & waits) << (i - s) * LANES;
+        }
         for (; hits; hits &= hits - 1) {
-            const int64_t l = __builtin_ctzll((uint64_t)hits), i = count[l]++ * f->stride + cell + l;
-            f->entry[i] = row[l], f->step[i] = (int32_t)(t + s);
-            if (count[l] == f->spikes) waits &= ~((int64_t)1 << l), f->left--;
+            const int64_t bit = __builtin_ctzll(hits), l = bit % LANES, at = s + bit / LANES;
+            if (count[l] == f->spikes) continue;
+            note(f, cell + l, count[l]++, t + at, x[at * time + l]);
+            f->left -= count[l] == f->spikes;
         }
     }
 }
 
-static void F(list_tile)(void *state, const R *x, int64_t time, R *z, int64_t to, int64_t steps,
-                         int64_t t, int64_t cell, int64_t cells) {
-    (void)z, (void)to;
+INLINE void F(list_cells_of)(F(sl_found) *f, const R *x, int64_t time, int64_t steps, int64_t t,
+                             int64_t cell, int64_t cells, F(sl_note) note) {
     for (int64_t i = 0; i < steps; i += 8) {
         const int64_t now = sl_least(8, steps - i);
         const R *from = x + i * time;
         int64_t k = 0;
         for (; k + LANES <= cells; k += LANES)
-            F(list_cells)(state, from + k, time, now, t + i, cell + k, LANES);
-        if (k < cells) F(list_cells)(state, from + k, time, now, t + i, cell + k, cells - k);
+            F(list_cells)(f, from + k, time, now, t + i, cell + k, LANES, note);
+        if (k < cells) F(list_cells)(f, from + k, time, now, t + i, cell + k, cells - k, note);
     }
+}
+
+INLINE void F(list)(F(sl_found) *f, int64_t cell, int64_t k, int64_t t, R x) {
+    const int64_t i = k * f->stride + cell;
+    f->entry[i] = x, f->step[i] = (int32_t)t;
+}
+
+static void F(list_tile)(void *state, const R *x, int64_t time, R *z, int64_t to, int64_t steps,
+                         int64_t t, int64_t cell, int64_t cells) {
+    (void)z, (void)to;
+    F(list_cells_of)(state, x, time, steps, t, cell, cells, F(list));
 }
 
 /* Times of spikes that came, and of those that did not the last valid step. */
@@ -290,6 +307,75 @@ static void F(first_block)(void *work, int64_t block) {
 
 static int64_t F(first)(const sl_call *c) {
     return sl_by_cells(c, F(first_block));
+}
+
+/* A soft count, or its derivative: what a spike adds by how many steps before the end it comes,
+ * which stays as it is from `many` steps on. */
+typedef struct {
+    F(sl_found) found; /* the first member, as it is what lists spikes */
+    const sl_block *block;
+    double *weight, *sum, latency; /* of steps; of cells */
+    int64_t many;
+    sl_array grad;
+    const R *up;
+} F(sl_soft);
+
+/* What spike k of a cell adds; nan where its entry is nan or infinite. */
+INLINE double F(soft_weight)(const F(sl_soft) *s, int64_t j, int64_t t, R x) {
+    const int64_t left = sl_held(s->block->call, s->block->first + j) - t;
+    return s->weight[sl_least(left, s->many)] + (double)(x - x);
+}
+
+INLINE void F(soft_add)(F(sl_found) *f, int64_t cell, int64_t k, int64_t t, R x) {
+    F(sl_soft) *s = (F(sl_soft) *)f;
+    s->sum[cell] += F(soft_weight)(s, cell / s->block->width, t, x);
+    if (!k) s->sum[cell] -= s->latency * (double)t;
+}
+
+static void F(soft_tile)(void *state, const R *x, int64_t time, R *z, int64_t to, int64_t steps,
+                         int64_t t, int64_t cell, int64_t cells) {
+    (void)z, (void)to;
+    F(list_cells_of)(state, x, time, steps, t, cell, cells, F(soft_add));
+}
+
+static void F(soft_end)(const sl_block *b, F(sl_found) *f) {
+    const F(sl_soft) *s = (const F(sl_soft) *)f;
+    const int32_t *count = f->room;
+    R *out = (R *)b->call->out[0] + b->at;
+    for (int64_t i = 0; i < b->cells; i++) {
+        const int64_t n = sl_more(sl_held(b->call, b->first + i / b->width), 1);
+        out[i] = (R)(count[i] ? s->sum[i] : -s->latency * (double)n);
+    }
+}
+
+/* Lists the spikes of a block, once for the values and once for the derivatives. */
+static void F(list_soft)(const sl_block *b, F(sl_soft) *s, F(sl_visit) visit, int back) {
+    const double tau = b->call->option[1], most = 708 * tau; /* then e^-x is next to nothing */
+    s->many = most < (double)b->call->steps ? (int64_t)most + 1 : b->call->steps;
+    s->weight = calloc((size_t)(s->many + 1 + b->cells), sizeof(double));
+    if (!s->weight) {
+        sl_report(b->walk, SL_MEMORY);
+        return;
+    }
+    for (int64_t i = 0; i <= s->many; i++) {
+        const double e = exp(-(double)i / tau);
+        s->weight[i] = back ? e / ((1 + e) * (1 + e) * tau) : 1 / (1 + e);
+    }
+    s->sum = s->weight + s->many + 1;
+    s->block = b, s->latency = b->call->option[2];
+    s->found.spikes = (int64_t)b->call->option[0], s->found.left = b->cells;
+    F(find)(b, visit, &s->found, s->found.check ? 0 : &s->found.left, b->cells * 4);
+    free(s->weight);
+}
+
+static void F(soft_block)(void *work, int64_t block) {
+    const sl_block b = sl_block_of(work, block);
+    F(sl_soft) s = {.found = {.end = F(soft_end), .check = b.call->option[3] != 0}};
+    F(list_soft)(&b, &s, F(soft_tile), 0);
+}
+
+static int64_t F(soft)(const sl_call *c) {
+    return sl_by_cells(c, F(soft_block));
 }
 
 /* The maximum, and the first step at or above a threshold */

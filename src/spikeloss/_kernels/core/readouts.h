@@ -15,7 +15,8 @@
     [SL_VOTES + SL_BACKWARD] = OF(votes_back), [SL_LAST] = OF(last),                          \
     [SL_LAST + SL_BACKWARD] = OF(max_back), [SL_SPIKES] = OF(spikes),                         \
     [SL_SPIKES + SL_BACKWARD] = OF(spikes_back), [SL_FIRST] = OF(first),                      \
-    [SL_FIRST + SL_BACKWARD] = OF(first_back), [SL_CROSS] = OF(cross),                        \
+    [SL_FIRST + SL_BACKWARD] = OF(first_back), [SL_SOFT] = OF(soft),                          \
+    [SL_SOFT + SL_BACKWARD] = OF(soft_back), [SL_CROSS] = OF(cross),                          \
     [SL_CROSS + SL_BACKWARD] = OF(cross_back), [SL_PEAK] = OF(peak),                          \
     [SL_PEAK + SL_BACKWARD] = OF(peak_back), [SL_TRACE] = OF(trace),                          \
     [SL_TRACE + SL_BACKWARD] = OF(trace_back), [SL_WINDOW] = OF(window),                      \

@@ -78,6 +78,45 @@ static int64_t F(spikes_back)(const sl_call *c) {
     return sl_by_cells(c, F(spikes_back_block));
 }
 
+/* The derivative of a soft count at its spikes, which are listed once more. */
+INLINE void F(soft_give)(F(sl_found) *f, int64_t cell, int64_t k, int64_t t, R x) {
+    const F(sl_soft) *s = (const F(sl_soft) *)f;
+    const int64_t j = cell / s->block->width;
+    const double slope = F(soft_weight)(s, j, t, x) + (k ? 0 : s->latency);
+    F(sl_set)(&s->grad, t, s->block->first + j, cell % s->block->width, (R)slope * s->up[cell]);
+}
+
+static void F(soft_back_tile)(void *state, const R *x, int64_t time, R *z, int64_t to,
+                              int64_t steps, int64_t t, int64_t cell, int64_t cells) {
+    (void)z, (void)to;
+    F(list_cells_of)(state, x, time, steps, t, cell, cells, F(soft_give));
+}
+
+/* That of a silent neuron lies at the last step. */
+static void F(soft_back_end)(const sl_block *b, F(sl_found) *f) {
+    const F(sl_soft) *s = (const F(sl_soft) *)f;
+    const int32_t *count = f->room;
+    for (int64_t j = 0, i = 0; j < b->many; j++) {
+        const int64_t held = sl_held(b->call, b->first + j);
+        for (int64_t k = 0; k < b->width; k++, i++)
+            if (held && !count[i])
+                F(sl_set)(&s->grad, held - 1, b->first + j, k, (R)s->latency * s->up[i]);
+    }
+}
+
+static void F(soft_back_block)(void *work, int64_t block) {
+    const sl_block b = sl_block_of(work, block);
+    const R *up = b.call->up[0];
+    const sl_array grad = F(zeros)(&b).grad;
+    if (!up) return;
+    F(sl_soft) s = {.found = {.end = F(soft_back_end)}, .grad = grad, .up = up + b.at};
+    F(list_soft)(&b, &s, F(soft_back_tile), 1);
+}
+
+static int64_t F(soft_back)(const sl_call *c) {
+    return sl_by_cells(c, F(soft_back_block));
+}
+
 /* d/da and d/db of (h - a) / (b - a), and the maximum; in the order of steps. */
 static void F(cross_back_cell)(const F(sl_spread) *s, int64_t j, int64_t k, int64_t i) {
     const sl_call *c = s->call;

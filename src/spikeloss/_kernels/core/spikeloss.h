@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define SL_ABI 2
+#define SL_ABI 3
 
 #ifdef _WIN32
 #define SL_API __declspec(dllexport)
@@ -25,7 +25,7 @@ enum { SL_F32, SL_F64, SL_F16, SL_BF16, SL_U8, SL_I32, SL_I64 };
 enum {
     /* Readouts. out[0], out[1], ...; up[i] is the gradient of out[i] where that is a number. The
      * backward of those that pick steps leaves the rest of the gradient, if option[3] says that it
-     * is 0 already: MAX, LAST, SPIKES, FIRST, CROSS, PEAK. */
+     * is 0 already: MAX, LAST, SPIKES, FIRST, SOFT, CROSS, PEAK. */
     SL_SUM,    /* [tau, 0: none]      R (B,N) sum_t w_t x_t, w_t = exp(-t / tau) or 1 */
     SL_MAX,    /* []                  R (B,N) max_t; int32 (B,N) its first step, -1: none.
                                       nan wins, the first of them */
@@ -43,6 +43,11 @@ enum {
                                       n_b - 1 + delay; nan where the entry of t, or the last, is
                                       nan or infinite; int32 (B,N) the step of that entry, -1: none,
                                       at which the derivative is -s; check as above */
+    SL_SOFT,   /* [F, tau, a, check]  R (B,N) sum_k 1 / (1 + exp((t_k - n_b) / tau)) - a t_1, t_k the
+                                      steps of the first F entries that are not 0; t_1 is n_b, or 1
+                                      of no steps, where none comes; nan where one of them is nan or
+                                      infinite. The derivative of t_k is -1 at t_k, of t_1 where
+                                      none comes at n_b - 1. The backward reads x; check as above */
     SL_CROSS,  /* [h, check]          R (B,N) t - 1 + (h - a) / (b - a) at the first t with
                                       b = x_t >= h, a = x_(t-1), 0 before the first step; b - a
                                       counts as 1, a constant, unless b > a; inf: never;
