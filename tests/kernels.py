@@ -74,7 +74,7 @@ COMPARES = {
     "PoissonNLL": "poisson",
     "Distillation": "distil",
 }
-"""The kernel of a criterion, where it compares every step."""
+"""The kernel of a criterion."""
 
 SMOOTH = CrossEntropy(label_smoothing=0.25)
 
@@ -140,8 +140,15 @@ PLAIN = "SumOverTime", "MeanOverTime", "LastStep"
 """Readouts that torch itself reads as fast, where all steps exist."""
 
 
-def used(case: Case, library: Library = NUMPY, padded: bool = True) -> list[str]:
+def used(
+    case: Case, library: Library = NUMPY, padded: bool = True, compiled: bool = False
+) -> list[str]:
     """The kernels that a call of a row runs, in their order; what is not here has none."""
+    return read(case, library, padded) + compared(case, library, compiled)
+
+
+def read(case: Case, library: Library = NUMPY, padded: bool = True) -> list[str]:
+    """Those of the readout."""
     loss, found = case.loss, []
     readout: Any = loss.readout
     while hasattr(readout, "of"):
@@ -151,16 +158,27 @@ def used(case: Case, library: Library = NUMPY, padded: bool = True) -> list[str]
     if name in READS and not shaped and (library is NUMPY or padded or name not in PLAIN):
         still = name == "FirstSpike" and not readout.silent_gradient
         found.append("spikes" if still else READS[name])
-    criterion = COMPARES.get(type(loss.criterion).__name__)
-    if loss.readout.keeps == "time" and criterion is not None:
-        weighted, steps = loss.class_weight is not None, case.target.startswith("step_")
-        if not (weighted and steps):
-            soft = criterion == "ce" and case.target.endswith("probabilities")
-            found.append("soft_ce" if soft else criterion)
     return found
 
 
-ROWS = tuple(row for row in (*CASES, *OWN) if used(row))
+def compared(case: Case, library: Library = NUMPY, compiled: bool = False) -> list[str]:
+    """That of the criterion, of every step, or of a decision where PyTorch is not as fast."""
+    loss, keeps = case.loss, case.loss.readout.keeps
+    criterion = COMPARES.get(type(loss.criterion).__name__)
+    if criterion is None or keeps not in (None, "time"):
+        return []
+    plain = isinstance(loss.criterion, SquaredError) and loss.criterion.delta is None
+    composed = library is not NUMPY and (library is not TORCH or plain or compiled)
+    if keeps is None and composed:
+        return []
+    weighted, steps = loss.class_weight is not None, case.target.startswith("step_")
+    if weighted and (steps or getattr(loss.criterion, "label_smoothing", 0)):
+        return []
+    soft = criterion == "ce" and case.target.endswith("probabilities")
+    return ["soft_ce" if soft else criterion]
+
+
+ROWS = tuple(row for row in (*CASES, *OWN) if used(row) and not row.loss.readout.timeless)
 
 
 def features(row: Case) -> set[Any]:
@@ -181,17 +199,27 @@ each_row = pytest.mark.parametrize(
 @contextmanager
 def kernels(mode: str | None) -> Iterator[None]:
     """The mode in which losses are called; None: none is said."""
-    before, small = os.environ.pop("SPIKELOSS_KERNELS", None), torch_binding.SMALL
+    before = os.environ.pop("SPIKELOSS_KERNELS", None)
+    limits = torch_binding.SMALL, torch_binding.FEW
     if mode is not None:
         os.environ["SPIKELOSS_KERNELS"] = mode
-    torch_binding.SMALL = {}  # where the time of a call is all that counts PyTorch is as fast
+    # Where the time of a call is all that counts PyTorch is as fast.
+    torch_binding.SMALL, torch_binding.FEW = {}, 0
+    _forget()
     try:
         yield
     finally:
-        torch_binding.SMALL = small
+        torch_binding.SMALL, torch_binding.FEW = limits
+        _forget()
         os.environ.pop("SPIKELOSS_KERNELS", None)
         if before is not None:
             os.environ["SPIKELOSS_KERNELS"] = before
+
+
+def _forget() -> None:
+    """The plans of the rows, which know what was worth a kernel."""
+    for row in (*CASES, *OWN):
+        row.loss.plans.clear()
 
 
 @contextmanager

@@ -282,7 +282,6 @@ def test_trains(library: Library, loss: Any) -> None:
 FALLBACKS = {
     "weights of classes and labels of steps": (case("CE steps samples weighted"), []),
     "weights of classes and smoothing": (case("CE smoothed weighted"), []),
-    "a readout without time": (case("cross_entropy()"), []),
     "every step is enough": (case("Level of others"), []),
 }
 

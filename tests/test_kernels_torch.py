@@ -23,6 +23,7 @@ from kernels import (
     kernels,
     lengths_for,
     needs_core,
+    read,
     record_for,
     upstream,
     used,
@@ -98,7 +99,7 @@ def test_second_derivative(row: Case) -> None:
         found = torch.autograd.grad((grad * direction).sum(), (x, up), allow_unused=True)
         return grad.detach(), *found
 
-    agree(call, used(row))
+    agree(call, used(row, TORCH))
 
 
 KINKS = "tolerant", "both", "cross", "Interpolated", "Deviation absolute"
@@ -115,12 +116,13 @@ def test_second_derivative_is_the_slope_of_the_first(row: Case) -> None:
         x[0] += 0.01  # away from ties
         assert torch.autograd.gradcheck(loss, x.requires_grad_(), fast_mode=True)
         assert torch.autograd.gradgradcheck(loss, x, fast_mode=True)
-    assert {*used(row)} <= {*ran}
+    assert {*used(row, TORCH)} <= {*ran}
 
 
 def mapped(row: Case) -> list[str]:
     """The kernels that run under torch.func: targets of numbers may be of another level."""
-    return [op for op in used(row) if op == "ce" or op not in (*COMPARES.values(), "soft_ce")]
+    numbers = {*COMPARES.values(), "soft_ce"} - {"ce"}
+    return [op for op in used(row, TORCH) if op not in numbers]
 
 
 @each_row
@@ -144,7 +146,7 @@ def test_per_sample_gradients(row: Case) -> None:
     def alone(x: Any, y: Any, n: Any) -> Any:
         return each(row)(x, y, n)
 
-    spiking = {"spikes", "first", "soft"} & {*used(row)}  # whose record (T, N) may be one of times
+    spiking = {"spikes", "first", "soft"} & {*read(row)}  # whose record (T, N) may be one of times
     alike = None if spiking else mapped(row)
     agree(lambda: [torch.vmap(alone, axes)(record, target, lengths)], alike)
     slopes = torch.vmap(torch.func.grad(lambda *all: alone(*all).sum()), axes, 1)
@@ -249,10 +251,10 @@ def test_one_node_in_a_graph(name: str) -> None:
         traced = make_fx(lambda x, y, n: row.loss(x, y, lengths=n), tracing_mode="fake")
         graph = traced(record, target, lengths)
         nodes = [str(node.target) for node in graph.graph.nodes]
-        assert nodes.count("spikeloss.run.default") == len(used(row))
+        assert nodes.count("spikeloss.run.default") == len(used(row, TORCH))
         assert not ran
         found = graph(2 * record, target, lengths)
-        assert ran == used(row)
+        assert ran == used(row, TORCH)
     with kernels("off"):
         same(found, row.loss(2 * record, target, lengths=lengths).numpy(), "float32")
 
@@ -269,7 +271,7 @@ def test_export(name: str) -> None:
     with kernels("require"):
         exported = torch.export.export(Objective(), arguments)
         nodes = [str(node.target) for node in exported.graph.nodes]
-        assert nodes.count("spikeloss.run.default") == len(used(row))
+        assert nodes.count("spikeloss.run.default") == len(used(row, TORCH, compiled=True))
         found = exported.module()(*arguments)
     with kernels("off"):
         same(found, Objective()(*arguments).numpy(), "float32")
@@ -298,7 +300,7 @@ def test_compile(row: Case, dynamic: bool) -> None:
             backend="aot_eager",
         )
         found = evaluated(TORCH, lambda x, _: compiled(x), record, None)
-    assert {*used(row)} <= {*ran}
+    assert {*used(row, TORCH, compiled=True)} <= {*ran}
     with kernels("off"):
         wanted = evaluated(TORCH, row.loss, record, target, lengths=lengths)
     for one, other in zip(found, wanted, strict=True):
@@ -331,7 +333,7 @@ def test_autocast(name: str) -> None:
             with torch.autocast("cpu", dtype=dtype):
                 return evaluated(TORCH, row.loss, record, target, lengths=lengths)
 
-        agree(lambda call=call: [torch.from_numpy(x) for x in call()], used(row))
+        agree(lambda call=call: [torch.from_numpy(x) for x in call()], used(row, TORCH))
 
 
 # What state a tensor or torch may be in

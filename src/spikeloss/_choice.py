@@ -49,13 +49,25 @@ def state() -> str:
     return found.about() if isinstance(found, ModuleType) else found
 
 
+_COMPARED = (None, "time")
+"""What is kept in decisions of which a criterion may have a kernel."""
+
+
 class Stages(NamedTuple):
-    """The stages of a loss that reduce over time."""
+    """The stages of a loss, as they run."""
 
     readout: Readout
     criterion: Criterion
     both: Any = None
     """What gives the totals of both at once, against a record; None: nothing does."""
+
+    def settled(self, loss: Any, x: Any, target: Any, steps: int) -> "Stages":
+        """Those that run for whole records like x, with such a target, of so many steps."""
+        known = kernels()
+        if isinstance(known, str):
+            return self
+        found: Stages = known.settled(loss, self, x, target, steps)
+        return found
 
 
 class _Staged(Protocol):
@@ -82,7 +94,7 @@ def fast_of(loss: _Staged, told: Told | None = None) -> Stages | str:
         return known
     known.bind()
     criterion = loss.criterion
-    if loss.readout.keeps == "time":
+    if loss.readout.keeps in _COMPARED:
         criterion = known.fast_criterion(criterion, told)
     return Stages(known.fast_readout(loss.readout, told), criterion, known.fused(loss, told))
 
@@ -120,7 +132,7 @@ def _has_kernel(loss: _Staged) -> bool:
     except ImportError:
         return True
 
-    timed = loss.readout.keeps == "time"
+    compared = loss.readout.keeps in _COMPARED
     return of_readout(loss.readout) is not None or (
-        timed and of_criterion(loss.criterion) is not None
+        compared and of_criterion(loss.criterion) is not None
     )

@@ -176,6 +176,14 @@ class Plan(NamedTuple):
         for readout in self.readings:
             readout.entries(neurons)
 
+    def settled(self, x: Any, target: Any, steps: int) -> "Plan":
+        """The plan, without the kernels that run for no record like x of so many steps."""
+        terms = tuple(
+            term._replace(stages=term.stages.settled(term.loss, x, target, steps))
+            for term in self.terms
+        )
+        return self._replace(readings=_readings(terms), terms=terms)
+
     def fitted(self, fits: dict[int, Fit]) -> "Plan":
         """The plan, with what is known of the targets of the terms."""
         return self._replace(terms=tuple(t._replace(fit=fits.get(t.place)) for t in self.terms))
@@ -205,8 +213,13 @@ def planned(
     lengths: Any = None,
     valid: Any = None,
     choice: Choice = COMPOSED,
+    kept: bool = False,
 ) -> tuple[Plan, ...]:
-    """The plans of a call of a sum of losses, one for each record that it reads."""
+    """The plans of a call of a sum of losses, one for each record that it reads.
+
+    `kept`: whether they are for all calls with arrays of the same kinds.
+    """
+    settles = kept and lengths is None and valid is None and choice.mode != "off"
     _door.layout(lengths, valid, {})
     told = not all(loss.criterion.targetless for _, loss in losses)  # by a target: what axes are
     if target is not None and not told:
@@ -233,6 +246,8 @@ def planned(
             if timeless:
                 _door.no_mask(lengths, valid, "a record without time")
             plan = plan._replace(form=form_of(here, time_axis, class_axis, timeless))
+            if settles:
+                plan = plan.settled(here, target, 1 if timeless else here.shape[time_axis])
         plans.append(plan)
     return tuple(plans)
 
@@ -256,11 +271,15 @@ def _term(place: int, factor: float, loss: Composed, reading: int, choice: Choic
 
 def _plan(layer: str | None, timeless: bool, terms: Sequence[Term]) -> Plan:
     imitates = any(term.loss.target.of_record for term in terms)
-    readings = {term.reading: term.stages.readout for term in reversed(terms)}
-    plan = Plan(layer, timeless, tuple(readings[i] for i in range(len(readings))), tuple(terms))
+    plan = Plan(layer, timeless, _readings(terms), tuple(terms))
     at_once = any(readout.keeps == "sequence" for readout in plan.readings)
     timed = tuple(readout.keeps == "time" for readout in plan.readings)
     return plan._replace(imitates=imitates, at_once=at_once, timed=timed)
+
+
+def _readings(terms: Sequence[Term]) -> tuple[Readout, ...]:
+    found = {term.reading: term.stages.readout for term in reversed(terms)}
+    return tuple(found[i] for i in range(len(found)))
 
 
 def of_one(loss: Composed) -> Plan:

@@ -133,7 +133,7 @@ def evaluated(
     known = plans is not None
     if plans is None:
         options: Any = {"class_weight": class_weight, "choice": made, **layout}
-        plans = planned(objective.losses, record, target, **options)
+        plans = planned(objective.losses, record, target, kept=key is not None, **options)
     found: list[tuple[Term, Totals]] = []
     fits: dict[int, Fit] = {}
     for plan in plans:

@@ -7,6 +7,7 @@ A kernel states no formula: that of a stage is its composed form, and this folde
 
 import sys
 from importlib import import_module
+from math import prod
 from typing import Any
 
 from spikeloss._backend import checks_values, library
@@ -65,6 +66,15 @@ def why_not(
         return f"{library(x)} is as fast"
     refused: str | None = binding.why_not(x, y)
     return refused
+
+
+def why_not_decided(kernel: Kernel, z: Array) -> str | None:
+    """Why the composed form is taken for a decision (*B, C); None: the kernel may be."""
+    name = library(z)
+    binding = binding_of(name)
+    if binding is not None and binding.decides_as_fast(kernel.op, kernel.options, prod(z.shape)):
+        return f"{name} is as fast"
+    return None
 
 
 def run(kernel: Kernel, piece: Dense, y: Array | None = None, z: Array | None = None) -> Outputs:

@@ -21,7 +21,7 @@ from ._jax_call import (
 from ._jax_rules import alike, outputs_p
 from .native import NotFiniteError
 from .outputs import FINITE
-from .stages import Kernel
+from .stages import Kernel, Options
 
 __all__ = ["TYPES", "compare", "reduce", "run", "trace", "unavailable", "why_not"]
 
@@ -32,9 +32,17 @@ TYPES = ("float32", "float64", "float16", "bfloat16", "bool", "uint8", "int32", 
 _WAIT: Any = jax.block_until_ready
 
 
-def as_fast(op: str, options: tuple[float, ...], x: Any) -> bool:
-    """Whether the library itself is as fast on a record without lengths."""
+def always_as_fast(op: str, options: Options, x: Any) -> bool:
+    """Whether the library itself is as fast on a record like x without lengths."""
     return False
+
+
+as_fast = always_as_fast
+
+
+def decides_as_fast(op: str, options: Options, entries: int) -> bool:
+    """Whether it is on a decision of so many entries: XLA computes one where it reads it."""
+    return True
 
 
 def why_not(x: Array, y: Array | None = None) -> str | None:

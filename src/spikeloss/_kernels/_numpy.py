@@ -41,8 +41,16 @@ def unavailable() -> str | None:
     return None
 
 
-def as_fast(op: str, options: tuple[float, ...], x: Any) -> bool:
-    """Whether the library itself is as fast on a record without lengths."""
+def always_as_fast(op: str, options: Options, x: Any) -> bool:
+    """Whether the library itself is as fast on a record like x without lengths."""
+    return False
+
+
+as_fast = always_as_fast
+
+
+def decides_as_fast(op: str, options: Options, entries: int) -> bool:
+    """Whether it is on a decision of so many entries."""
     return False
 
 

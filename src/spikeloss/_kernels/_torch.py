@@ -43,6 +43,9 @@ SMALL = {"se": 32_768, "sum": 32_768, "max": 20_000, "highest": 1_000_000}
 "highest": of a maximum without a derivative, for which nobody asks where it is. From 32,768 on
 PyTorch wakes its threads up."""
 
+FEW = 16_384
+"""Entries of a decision of which an operation computes the cross-entropy sooner than the kernel."""
+
 NARROW = 32
 """Entries of a step below which PyTorch goes through the steps of a maximum one by one."""
 
@@ -580,13 +583,31 @@ def unavailable() -> str | None:
     return None
 
 
-def as_fast(op: str, options: Options, x: Tensor) -> bool:
-    """Whether PyTorch itself is as fast on a record without lengths."""
+def always_as_fast(op: str, options: Options, x: Tensor) -> bool:
+    """Whether PyTorch itself is as fast on a record like x without lengths."""
     if op == "last" or (op == "sum" and not options[0]):
         return True
-    if op == "max" and not (x.requires_grad and torch.is_grad_enabled()):
+    if op == "max" or (op == "se" and options[1]):  # Huber's takes many operations
+        return False
+    return x.numel() < SMALL.get(op, 0)
+
+
+def as_fast(op: str, options: Options, x: Tensor) -> bool:
+    """Whether it is on this one."""
+    if op != "max":
+        return always_as_fast(op, options, x)
+    if not (x.requires_grad and torch.is_grad_enabled()):
         op = "highest" if x.numel() >= NARROW * len(x) else op
     return x.numel() < SMALL.get(op, 0)
+
+
+def decides_as_fast(op: str, options: Options, entries: int) -> bool:
+    """Whether it is on a decision of so many entries; a compiler computes one where it reads it."""
+    if op == "se" and not options[1]:
+        return True
+    if op == "ce" and not options[0] and entries < FEW:
+        return True
+    return torch.compiler.is_compiling()
 
 
 def why_not(x: Tensor, y: Tensor | None = None) -> str | None:

@@ -4,18 +4,19 @@
 replaced that is a reduction over time.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from spikeloss._backend import entries, kind, namespace, power
+from spikeloss._backend import entries, is_array, kind, library, namespace, power
 from spikeloss._piece import Dense, Piece
 from spikeloss._shapes import Array, Carry, Labels, Steps
 from spikeloss.criteria import Criterion, SquaredError
 from spikeloss.parts import Totals
-from spikeloss.readouts import EveryStep, FilteredTrace, FirstSpike, Readout, SoftCount
+from spikeloss.readouts import EveryStep, FilteredTrace, FirstSpike, Reading, Readout, SoftCount
 from spikeloss.targets import SpikeTrain
 
-from . import bind, binding_of, run, why_not
+from . import bind, binding_of, run, why_not, why_not_decided
 from .native import core
 from .stages import CRITERIA, READOUTS, TIMED, Kernel, of_criterion, of_readout
 
@@ -84,6 +85,32 @@ def fused(loss: Any, told: Told | None = None) -> "_Both | None":
     if not plain or type(loss.target) is not SpikeTrain or criterion != SquaredError():
         return None
     return _Both(Kernel("train", (readout.tau,)), told, f"{readout} and {criterion}")
+
+
+def settled(loss: Any, stages: Any, x: Array, target: Any, steps: int) -> Any:
+    """The stages, composed where no kernel is worth its call for a record like x, all of it valid.
+
+    Args:
+        target: what comes with it.
+        steps: how many there are.
+    """
+    binding = binding_of(library(x))
+    if binding is None:
+        return stages
+    kernel = of_readout(loss.readout)
+    if kernel is not None and binding.always_as_fast(kernel.op, kernel.options, x):
+        stages = stages._replace(readout=loss.readout)
+    kernel = of_criterion(loss.criterion)
+    if kernel is None:
+        return stages
+    if loss.readout.keeps == "time":
+        fast = isinstance(loss.readout, EveryStep)
+        fast = fast and binding.always_as_fast(kernel.op, kernel.options, x)
+    else:
+        labels = kernel.op != "ce" or (is_array(target) and kind(target) == "integer")
+        entries = math.prod(x.shape) // max(steps, 1)  # at most
+        fast = labels and binding.decides_as_fast(kernel.op, kernel.options, entries)
+    return stages._replace(criterion=loss.criterion) if fast else stages
 
 
 def _changed(stage: _S, cls: type, **changes: Any) -> _S:
@@ -183,10 +210,33 @@ class _Timed:
 
 
 class _Compared:
-    """A criterion of every step."""
+    """A criterion of every step, or of a decision, which is a record of one step."""
 
     kernel: Kernel
     told: Told | None
+    needs_steps: bool
+    steps_power: int
+
+    def elements(
+        self,
+        reading: Reading,
+        y: Array,
+        *,
+        label: Labels | None = None,
+        class_weight: Array | None = None,
+    ) -> Totals:
+        options: Any = {"label": label, "class_weight": class_weight}
+        z, found = reading.z, None
+        if reading.keeps is None:
+            refused = why_not_decided(self.kernel if y is label else self._asked(y, label), z)
+            if refused is None:
+                piece = Dense(z[None, ...], z.dtype)
+                found = self._totals(piece, None, y, steps=reading.steps, **options)
+                if found is not None:  # which samples have a step is not known here
+                    found = found._replace(full=False)
+            elif self.told is not None:
+                _tell(self, refused)
+        return super().elements(reading, y, **options) if found is None else found  # type: ignore[misc]
 
     def over_time(
         self,
@@ -198,16 +248,30 @@ class _Compared:
         label: Labels | None = None,
         class_weight: Array | None = None,
     ) -> Totals:
+        options: Any = {"steps": steps, "label": label, "class_weight": class_weight}
+        found = self._totals(piece, z, y, **options)
+        return super().over_time(piece, z, y, **options) if found is None else found  # type: ignore[misc]
+
+    def _totals(
+        self,
+        piece: Dense,
+        z: Array | None,
+        y: Array,
+        *,
+        steps: Steps,
+        label: Labels | None,
+        class_weight: Array | None,
+    ) -> Totals | None:
+        """By the kernel; None: the composed form is to say."""
         kernel = self.chosen(piece, z, y, label, class_weight)
         _tell(self, kernel)
         if isinstance(kernel, str):
-            options: Any = {"steps": steps, "label": label, "class_weight": class_weight}
-            return super().over_time(piece, z, y, **options)  # type: ignore[misc,no-any-return]
+            return None
         value, *counted = run(kernel, piece, y, z)
         number, full = piece.held, piece.full
         if kernel.op == "ce" and kernel.options[1]:
             number, full = counted[0], False
-        if isinstance(self, SquaredError) and self.steps_power:
+        if self.needs_steps:
             value = value / power(steps, self.steps_power)
         if class_weight is None:
             return Totals(value, None, number, full=full)
@@ -224,18 +288,23 @@ class _Compared:
         class_weight: Array | None,
     ) -> Kernel | str:
         """The kernel for a target and weights like these, or why it is the composed form."""
-        kernel, shape = self.kernel, tuple(piece.shape if z is None else z.shape)
+        kernel, shape = self._asked(y, label), tuple(piece.shape if z is None else z.shape)
         each = label is not None and label.ndim == len(shape) - 1
         if class_weight is not None and (each or label is None):
             return "there are class weights for every step"
-        if kernel.op == "ce" and (y is label or kind(y) != "float"):
+        if kernel.op == "ce":
             if class_weight is not None and kernel.options[0]:
                 return "there are class weights and smoothing"
         elif tuple(y.shape) not in (shape, shape[1:]):
             return f"the target has the shape {tuple(y.shape)}"
-        elif kernel.op == "ce":
-            kernel = Kernel("soft_ce", kernel.options[:1])
         return why_not(piece, kernel, y, z) or kernel
+
+    def _asked(self, y: Array, label: Labels | None) -> Kernel:
+        """The kernel for labels, or for probabilities in their place."""
+        kernel = self.kernel
+        if kernel.op != "ce" or y is label or kind(y) != "float":
+            return kernel
+        return Kernel("soft_ce", kernel.options[:1])
 
 
 def _known(criterion: Any, label: Labels | None) -> Any:
@@ -281,7 +350,6 @@ def _how(stage: type) -> type:
 
 _AT_ONCE: dict[type, type] = {FirstSpike: _First, SoftCount: _Soft}
 """Those that decide of a whole record by a kernel of their own."""
-
 
 _MADE = {stage: _made(stage, _how(stage)) for stage in READOUTS}
 _MADE |= {stage: _made(stage, _Compared) for stage in CRITERIA}
