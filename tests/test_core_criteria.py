@@ -458,10 +458,11 @@ def test_soft_classes_without_probability(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64], ids=str)
 @pytest.mark.parametrize("gap", [1e-1, 1e-3, 1e-5])
-def test_distillation_of_near_equals(kind: Any, gap: float) -> None:
+@pytest.mark.parametrize("classes", [12, 130])
+def test_distillation_of_near_equals(kind: Any, gap: float, classes: int) -> None:
     """Value and gradient keep their digits, however near the student comes."""
     rng = np.random.default_rng(7)
-    y = rng.normal(size=(9, 5, 12)).astype(kind)
+    y = rng.normal(size=(9, 5, classes)).astype(kind)
     x = (y + gap * rng.normal(size=y.shape)).astype(kind)
     up = np.ones((5, 1), np.float32)
     case = Case("distil", (4.0,), distil, "numbers")

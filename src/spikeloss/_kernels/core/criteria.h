@@ -5,6 +5,8 @@
 
 #include "numbers.h"
 #include "softmax.h"
+#include "lanes.h"
+#include "distil.h"
 #include "train.h"
 
 #define SL_BOTH_WAYS(op, one, OF) [op] = OF(one), [(op) + SL_BACKWARD] = OF(one##_back)

@@ -1,5 +1,5 @@
-/* Criteria of rows: cross-entropy of labels and of probabilities, distillation. Included once for
- * float and once for double. */
+/* Criteria of rows: cross-entropy of labels and of probabilities. Included once for float and once
+ * for double. */
 #ifndef SL_SOFTMAX_ONCE
 #define SL_SOFTMAX_ONCE
 enum { SL_PIECE = 2048 }; /* entries of a row that are summed before a double takes them */
@@ -230,8 +230,7 @@ static double F(soft_sample)(const F(sl_tile) *s, int64_t j) {
     return total;
 }
 
-static void F(soft_back)(const R *x, const R *q, int64_t n, R up, R smooth, R *room, R *grad) {
-    (void)room;
+static void F(soft_back)(const R *x, const R *q, int64_t n, R up, R smooth, R *grad) {
     const F(soft_parts) of = F(soft_row)(x, q, n, smooth, grad);
     const V scale = F(all)((R)(of.mass / (of.rest + 1))), ups = F(all)(up);
     const V flat = F(all)(smooth / (R)n), keep = F(all)(1 - smooth);
@@ -241,53 +240,33 @@ static void F(soft_back)(const R *x, const R *q, int64_t n, R up, R smooth, R *r
     });
 }
 
-#include "distil.h"
-
-/* Rows of numbers as targets: the losses of a sample in a tile; the gradient of a row, with 2 n
- * numbers of room */
-typedef double (*F(sample_value))(const F(sl_tile) *, int64_t);
-typedef void (*F(row_back))(const R *, const R *, int64_t, R, R, R *, R *);
-
-INLINE void F(rows_block)(F(sample_value) value, void *work, int64_t block) {
+static void F(soft_block)(void *work, int64_t block) {
     F(sl_tile) s;
-    const int64_t n = ((sl_job *)work)->call->neurons, each = sizeof(double) / sizeof(R);
-    if (!F(sl_open)(&s, work, block, ((sl_job *)work)->cut.samples * each + 2 * n)) return;
-    s.more += s.many * each;
-    double *total = (double *)(void *)(s.more - s.many * each);
+    const int64_t each = sizeof(double) / sizeof(R);
+    if (!F(sl_open)(&s, work, block, ((sl_job *)work)->cut.samples * each)) return;
+    double *total = (double *)(void *)s.more;
     R *out = (R *)s.call->out[0] + s.first;
     for (int64_t j = 0; j < s.many; j++) total[j] = 0;
     for (int64_t t = 0; t < s.call->steps; t += s.cut.steps) {
         F(sl_move)(&s, t, 1);
-        for (int64_t j = 0; j < s.many; j++) total[j] += value(&s, j);
+        for (int64_t j = 0; j < s.many; j++) total[j] += F(soft_sample)(&s, j);
     }
     for (int64_t j = 0; j < s.many; j++) out[j] = (R)total[j];
     free(s.room);
 }
 
-INLINE void F(rows_back_block)(F(row_back) back, void *work, int64_t block) {
+static void F(soft_back_block)(void *work, int64_t block) {
     F(sl_tile) s;
-    const int64_t n = ((sl_job *)work)->call->neurons;
-    if (!F(sl_open)(&s, work, block, 2 * n)) return;
+    if (!F(sl_open)(&s, work, block, 0)) return;
     for (int64_t t = 0; t < s.call->steps; t += s.cut.steps) {
         F(sl_move)(&s, t, 1);
         for (int64_t j = 0; j < s.many; j++)
             for (int64_t i = 0; i < F(sl_steps_of)(&s, j); i++)
-                back(F(sl_x)(&s, i, j), F(sl_y)(&s, i, j), n, F(sl_up)(&s, s.first + j),
-                     (R)s.call->option[0], s.more, F(sl_grad)(&s, i, j));
+                F(soft_back)(F(sl_x)(&s, i, j), F(sl_y)(&s, i, j), s.n, F(sl_up)(&s, s.first + j),
+                             (R)s.call->option[0], F(sl_grad)(&s, i, j));
         F(sl_written)(&s);
     }
     free(s.room);
-}
-
-static void F(soft_block)(void *work, int64_t block) { F(rows_block)(F(soft_sample), work, block); }
-static void F(soft_back_block)(void *work, int64_t block) {
-    F(rows_back_block)(F(soft_back), work, block);
-}
-static void F(distil_block)(void *work, int64_t block) {
-    F(rows_block)(F(distil_sample), work, block);
-}
-static void F(distil_back_block)(void *work, int64_t block) {
-    F(rows_back_block)(F(distil_back), work, block);
 }
 
 #if defined(__AVX512F__) && !SL_DOUBLE
@@ -305,6 +284,4 @@ static int64_t F(sl_ce_back)(const sl_call *c) { return sl_by_block(c, F(ce_back
 #endif
 static int64_t F(sl_soft)(const sl_call *c) { return sl_by_block(c, F(soft_block)); }
 static int64_t F(sl_soft_back)(const sl_call *c) { return sl_by_block(c, F(soft_back_block)); }
-static int64_t F(sl_distil)(const sl_call *c) { return sl_by_block(c, F(distil_block)); }
-static int64_t F(sl_distil_back)(const sl_call *c) { return sl_by_block(c, F(distil_back_block)); }
 #undef SL_FAR
