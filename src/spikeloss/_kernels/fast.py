@@ -108,8 +108,8 @@ def settled(loss: Any, stages: Any, x: Array, target: Any, steps: int) -> Any:
         fast = fast and binding.always_as_fast(kernel.op, kernel.options, x)
     else:
         labels = kernel.op != "ce" or (is_array(target) and kind(target) == "integer")
-        entries = math.prod(x.shape) // max(steps, 1)  # at most
-        fast = labels and binding.decides_as_fast(kernel.op, kernel.options, entries)
+        most = math.prod(x.shape) // max(steps, 1)
+        fast = labels and binding.decides_as_fast(kernel.op, kernel.options, most)
     return stages._replace(criterion=loss.criterion) if fast else stages
 
 
@@ -349,7 +349,7 @@ def _how(stage: type) -> type:
 
 
 _AT_ONCE: dict[type, type] = {FirstSpike: _First, SoftCount: _Soft}
-"""Those that decide of a whole record by a kernel of their own."""
+"""Those that decide about a whole record by a kernel of their own."""
 
 _MADE = {stage: _made(stage, _how(stage)) for stage in READOUTS}
 _MADE |= {stage: _made(stage, _Compared) for stage in CRITERIA}

@@ -309,13 +309,12 @@ static int64_t F(first)(const sl_call *c) {
     return sl_by_cells(c, F(first_block));
 }
 
-/* A soft count, or its derivative: what a spike adds by how many steps before the end it comes,
- * which stays as it is from `many` steps on. */
+/* A soft count, or its derivative; what a spike adds by how many steps before the end it comes is in
+ * the table of the walk, and stays as it is from the last entry on. */
 typedef struct {
     F(sl_found) found; /* the first member, as it is what lists spikes */
     const sl_block *block;
-    double *weight, *sum, latency; /* of steps; of cells */
-    int64_t many;
+    double *sum, latency; /* of cells */
     sl_array grad;
     const R *up;
 } F(sl_soft);
@@ -323,7 +322,8 @@ typedef struct {
 /* What spike k of a cell adds; nan where its entry is nan or infinite. */
 INLINE double F(soft_weight)(const F(sl_soft) *s, int64_t j, int64_t t, R x) {
     const int64_t left = sl_held(s->block->call, s->block->first + j) - t;
-    return s->weight[sl_least(left, s->many)] + (double)(x - x);
+    const sl_walk *w = s->block->walk;
+    return w->table[sl_least(left, w->entries - 1)] + (double)(x - x);
 }
 
 INLINE void F(soft_add)(F(sl_found) *f, int64_t cell, int64_t k, int64_t t, R x) {
@@ -348,34 +348,40 @@ static void F(soft_end)(const sl_block *b, F(sl_found) *f) {
     }
 }
 
-/* Lists the spikes of a block, once for the values and once for the derivatives. */
-static void F(list_soft)(const sl_block *b, F(sl_soft) *s, F(sl_visit) visit, int back) {
-    const double tau = b->call->option[1], most = 708 * tau; /* then e^-x is next to nothing */
-    s->many = most < (double)b->call->steps ? (int64_t)most + 1 : b->call->steps;
-    s->weight = calloc((size_t)(s->many + 1 + b->cells), sizeof(double));
-    if (!s->weight) {
-        sl_report(b->walk, SL_MEMORY);
-        return;
-    }
-    for (int64_t i = 0; i <= s->many; i++) {
-        const double e = exp(-(double)i / tau);
-        s->weight[i] = back ? e / ((1 + e) * (1 + e) * tau) : 1 / (1 + e);
-    }
-    s->sum = s->weight + s->many + 1;
+/* Lists the spikes of a block. */
+static void F(list_soft)(const sl_block *b, F(sl_soft) *s, F(sl_visit) visit) {
     s->block = b, s->latency = b->call->option[2];
     s->found.spikes = (int64_t)b->call->option[0], s->found.left = b->cells;
     F(find)(b, visit, &s->found, s->found.check ? 0 : &s->found.left, b->cells * 4);
-    free(s->weight);
 }
 
 static void F(soft_block)(void *work, int64_t block) {
     const sl_block b = sl_block_of(work, block);
     F(sl_soft) s = {.found = {.end = F(soft_end), .check = b.call->option[3] != 0}};
-    F(list_soft)(&b, &s, F(soft_tile), 0);
+    s.sum = calloc((size_t)b.cells, sizeof(double));
+    if (s.sum) F(list_soft)(&b, &s, F(soft_tile));
+    else sl_report(b.walk, SL_MEMORY);
+    free(s.sum);
+}
+
+/* By blocks, with the table of the counts or of their derivatives */
+static int64_t F(by_soft)(const sl_call *c, sl_task block, int back) {
+    const double tau = c->option[1], most = 708 * tau; /* then e^-x is next to nothing */
+    sl_walk w = sl_walk_of(c, SL_CELLS, 0);
+    w.entries = 1 + (most < (double)c->steps ? (int64_t)most + 1 : c->steps);
+    w.table = malloc((size_t)w.entries * sizeof(double));
+    if (!w.table) return SL_MEMORY;
+    for (int64_t i = 0; i < w.entries; i++) {
+        const double e = exp(-(double)i / tau);
+        w.table[i] = back ? e / ((1 + e) * (1 + e) * tau) : 1 / (1 + e);
+    }
+    const int64_t status = sl_walked(&w, block);
+    free(w.table);
+    return status;
 }
 
 static int64_t F(soft)(const sl_call *c) {
-    return sl_by_cells(c, F(soft_block));
+    return F(by_soft)(c, F(soft_block), 0);
 }
 
 /* The maximum, and the first step at or above a threshold */

@@ -110,11 +110,11 @@ static void F(soft_back_block)(void *work, int64_t block) {
     const sl_array grad = F(zeros)(&b).grad;
     if (!up) return;
     F(sl_soft) s = {.found = {.end = F(soft_back_end)}, .grad = grad, .up = up + b.at};
-    F(list_soft)(&b, &s, F(soft_back_tile), 1);
+    F(list_soft)(&b, &s, F(soft_back_tile));
 }
 
 static int64_t F(soft_back)(const sl_call *c) {
-    return sl_by_cells(c, F(soft_back_block));
+    return F(by_soft)(c, F(soft_back_block), 1);
 }
 
 /* d/da and d/db of (h - a) / (b - a), and the maximum; in the order of steps. */

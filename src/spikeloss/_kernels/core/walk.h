@@ -12,6 +12,8 @@ typedef struct {
     const sl_call *call;
     int64_t width, parts, samples, steps, blocks;
     int64_t status;
+    double *table; /* what a kernel knows of the steps, made by the thread that calls */
+    int64_t entries;
 } sl_walk;
 
 typedef struct {
@@ -31,7 +33,7 @@ INLINE sl_walk sl_walk_of(const sl_call *c, int64_t cells, int whole) {
     const int64_t n = sl_more(c->neurons, 1), room = SL_STEPS * cells;
     /* Then tiles are longer, of fewer cells: each takes whole lines of memory. */
     if (sl_by_step(&c->x) || sl_by_step(&c->grad)) cells = sl_least(cells, SL_CELLS / 8);
-    sl_walk w = {c, n, 1, 1, 1, 0, SL_OK};
+    sl_walk w = {c, n, 1, 1, 1, 0, SL_OK, 0, 0};
     if (n > cells && !whole) {
         w.parts = (n + cells - 1) / cells;
         w.width = ((n + w.parts - 1) / w.parts + 15) / 16 * 16;
