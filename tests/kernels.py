@@ -171,10 +171,11 @@ def compared(case: Case, library: Library = NUMPY, compiled: bool = False) -> li
     composed = library is not NUMPY and (library is not TORCH or plain or compiled)
     if keeps is None and composed:
         return []
-    weighted, steps = loss.class_weight is not None, case.target.startswith("step_")
-    if weighted and (steps or getattr(loss.criterion, "label_smoothing", 0)):
-        return []
     soft = criterion == "ce" and case.target.endswith("probabilities")
+    several = soft or case.target.startswith("step_")  # weights that a sample has
+    several = several or bool(getattr(loss.criterion, "label_smoothing", 0))
+    if loss.class_weight is not None and several:
+        return []
     return ["soft_ce" if soft else criterion]
 
 
