@@ -172,8 +172,8 @@ def compared(case: Case, library: Library = NUMPY, compiled: bool = False) -> li
     if keeps is None and composed:
         return []
     soft = criterion == "ce" and case.target.endswith("probabilities")
-    several = soft or case.target.startswith("step_")  # weights that a sample has
-    several = several or bool(getattr(loss.criterion, "label_smoothing", 0))
+    smoothed = getattr(loss.criterion, "label_smoothing", 0)
+    several = soft or smoothed or case.target.startswith("step_")  # weights that a sample has
     if loss.class_weight is not None and several:
         return []
     return ["soft_ce" if soft else criterion]
